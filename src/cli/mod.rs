@@ -1,0 +1,138 @@
+//! The command line: its types, dispatch, exit codes.
+//!
+//! Exit codes: 0 done, or "yes"; 1 failed, or "no"; 2 wrong usage. Results go to stdout, the rest to stderr.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line program prints"
+)]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+mod check;
+mod keys;
+mod routes;
+mod serve;
+
+/// Put WeChat login in front of any website without changing it.
+#[derive(Debug, Parser)]
+#[command(name = "wxgate", version, propagate_version = true)]
+struct CommandLine {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+struct Global {
+    /// Configuration file [default: ./config.toml, then /etc/wxgate/config.toml]
+    #[arg(short, long, global = true, env = "WXGATE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    /// Use colour: auto, always or never
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    color: Color,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve in the foreground
+    Run(serve::RunArgs),
+    /// Check a configuration file and report every problem
+    #[command(visible_alias = "validate")]
+    Check(check::CheckArgs),
+    /// Show the whole loop on this machine: simulated WeChat, sample site and gateway
+    Demo(serve::DemoArgs),
+    /// Run only the simulated WeChat, to test applications against
+    Sim(serve::SimArgs),
+    /// List routes in matching order, or explain which one a URL gets
+    #[command(subcommand)]
+    Routes(routes::RoutesCommand),
+    /// Make a key
+    Keygen(keys::KeygenArgs),
+    /// Look into a token, or verify it
+    #[command(subcommand)]
+    Jwt(keys::JwtCommand),
+    /// Show the effective configuration, or its JSON Schema
+    #[command(subcommand)]
+    Config(check::ConfigCommand),
+    /// Ask a running gateway whether it is well: exit code 0 or 1, for containers
+    Healthcheck(serve::HealthcheckArgs),
+    /// Print the version
+    Version,
+}
+
+/// Runs the command of this process.
+pub fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    let global = &line.global;
+    let result = match line.command {
+        Command::Run(args) => serve::run(args, global),
+        Command::Check(args) => check::check(args, global),
+        Command::Demo(args) => serve::demo(args, global),
+        Command::Sim(args) => serve::sim(args, global),
+        Command::Routes(command) => routes::routes(command, global),
+        Command::Keygen(args) => keys::keygen(args, global),
+        Command::Jwt(command) => keys::jwt(command, global),
+        Command::Config(command) => check::config(command, global),
+        Command::Healthcheck(args) => serve::healthcheck(args, global),
+        Command::Version => {
+            version(global);
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+impl Global {
+    /// The configuration file that was named, or the first default that exists.
+    fn config_path(&self) -> anyhow::Result<PathBuf> {
+        const DEFAULTS: [&str; 2] = ["config.toml", "/etc/wxgate/config.toml"];
+        if let Some(path) = &self.config {
+            return Ok(path.clone());
+        }
+        DEFAULTS
+            .iter()
+            .map(PathBuf::from)
+            .find(|path| path.exists())
+            .ok_or_else(|| {
+                anyhow::anyhow!(
+                    "no configuration file: neither {} exists\ntry: wxgate demo, or name one with --config",
+                    DEFAULTS.join(" nor ")
+                )
+            })
+    }
+}
+
+fn version(global: &Global) {
+    let version = env!("CARGO_PKG_VERSION");
+    if global.json {
+        println!(
+            "{}",
+            serde_json::json!({ "name": "wxgate", "version": version })
+        );
+    } else {
+        println!("wxgate {version}");
+    }
+}

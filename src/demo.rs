@@ -1,0 +1,1 @@
+//! Simulator, sample site and gateway in one process.

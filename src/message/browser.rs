@@ -1,0 +1,150 @@
+//! What kind of browser asks, read from `User-Agent`.
+//!
+//! The header is trivially forged, so the answer only decides which login to offer and never who gets in. The tokens are
+//! from captures of real clients; WeCom says `MicroMessenger` too and must be told apart first.
+
+use http::HeaderMap;
+use http::header::USER_AGENT;
+
+/// A kind of browser, as far as `User-Agent` tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Browser {
+    /// The WeChat app on Android.
+    WechatAndroid,
+    /// The WeChat app on iOS.
+    WechatIos,
+    /// WeChat's client for Windows or macOS.
+    WechatDesktop,
+    /// The web-view of a mini program.
+    MiniProgram,
+    /// WeCom: looks like WeChat, cannot use a service account's login.
+    WeCom,
+    /// Any other browser on a phone.
+    Phone,
+    /// Any other browser.
+    Desktop,
+    /// A crawler or a command line tool that says so, or no `User-Agent` at all.
+    Bot,
+}
+
+impl Browser {
+    /// Reads the `User-Agent` of a request.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let agent = headers
+            .get(USER_AGENT)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        Self::from_user_agent(agent)
+    }
+
+    /// Reads a `User-Agent` value.
+    pub fn from_user_agent(agent: &str) -> Self {
+        if agent.contains("wxwork") {
+            return Self::WeCom;
+        }
+        if agent.contains("MicroMessenger") {
+            return Self::of_wechat(agent);
+        }
+        let says = |word: &str| agent.contains(word);
+        if agent.is_empty()
+            || ["bot", "Bot", "spider", "curl/", "Wget"]
+                .into_iter()
+                .any(says)
+        {
+            Self::Bot
+        } else if ["Mobile", "Android", "iPhone", "HarmonyOS"]
+            .into_iter()
+            .any(says)
+        {
+            Self::Phone
+        } else {
+            Self::Desktop
+        }
+    }
+
+    fn of_wechat(agent: &str) -> Self {
+        if agent.contains("miniProgram") || agent.contains("miniprogramhtmlwebview") {
+            Self::MiniProgram
+        } else if agent.contains("WindowsWechat") || agent.contains("MacWechat") {
+            Self::WechatDesktop
+        } else if agent.contains("iPhone") || agent.contains("iPad") || agent.contains("iPod") {
+            Self::WechatIos
+        } else {
+            Self::WechatAndroid
+        }
+    }
+
+    /// Whether a service account's web authorization works here.
+    pub fn is_wechat(self) -> bool {
+        match self {
+            Self::WechatAndroid | Self::WechatIos | Self::WechatDesktop | Self::MiniProgram => true,
+            Self::WeCom | Self::Phone | Self::Desktop | Self::Bot => false,
+        }
+    }
+
+    /// The word used in logs: one of a closed set.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::WechatAndroid => "wechat-android",
+            Self::WechatIos => "wechat-ios",
+            Self::WechatDesktop => "wechat-pc",
+            Self::MiniProgram => "miniprogram",
+            Self::WeCom => "wecom",
+            Self::Phone => "phone",
+            Self::Desktop => "desktop",
+            Self::Bot => "bot",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_client_is_recognised() {
+        let table = [
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 MicroMessenger/8.0.42(0x18002a2f) NetType/WIFI Language/zh_CN",
+                Browser::WechatIos,
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 14; wv) AppleWebKit/537.36 Version/4.0 Chrome/126.0 Mobile Safari/537.36 XWEB/1260079 MicroMessenger/8.0.50 WeChat/arm64 Weixin NetType/4G",
+                Browser::WechatAndroid,
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 9) Chrome/66.0.3359.126 MQQBrowser/6.2 TBS/044504 Mobile Safari/537.36 MicroMessenger/7.0.3",
+                Browser::WechatAndroid,
+            ),
+            (
+                "Mozilla/5.0 (Windows NT 10.0) Chrome/132.0.0.0 Safari/537.36 NetType/WIFI MicroMessenger/7.0.20.1781(0x6700143B) WindowsWechat(0x63090a13) UnifiedPCWindowsWechat(0xf2541000) XWEB/18163 Flue",
+                Browser::WechatDesktop,
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 14; wv) Chrome/126.0 MicroMessenger/8.0.50 miniProgram/wx0123456789abcdef",
+                Browser::MiniProgram,
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 12) Mobile wxwork/4.1.39 MicroMessenger/7.0.1",
+                Browser::WeCom,
+            ),
+            (
+                "Mozilla/5.0 (Windows NT 10.0) wxwork/4.1.39 (MicroMessenger/6.2) WindowsWechat",
+                Browser::WeCom,
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Version/17.0 Mobile/15E148 Safari/604.1",
+                Browser::Phone,
+            ),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) Chrome/150.0 Safari/537.36",
+                Browser::Desktop,
+            ),
+            ("curl/8.5.0", Browser::Bot),
+            ("", Browser::Bot),
+        ];
+        for (agent, browser) in table {
+            assert_eq!(Browser::from_user_agent(agent), browser, "{agent}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Whether a person is waiting for a page: only then may a login start.
+
+use http::header::ACCEPT;
+use http::{HeaderMap, Method};
+
+/// What the browser is doing with this request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// The top window goes to a page.
+    Page,
+    /// A frame goes to a page; WeChat cannot log in there.
+    FramedPage,
+    /// The browser fetches ahead; nobody is looking yet.
+    Prefetch,
+    /// Scripts, images, forms, API calls.
+    Background,
+}
+
+impl Load {
+    /// Judges method and headers.
+    ///
+    /// Fetch metadata decides where the browser sends it. Old web-views send none: then `Accept` must name `text/html`
+    /// and `X-Requested-With` must not be exactly `XMLHttpRequest`; Android WeChat sends the name of its app there
+    /// even on page loads.
+    pub fn of(method: &Method, headers: &HeaderMap) -> Self {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return Self::Background;
+        }
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let ahead = |value: Option<&str>| value.is_some_and(|value| value.contains("prefetch"));
+        if ahead(text("sec-purpose")) || ahead(text("purpose")) {
+            return Self::Prefetch;
+        }
+        match text("sec-fetch-mode") {
+            Some("navigate") => match text("sec-fetch-dest") {
+                Some("iframe" | "frame" | "embed" | "object" | "fencedframe") => Self::FramedPage,
+                _ => Self::Page,
+            },
+            Some(_) => Self::Background,
+            None => {
+                let html = headers
+                    .get_all(ACCEPT)
+                    .iter()
+                    .filter_map(|value| value.to_str().ok())
+                    .any(|value| value.contains("text/html"));
+                let script = text("x-requested-with") == Some("XMLHttpRequest");
+                if html && !script {
+                    Self::Page
+                } else {
+                    Self::Background
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn load(method: Method, headers: &[(&'static str, &'static str)]) -> Load {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
+            .collect();
+        Load::of(&method, &headers)
+    }
+
+    #[test]
+    fn only_a_navigation_is_a_page_load() {
+        let table: &[(Method, &[(&str, &str)], Load)] = &[
+            (Method::GET, &[("sec-fetch-mode", "navigate")], Load::Page),
+            (Method::HEAD, &[("sec-fetch-mode", "navigate")], Load::Page),
+            (
+                Method::POST,
+                &[("sec-fetch-mode", "navigate")],
+                Load::Background,
+            ),
+            (
+                Method::GET,
+                &[("sec-fetch-mode", "cors"), ("accept", "text/html")],
+                Load::Background,
+            ),
+            (
+                Method::GET,
+                &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
+                Load::FramedPage,
+            ),
+            (
+                Method::GET,
+                &[
+                    ("sec-fetch-mode", "navigate"),
+                    ("sec-purpose", "prefetch;prerender"),
+                ],
+                Load::Prefetch,
+            ),
+            (
+                Method::GET,
+                &[("accept", "text/html,*/*"), ("purpose", "prefetch")],
+                Load::Prefetch,
+            ),
+            (
+                Method::GET,
+                &[("accept", "text/html,application/xhtml+xml")],
+                Load::Page,
+            ),
+            (
+                Method::GET,
+                &[
+                    ("accept", "text/html"),
+                    ("x-requested-with", "com.tencent.mm"),
+                ],
+                Load::Page,
+            ),
+            (
+                Method::GET,
+                &[
+                    ("accept", "text/html"),
+                    ("x-requested-with", "XMLHttpRequest"),
+                ],
+                Load::Background,
+            ),
+            (
+                Method::GET,
+                &[("accept", "application/json")],
+                Load::Background,
+            ),
+            (Method::GET, &[], Load::Background),
+        ];
+        for (method, headers, expected) in table {
+            assert_eq!(
+                load(method.clone(), headers),
+                *expected,
+                "{method} {headers:?}"
+            );
+        }
+    }
+}
