@@ -1,1 +1,4 @@
+//! Every integration test, linked once.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod architecture;
