@@ -1,7 +1,29 @@
-//! Sockets to HTTP requests.
+//! Sockets to HTTP requests: bind, accept, back off, connection limit.
+//!
+//! The accept loop only accepts; each connection is one task. Knows nothing of routes or sessions: a [`Handler`] gets each
+//! request.
 
+use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::drain::Guard;
+
+mod activity;
+mod admission;
+mod serve;
+
+pub use admission::Flaw;
 
 /// One listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,4 +49,167 @@ pub struct Timeouts {
     pub keep_alive: Duration,
     /// How long a body, in either direction, may make no progress at the client.
     pub body_progress: Duration,
+}
+
+/// Who is at the other end of a request's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The other end's address.
+    pub address: SocketAddr,
+    /// The listener's address.
+    pub listener: SocketAddr,
+    /// What is wrong with the raw head, although it could be parsed. Such a request must be refused with 400.
+    pub flaw: Option<Flaw>,
+}
+
+/// Answers requests. Dropping the future means that the client went away.
+pub trait Handler: Clone + Send + Sync + 'static {
+    /// What answers consist of.
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send;
+
+    /// Answers one request; cannot fail.
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
+}
+
+/// A bound socket. Connections wait in the system's queue until [`run`](Self::run).
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    settings: Settings,
+}
+
+/// How many connections the system keeps for us before we accept them.
+const BACKLOG: i32 = 4096;
+
+impl Listener {
+    /// Binds; needs a running Tokio runtime.
+    pub fn bind(settings: Settings) -> io::Result<Self> {
+        let socket = Socket::new(
+            Domain::for_address(settings.address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        // A restart must not wait for the connections of the process before it.
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        if settings.address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.bind(&settings.address.into())?;
+        socket.listen(BACKLOG)?;
+        let socket = TcpListener::from_std(socket.into())?;
+        let address = socket.local_addr()?;
+        Ok(Self {
+            socket,
+            address,
+            settings,
+        })
+    }
+
+    /// Where it listens, with the port that was taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts until `guard` is told to stop; then the socket closes. Every connection's task holds a clone of the guard.
+    pub async fn run(self, handler: impl Handler, mut guard: Guard) {
+        let permits = Arc::new(Semaphore::new(self.settings.max_connections));
+        let settings = Arc::new(self.settings);
+        let mut pause = Backoff::default();
+        loop {
+            let next = async {
+                let permit = Arc::clone(&permits).acquire_owned().await;
+                (self.socket.accept().await, permit)
+            };
+            let (accepted, permit) = tokio::select! {
+                next = next => next,
+                () = guard.stopping() => return,
+            };
+            match accepted {
+                Ok((stream, address)) => {
+                    pause = Backoff::default();
+                    let peer = Peer {
+                        address,
+                        listener: self.address,
+                        flaw: None,
+                    };
+                    let connection = serve::connection(
+                        stream,
+                        peer,
+                        handler.clone(),
+                        Arc::clone(&settings),
+                        guard.clone(),
+                    );
+                    tokio::spawn(async move {
+                        connection.await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    if let Some(wait) = pause.after(&error) {
+                        tracing::warn!(listener = %self.address, %error, "accept failed, waiting");
+                        tokio::time::sleep(wait).await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How long to wait after a failed accept, so that a lack of descriptors does not spin.
+#[derive(Debug, Default)]
+struct Backoff {
+    last: Option<Duration>,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(10);
+    const LONGEST: Duration = Duration::from_secs(1);
+
+    /// `None` when only the one connection failed and the next can be accepted at once.
+    fn after(&mut self, error: &io::Error) -> Option<Duration> {
+        match error.kind() {
+            io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted => None,
+            _ => {
+                let wait = self
+                    .last
+                    .map_or(Self::FIRST, |last| (last * 2).min(Self::LONGEST));
+                self.last = Some(wait);
+                Some(wait)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accept_backs_off_when_out_of_descriptors() {
+        let mut backoff = Backoff::default();
+        let exhausted = io::Error::from_raw_os_error(24);
+
+        let waits: Vec<_> = (0..9)
+            .map(|_| backoff.after(&exhausted).unwrap().as_millis())
+            .collect();
+
+        assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+    }
+
+    #[test]
+    fn a_connection_that_died_in_the_queue_costs_no_pause() {
+        let mut backoff = Backoff::default();
+        let aborted = io::Error::from(io::ErrorKind::ConnectionAborted);
+
+        assert_eq!(backoff.after(&aborted), None);
+    }
 }

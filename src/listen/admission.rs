@@ -1,0 +1,384 @@
+//! What is wrong with a raw request head although hyper can parse it.
+//!
+//! hyper repairs some messages in silence: it drops `Content-Length` beside `Transfer-Encoding`, joins two equal lengths, takes
+//! bare line feeds and cuts `#fragment` off the target. In front of old applications each of these is a way to make two
+//! programs read one message differently, so they are refused (RFC 9112 2.2, 3.2, 6.1, 6.3). hyper alone decides the framing; this
+//! scanner follows it only to find the next head, and a scanner that lost its way can refuse but never admit more.
+
+use std::collections::VecDeque;
+
+/// A reason to refuse a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// `Content-Length` beside `Transfer-Encoding`.
+    TwoFramings,
+    /// More than one `Content-Length` or `Transfer-Encoding` line.
+    RepeatedFraming,
+    /// More than one `Host` line.
+    RepeatedHost,
+    /// A line that ends in a line feed alone.
+    BareLineFeed,
+    /// `#` in the target.
+    Fragment,
+}
+
+/// Follows the bytes of one connection and remembers flawed heads.
+#[derive(Debug, Default)]
+pub(super) struct Scanner {
+    state: State,
+    /// A head of which only a part has come.
+    partial: Vec<u8>,
+    heads: u64,
+    flaws: VecDeque<(u64, Flaw)>,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Head,
+    /// So many bytes of a sized body are still to come.
+    Sized(u64),
+    Chunked(Chunks),
+    /// The framing cannot be followed: hyper refuses the message or closes after it.
+    Lost,
+}
+
+/// Where in a chunked body we are.
+#[derive(Debug, Default)]
+struct Chunks {
+    /// Bytes of the present chunk, with its line end, still to come.
+    left: u64,
+    /// The size line or trailer line so far.
+    line: Vec<u8>,
+    /// The last chunk was seen: lines are trailers.
+    is_last: bool,
+}
+
+/// No size line or trailer needs more; longer ones lose the scanner.
+const LONGEST_LINE: usize = 8 * 1024;
+
+impl Scanner {
+    /// Takes the bytes in the order in which hyper gets them. `limit` is the largest head.
+    pub(super) fn follow(&mut self, mut bytes: &[u8], limit: usize) {
+        while !bytes.is_empty() {
+            bytes = match &mut self.state {
+                State::Head => self.follow_head(bytes, limit),
+                State::Sized(left) => {
+                    let taken = bytes
+                        .len()
+                        .min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    *left -= taken as u64;
+                    if *left == 0 {
+                        self.state = State::Head;
+                    }
+                    bytes.get(taken..).unwrap_or_default()
+                }
+                State::Chunked(chunks) => match chunks.follow(bytes) {
+                    Progress::More => &[],
+                    Progress::Ended(rest) => {
+                        self.state = State::Head;
+                        rest
+                    }
+                    Progress::Lost => {
+                        self.state = State::Lost;
+                        &[]
+                    }
+                },
+                State::Lost => &[],
+            };
+        }
+    }
+
+    /// The flaw of the `index`th head (from 0); asked once per request, in order.
+    pub(super) fn flaw_of(&mut self, index: u64) -> Option<Flaw> {
+        while let Some((head, flaw)) = self.flaws.front().copied() {
+            if head > index {
+                return None;
+            }
+            self.flaws.pop_front();
+            if head == index {
+                return Some(flaw);
+            }
+        }
+        None
+    }
+
+    fn follow_head<'b>(&mut self, bytes: &'b [u8], limit: usize) -> &'b [u8] {
+        if self.partial.is_empty() {
+            // Line ends before a request line are skipped, as hyper does.
+            let blank = bytes
+                .iter()
+                .take_while(|byte| matches!(byte, b'\r' | b'\n'));
+            let bytes = bytes.get(blank.count()..).unwrap_or_default();
+            let Some(end) = head_end(bytes) else {
+                self.partial.extend_from_slice(bytes);
+                return &[];
+            };
+            let (head, rest) = bytes.split_at(end);
+            self.judge(head);
+            return rest;
+        }
+        let before = self.partial.len();
+        self.partial.extend_from_slice(bytes);
+        match head_end(&self.partial) {
+            Some(end) => {
+                let mut head = std::mem::take(&mut self.partial);
+                head.truncate(end);
+                self.judge(&head);
+                bytes.get(end.saturating_sub(before)..).unwrap_or_default()
+            }
+            None => {
+                if self.partial.len() > limit {
+                    self.partial = Vec::new();
+                    self.state = State::Lost;
+                }
+                &[]
+            }
+        }
+    }
+
+    fn judge(&mut self, head: &[u8]) {
+        let facts = Facts::of(head);
+        if let Some(flaw) = facts.flaw {
+            self.flaws.push_back((self.heads, flaw));
+        }
+        self.heads += 1;
+        self.state = match (facts.is_chunked, facts.length) {
+            (true, _) => State::Chunked(Chunks::default()),
+            (false, Length::None | Length::Of(0)) => State::Head,
+            (false, Length::Of(length)) => State::Sized(length),
+            (false, Length::Unreadable) => State::Lost,
+        };
+    }
+}
+
+/// What one head says about framing.
+struct Facts {
+    flaw: Option<Flaw>,
+    is_chunked: bool,
+    length: Length,
+}
+
+#[derive(Clone, Copy)]
+enum Length {
+    None,
+    Of(u64),
+    Unreadable,
+}
+
+impl Facts {
+    fn of(head: &[u8]) -> Self {
+        let mut facts = Self {
+            flaw: None,
+            is_chunked: false,
+            length: Length::None,
+        };
+        let (mut lengths, mut encodings, mut hosts) = (0, 0, 0);
+        for (number, line) in head.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let Some(line) = line.strip_suffix(b"\r\n") else {
+                facts.flaw = Some(Flaw::BareLineFeed);
+                continue;
+            };
+            if number == 0 {
+                if line.contains(&b'#') {
+                    facts.flaw = Some(Flaw::Fragment);
+                }
+            } else if let Some(value) = field(line, b"content-length") {
+                lengths += 1;
+                facts.length = match std::str::from_utf8(value).map(|text| text.trim().parse()) {
+                    Ok(Ok(length)) => Length::Of(length),
+                    _ => Length::Unreadable,
+                };
+            } else if field(line, b"transfer-encoding").is_some() {
+                encodings += 1;
+                facts.is_chunked = true;
+            } else if field(line, b"host").is_some() {
+                hosts += 1;
+            }
+        }
+        if facts.flaw.is_none() {
+            facts.flaw = match (lengths, encodings, hosts) {
+                (1.., 1.., _) => Some(Flaw::TwoFramings),
+                (2.., _, _) | (_, 2.., _) => Some(Flaw::RepeatedFraming),
+                (_, _, 2..) => Some(Flaw::RepeatedHost),
+                _ => None,
+            };
+        }
+        facts
+    }
+}
+
+/// The value of a header line with this lower-case name.
+fn field<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
+    let (start, rest) = line.split_at_checked(name.len())?;
+    let value = rest.strip_prefix(b":")?;
+    start.eq_ignore_ascii_case(name).then_some(value)
+}
+
+/// Where the head ends: after the first empty line.
+fn head_end(bytes: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let line = bytes.get(from..)?.iter().position(|byte| *byte == b'\n')?;
+        let next = from + line + 1;
+        match bytes.get(next..)? {
+            [b'\n', ..] => return Some(next + 1),
+            [b'\r', b'\n', ..] => return Some(next + 2),
+            _ => from = next,
+        }
+    }
+}
+
+enum Progress<'b> {
+    More,
+    Ended(&'b [u8]),
+    Lost,
+}
+
+impl Chunks {
+    fn follow<'b>(&mut self, mut bytes: &'b [u8]) -> Progress<'b> {
+        loop {
+            let skipped = bytes
+                .len()
+                .min(usize::try_from(self.left).unwrap_or(usize::MAX));
+            self.left -= skipped as u64;
+            bytes = bytes.get(skipped..).unwrap_or_default();
+            let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+                self.line.extend_from_slice(bytes);
+                return if self.line.len() > LONGEST_LINE {
+                    Progress::Lost
+                } else {
+                    Progress::More
+                };
+            };
+            let (part, rest) = bytes.split_at(end + 1);
+            self.line.extend_from_slice(part);
+            bytes = rest;
+            let line = std::mem::take(&mut self.line);
+            let line = line.trim_ascii_end();
+            if self.is_last {
+                if line.is_empty() {
+                    return Progress::Ended(bytes);
+                }
+                continue;
+            }
+            let Some(size) = chunk_size(line) else {
+                return Progress::Lost;
+            };
+            match size {
+                0 => self.is_last = true,
+                // The chunk's own line end follows it.
+                size => self.left = size.saturating_add(2),
+            }
+        }
+    }
+}
+
+/// The size of a chunk, its extensions ignored.
+fn chunk_size(line: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(line).ok()?;
+    let digits = text.split(';').next()?.trim_end();
+    u64::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use super::*;
+
+    /// Feeds the bytes in pieces of each size and returns the flaws of the first two heads.
+    fn flaws(bytes: &str, piece: usize) -> [Option<Flaw>; 2] {
+        let mut scanner = Scanner::default();
+        for piece in bytes.as_bytes().chunks(piece) {
+            scanner.follow(piece, 32 * 1024);
+        }
+        [scanner.flaw_of(0), scanner.flaw_of(1)]
+    }
+
+    #[test]
+    fn each_flaw_is_found_however_the_bytes_arrive() {
+        let table = [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", None),
+            (
+                "GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n",
+                Some(Flaw::BareLineFeed),
+            ),
+            ("GET / HTTP/1.1\nHost: a\n\n", Some(Flaw::BareLineFeed)),
+            ("GET /#x HTTP/1.1\r\nHost: a\r\n\r\n", Some(Flaw::Fragment)),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nHOST: b\r\n\r\n",
+                Some(Flaw::RepeatedHost),
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-length: 5\r\n\r\nabcde",
+                Some(Flaw::RepeatedFraming),
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                Some(Flaw::RepeatedFraming),
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                Some(Flaw::TwoFramings),
+            ),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+                Some(Flaw::TwoFramings),
+            ),
+        ];
+        for (bytes, flaw) in table {
+            for piece in [1, 2, 3, 7, 4096] {
+                assert_eq!(
+                    flaws(bytes, piece)[0],
+                    flaw,
+                    "{bytes:?} in pieces of {piece}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_next_head_is_found_behind_every_kind_of_body() {
+        let bad = "\r\nGET /#second HTTP/1.1\r\nHost: a\r\n\r\n";
+        let bodies = [
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\nGET / #\r\n\r\n\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;x=1\r\n#\r\n\r\n\r\n1\r\na\r\n0\r\nTrailer: #\r\n\r\n",
+        ];
+        for body in bodies {
+            for piece in [1, 5, 4096] {
+                let found = flaws(&format!("{body}{bad}"), piece);
+                assert_eq!(
+                    found,
+                    [None, Some(Flaw::Fragment)],
+                    "{body:?} in pieces of {piece}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_endless_head_is_not_kept() {
+        let mut scanner = Scanner::default();
+        for _ in 0..1000 {
+            scanner.follow(&[b'a'; 1000], 32 * 1024);
+        }
+        assert!(scanner.partial.capacity() < 80 * 1024);
+        assert_eq!(scanner.flaw_of(0), None);
+    }
+
+    #[test]
+    fn flaws_are_told_to_the_request_they_belong_to() {
+        let mut scanner = Scanner::default();
+        let good = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let bad = b"GET /# HTTP/1.1\r\nHost: a\r\n\r\n";
+        for head in [good.as_slice(), bad, good, bad] {
+            scanner.follow(head, 1000);
+        }
+        let found: Vec<bool> = (0..4)
+            .map(|index| scanner.flaw_of(index).is_some())
+            .collect();
+        assert_eq!(found, [false, true, false, true]);
+        assert!(std::str::from_utf8(bad).unwrap().contains('#'));
+    }
+}

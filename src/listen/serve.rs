@@ -1,0 +1,245 @@
+//! One connection: HTTP/1.1, deadlines, drain.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until};
+
+use super::activity::{Activity, Verdict};
+use super::admission::Scanner;
+use super::{Handler, Peer, Settings};
+use crate::drain::Guard;
+
+/// How much hyper buffers; bigger buffers leave the cache without being faster. Never smaller than the largest head.
+const BUFFER: usize = 32 * 1024;
+
+/// Serves one connection until the client leaves, a deadline is over, or the last answer after the stop signal is sent.
+pub(super) async fn connection(
+    stream: TcpStream,
+    peer: Peer,
+    handler: impl Handler,
+    settings: Arc<Settings>,
+    mut guard: Guard,
+) {
+    // Without it, the last piece of an answer waits for the client's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let watch = Arc::new(Watch::new(settings.max_header));
+    let activity = &watch.activity;
+    let io = TokioIo::new(WatchedStream {
+        stream,
+        watch: Arc::clone(&watch),
+    });
+    let service = service_fn(|request| answer(request, peer, &handler, &watch));
+    let mut connection = pin!(
+        builder(&settings)
+            .serve_connection(io, service)
+            .with_upgrades()
+    );
+    let mut deadline = pin!(sleep_until(
+        Instant::now() + settings.timeouts.request_header
+    ));
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(client.addr = %peer.address, %error, "connection ended early");
+                }
+                return;
+            }
+            () = deadline.as_mut() => match activity.verdict(Instant::now(), &settings.timeouts) {
+                Verdict::Wait(until) => deadline.as_mut().reset(until),
+                Verdict::Close => return,
+            },
+            () = guard.stopping(), if !activity.is_stopping() => {
+                activity.stop(Instant::now());
+                deadline.as_mut().reset(Instant::now());
+            }
+        }
+    }
+}
+
+fn builder(settings: &Settings) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .max_buf_size(BUFFER.max(settings.max_header))
+        .max_header_size(settings.max_header)
+        // Our own timer tells a silent peer from an idle one; hyper's cannot.
+        .header_read_timeout(None);
+    // Naming hyper's own default would cost an allocation per request.
+    if settings.max_headers != 100 {
+        builder.max_headers(settings.max_headers);
+    }
+    builder
+}
+
+async fn answer<H: Handler>(
+    request: Request<Incoming>,
+    peer: Peer,
+    handler: &H,
+    watch: &Arc<Watch>,
+) -> Result<Response<WatchedBody<H::Body>>, std::convert::Infallible> {
+    watch.activity.request_began();
+    // Made before the answer: a handler that is dropped halfway ends the request as well.
+    let ending = Ending(Arc::clone(watch));
+    let peer = Peer {
+        flaw: watch.next_flaw(),
+        ..peer
+    };
+    let mut response = handler.handle(request, peer).await;
+    if watch.activity.is_stopping() {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response.map(|body| WatchedBody { body, ending }))
+}
+
+/// What socket, service and timer of one connection share.
+struct Watch {
+    activity: Activity,
+    /// Locked for a few lines by one task only, so never contended.
+    scanner: Mutex<Scanner>,
+    requests: AtomicU64,
+    max_header: usize,
+}
+
+impl Watch {
+    fn new(max_header: usize) -> Self {
+        Self {
+            activity: Activity::new(Instant::now()),
+            scanner: Mutex::default(),
+            requests: AtomicU64::new(0),
+            max_header,
+        }
+    }
+
+    fn received(&self, bytes: &[u8]) {
+        self.activity.received();
+        let mut scanner = self.scanner.lock().unwrap_or_else(PoisonError::into_inner);
+        scanner.follow(bytes, self.max_header);
+    }
+
+    fn next_flaw(&self) -> Option<super::Flaw> {
+        let index = self.requests.fetch_add(1, Ordering::Relaxed);
+        let mut scanner = self.scanner.lock().unwrap_or_else(PoisonError::into_inner);
+        scanner.flaw_of(index)
+    }
+}
+
+/// Notes the end of a request when dropped.
+struct Ending(Arc<Watch>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.activity.request_ended();
+    }
+}
+
+pin_project! {
+    /// An answer's body; its end is the end of the request.
+    struct WatchedBody<B> {
+        #[pin]
+        body: B,
+        ending: Ending,
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for WatchedBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        self.project().body.poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A socket that notes what happens on it.
+struct WatchedStream {
+    stream: TcpStream,
+    watch: Arc<Watch>,
+}
+
+impl WatchedStream {
+    fn note_write<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match &written {
+            Poll::Pending => self.watch.activity.write_blocked(),
+            Poll::Ready(_) => self.watch.activity.write_progressed(),
+        }
+        written
+    }
+}
+
+impl AsyncRead for WatchedStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if polled.is_ready() {
+            match buffer.filled().get(before..) {
+                None | Some([]) => {}
+                Some(bytes) => self.watch.received(bytes),
+            }
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for WatchedStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.note_write(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.note_write(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
