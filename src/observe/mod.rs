@@ -1,5 +1,16 @@
 //! Logging set-up, masking of people's ids, metrics, access log.
 
+use std::io::{self, IsTerminal};
+
+use aws_lc_rs::hmac;
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
 use crate::secret::Secret;
 
 mod access_log;
@@ -8,11 +19,15 @@ mod metrics;
 pub use access_log::{AccessLog, AccessRecord, Output, QueryDetail};
 pub use metrics::{Metrics, RouteMetrics, UpstreamMetrics};
 
+/// Libraries whose lines can hold URLs with secrets, header values or keys below `warn`. Each name covers everything that
+/// begins with it.
+const CAPPED_LIBRARIES: &[&str] = &["hyper", "reqwest", "rustls", "h2", "tower", "mio", "tokio"];
+
 /// What is logged, and how.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `error`, `warn`, `info`, `debug` or `trace`.
-    pub level: tracing::Level,
+    pub level: Level,
     /// Text or JSON.
     pub format: Format,
     /// How ids of people appear.
@@ -30,6 +45,17 @@ pub enum Format {
     Text,
     /// For machines.
     Json,
+}
+
+impl Format {
+    /// Whether lines are for people, where `terminal` says if there is one at the other end.
+    fn is_text(self, terminal: bool) -> bool {
+        match self {
+            Self::Auto => terminal,
+            Self::Text => true,
+            Self::Json => false,
+        }
+    }
 }
 
 /// How openid and unionid appear in logs.
@@ -54,7 +80,114 @@ pub struct AccessLogSettings {
 
 impl IdentityMask {
     /// The id as it may appear in a log or on a page.
-    pub fn apply(&self, _id: &str) -> String {
-        todo!()
+    ///
+    /// A hash is 16 hex digits. Ids of less than 12 characters are masked whole: too little would be hidden.
+    pub fn apply(&self, id: &str) -> String {
+        match self {
+            Self::Masked => mask(id),
+            Self::Hash(key) => {
+                let key = hmac::Key::new(hmac::HMAC_SHA256, key.reveal().as_bytes());
+                let tag = hmac::sign(&key, id.as_bytes());
+                data_encoding::HEXLOWER.encode(&tag.as_ref()[..8])
+            }
+            Self::Full => id.to_owned(),
+        }
+    }
+}
+
+fn mask(id: &str) -> String {
+    let letters: Vec<char> = id.chars().collect();
+    match letters.as_slice() {
+        [a, b, middle @ .., y, z] if middle.len() >= 8 => format!("{a}{b}…{y}{z}"),
+        _ => "…".to_owned(),
+    }
+}
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    /// Somebody set it up before, in this process.
+    #[error("logging is set up already")]
+    AlreadySet(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Sends everything that is logged to standard error from now on, for the whole process.
+///
+/// Libraries that see URLs and headers never say more than warnings, whatever the level: those would hold secrets.
+pub fn start_logging(settings: &Settings) -> Result<(), LoggingError> {
+    let terminal = io::stderr().is_terminal();
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = if settings.format.is_text(terminal) {
+        let colors = terminal && std::env::var_os("NO_COLOR").is_none();
+        lines.with_ansi(colors).boxed()
+    } else {
+        lines.json().flatten_event(true).with_ansi(false).boxed()
+    };
+    tracing_subscriber::registry()
+        .with(lines.with_filter(allowed(settings.level)))
+        .try_init()?;
+    Ok(())
+}
+
+/// What may be logged at a level.
+fn allowed(level: Level) -> Targets {
+    // Levels compare the other way round: `TRACE` is the greatest.
+    let capped = level.min(Level::WARN);
+    Targets::new()
+        .with_default(LevelFilter::from_level(level))
+        .with_targets(CAPPED_LIBRARIES.iter().map(|library| (*library, capped)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masked_ids_show_four_characters_at_most() {
+        for (id, shown) in [
+            ("o6_bmasdasdsad6_2sgVt7hMZOPfL", "o6…fL"),
+            ("123456789012", "12…12"),
+            ("12345678901", "…"),
+            ("", "…"),
+        ] {
+            assert_eq!(IdentityMask::Masked.apply(id), shown);
+        }
+    }
+
+    #[test]
+    fn hashed_ids_depend_on_the_key_and_stay_the_same() {
+        let mask = |key: &str| IdentityMask::Hash(Secret::new(key.to_owned()));
+
+        let hashed = mask("one").apply("o6_bmasdasdsad6");
+
+        assert_eq!(hashed.len(), 16);
+        assert_eq!(mask("one").apply("o6_bmasdasdsad6"), hashed);
+        assert_ne!(mask("two").apply("o6_bmasdasdsad6"), hashed);
+    }
+
+    #[test]
+    fn libraries_that_see_secrets_say_only_warnings_even_at_trace() {
+        let filter = allowed(Level::TRACE);
+
+        assert!(filter.would_enable("wxgate::login", &Level::TRACE));
+        for library in [
+            "hyper::proto",
+            "hyper_util::client",
+            "reqwest::connect",
+            "rustls::conn",
+            "h2::frame",
+        ] {
+            assert!(!filter.would_enable(library, &Level::INFO), "{library}");
+            assert!(filter.would_enable(library, &Level::WARN), "{library}");
+        }
+        assert!(!allowed(Level::ERROR).would_enable("hyper::proto", &Level::WARN));
+    }
+
+    #[test]
+    fn automatic_format_is_text_only_on_a_terminal() {
+        assert!(Format::Auto.is_text(true));
+        assert!(!Format::Auto.is_text(false));
+        assert!(Format::Text.is_text(false));
+        assert!(!Format::Json.is_text(true));
     }
 }

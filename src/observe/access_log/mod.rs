@@ -1,0 +1,184 @@
+//! One line per request.
+//!
+//! A line is formatted where the request ends and appended to a buffer; a thread of its own writes the buffer in batches.
+//! A request never waits for a disk or a pipe.
+
+use std::io::{self, IsTerminal};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use super::{AccessLogSettings, Format, Metrics};
+
+mod json;
+mod query;
+#[cfg(test)]
+mod tests;
+mod text;
+mod time;
+mod writer;
+
+use writer::Writer;
+
+/// Room for a usual line, so that formatting it takes one allocation.
+const LINE_BYTES: usize = 768;
+/// The longest path and query that a line shows.
+const LONGEST_TARGET: usize = 2048;
+
+/// Where the access log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Standard output.
+    Stdout,
+    /// A file, opened again on SIGUSR1.
+    File(PathBuf),
+}
+
+/// How much of the query is shown. `code`, `state`, `ticket` and tokens never are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryDetail {
+    /// Nothing.
+    None,
+    /// Only the names.
+    Keys,
+    /// Names and values.
+    Full,
+}
+
+/// Everything one line says. `None` and empty text are left out.
+#[derive(Clone, Debug)]
+pub struct AccessRecord<'a> {
+    /// When the head of the request was complete.
+    pub received: SystemTime,
+    /// Names the request.
+    pub request_id: &'a str,
+    /// The listener's name or address.
+    pub listener: &'a str,
+    /// The visitor's address.
+    pub client_ip: IpAddr,
+    /// What kind of browser, like `wechat-android`.
+    pub client: &'a str,
+    /// The method.
+    pub method: &'a str,
+    /// `http` or `https`.
+    pub scheme: &'a str,
+    /// The host asked for.
+    pub host: &'a str,
+    /// The path as it was judged.
+    pub path: &'a str,
+    /// The raw query without `?`; what of it is shown is the log's decision.
+    pub query: Option<&'a str>,
+    /// Like `HTTP/1.1`.
+    pub protocol: &'a str,
+    /// The route's name, or `none`.
+    pub route: &'a str,
+    /// The route's level, like `base`.
+    pub auth: &'a str,
+    /// What was decided.
+    pub decision: &'a str,
+    /// Why.
+    pub reason: &'a str,
+    /// The operator's name of the app that logged the visitor in.
+    pub app: Option<&'a str>,
+    /// The visitor's id, masked already.
+    pub user: Option<&'a str>,
+    /// The session's log name, never its id.
+    pub session: Option<&'a str>,
+    /// What the client got.
+    pub status: u16,
+    /// Bytes of the request's body.
+    pub bytes_in: u64,
+    /// Bytes of the answer's body.
+    pub bytes_out: u64,
+    /// From the request's head to the end of the answer.
+    pub duration: Duration,
+    /// The upstream's name.
+    pub upstream: Option<&'a str>,
+    /// `host:port` of the server that answered.
+    pub upstream_server: Option<&'a str>,
+    /// What the upstream said.
+    pub upstream_status: Option<u16>,
+    /// How long the head of the upstream's answer took.
+    pub upstream_duration: Option<Duration>,
+    /// A callback that came again.
+    pub replay: bool,
+    /// How many headers were dropped because only we may set them.
+    pub stripped_headers: u32,
+}
+
+/// The log: lines are handed to a thread of its own, in order, and dropped (counted) when it cannot keep up.
+///
+/// Dropping it writes what is left, for two seconds at most.
+#[derive(Debug)]
+pub struct AccessLog {
+    /// `None` where the log is switched off.
+    active: Option<Active>,
+}
+
+#[derive(Debug)]
+struct Active {
+    writer: Writer,
+    is_text: bool,
+    query: QueryDetail,
+}
+
+impl AccessLog {
+    /// Opens the output and starts the thread. `None` gives a log that takes lines and writes nothing. Blocking file access.
+    pub fn start(
+        settings: Option<AccessLogSettings>,
+        format: Format,
+        metrics: &Metrics,
+    ) -> io::Result<Self> {
+        let Some(settings) = settings else {
+            return Ok(Self { active: None });
+        };
+        let terminal = settings.output == Output::Stdout && io::stdout().is_terminal();
+        let writer = Writer::start(settings.output, metrics)?;
+        Ok(Self {
+            active: Some(Active {
+                writer,
+                is_text: format.is_text(terminal),
+                query: settings.query,
+            }),
+        })
+    }
+
+    /// Takes one line. Never waits for the output.
+    pub fn record(&self, record: &AccessRecord<'_>) {
+        let Some(active) = &self.active else { return };
+        let mut line = String::with_capacity(LINE_BYTES);
+        if active.is_text {
+            text::write(&mut line, record, active.query);
+        } else {
+            json::write(&mut line, record, active.query);
+        }
+        active.writer.append(line.as_bytes());
+    }
+
+    /// Opens the file again, after somebody moved it away. Where that fails, the old file stays in use. Blocking file access.
+    pub fn reopen(&self) -> io::Result<()> {
+        match &self.active {
+            Some(active) => active.writer.reopen(),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes what is left and ends the thread; waits two seconds at most. Lines taken later are lost.
+    pub fn close(&self) {
+        if let Some(active) = &self.active {
+            active.writer.close();
+        }
+    }
+}
+
+/// At most [`LONGEST_TARGET`] bytes of a text, cut between characters; says whether something is missing.
+fn shorten(text: &str) -> (&str, bool) {
+    if text.len() <= LONGEST_TARGET {
+        return (text, false);
+    }
+    let mut end = LONGEST_TARGET;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    (&text[..end], true)
+}

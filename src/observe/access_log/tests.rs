@@ -1,0 +1,239 @@
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn record() -> AccessRecord<'static> {
+    AccessRecord {
+        received: UNIX_EPOCH + Duration::from_millis(1_709_210_096_007),
+        request_id: "req-1",
+        listener: "127.0.0.1:9500",
+        client_ip: Ipv4Addr::new(203, 0, 113, 7).into(),
+        client: "wechat-android",
+        method: "GET",
+        scheme: "https",
+        host: "www.example.com",
+        path: "/orders",
+        query: Some("page=2&code=SECRET"),
+        protocol: "HTTP/1.1",
+        route: "shop",
+        auth: "base",
+        decision: "allowed",
+        reason: "session",
+        app: Some("main"),
+        user: Some("o6…fL"),
+        session: Some("0a1b2c3d"),
+        status: 200,
+        bytes_in: 0,
+        bytes_out: 1024,
+        duration: Duration::from_micros(1234),
+        upstream: Some("legacy"),
+        upstream_server: Some("10.0.0.5:8080"),
+        upstream_status: Some(200),
+        upstream_duration: Some(Duration::from_micros(1000)),
+        replay: false,
+        stripped_headers: 0,
+    }
+}
+
+fn json_line(record: &AccessRecord<'_>, detail: QueryDetail) -> Value {
+    let mut line = String::new();
+    json::write(&mut line, record, detail);
+    assert_eq!(line.matches('\n').count(), 1, "{line}");
+    serde_json::from_str(&line).unwrap()
+}
+
+fn text_line(record: &AccessRecord<'_>, detail: QueryDetail) -> String {
+    let mut line = String::new();
+    text::write(&mut line, record, detail);
+    line
+}
+
+fn log_into(file: &Path, metrics: &Metrics) -> AccessLog {
+    let settings = AccessLogSettings {
+        output: Output::File(file.to_owned()),
+        query: QueryDetail::Keys,
+    };
+    AccessLog::start(Some(settings), Format::Json, metrics).unwrap()
+}
+
+#[test]
+fn a_json_line_has_exactly_the_documented_fields() {
+    assert_eq!(
+        json_line(&record(), QueryDetail::Keys),
+        json!({
+            "ts": "2024-02-29T12:34:56.007Z", "level": "info", "event": "request",
+            "request_id": "req-1", "listener": "127.0.0.1:9500", "client_ip": "203.0.113.7",
+            "client": "wechat-android", "method": "GET", "scheme": "https",
+            "host": "www.example.com", "path": "/orders", "query_keys": ["page", "code"],
+            "proto": "HTTP/1.1", "route": "shop", "auth": "base", "decision": "allowed",
+            "reason": "session", "app": "main", "user": "o6…fL", "session": "0a1b2c3d",
+            "status": 200, "bytes_in": 0, "bytes_out": 1024, "duration_s": 0.001234,
+            "upstream": "legacy", "upstream_server": "10.0.0.5:8080", "upstream_status": 200,
+            "upstream_s": 0.001,
+        })
+    );
+}
+
+#[test]
+fn what_is_not_known_is_left_out_and_what_is_special_is_told() {
+    let mut record = record();
+    record.query = None;
+    record.app = None;
+    record.upstream_status = None;
+    record.status = 502;
+    record.replay = true;
+    record.stripped_headers = 3;
+
+    let line = json_line(&record, QueryDetail::Full);
+
+    for absent in ["query", "query_keys", "app", "upstream_status"] {
+        assert_eq!(line.get(absent), None, "{absent}");
+    }
+    assert_eq!(line["level"], "warn");
+    assert_eq!(line["replay"], true);
+    assert_eq!(line["stripped_headers"], 3);
+}
+
+#[test]
+fn secret_values_never_appear_however_much_of_the_query_is_shown() {
+    let query = "page=2&code=SECRET&STATE=SECRET&access_token=SECRET&%63ode=SECRET&code%5b%5d=SECRET&empty=&flag";
+    let mut record = record();
+    record.query = Some(query);
+
+    for detail in [QueryDetail::None, QueryDetail::Keys, QueryDetail::Full] {
+        assert!(!json_line(&record, detail).to_string().contains("SECRET"));
+        assert!(!text_line(&record, detail).contains("SECRET"));
+    }
+    assert_eq!(
+        json_line(&record, QueryDetail::Full)["query"],
+        "page=2&code=[removed]&STATE=[removed]&access_token=[removed]&%63ode=[removed]&code%5b%5d=[removed]&empty=&flag"
+    );
+}
+
+#[test]
+fn hostile_text_cannot_break_a_line_or_a_terminal() {
+    let hostile = "/a\"b\\c\nd\r\te\u{1b}[31m\u{0}\u{7f}\u{9b}\u{202e}\u{2028}é微信";
+    let mut record = record();
+    record.path = hostile;
+    record.host = hostile;
+    record.query = Some(hostile);
+
+    let json = json_line(&record, QueryDetail::Keys);
+    let text = text_line(&record, QueryDetail::Full);
+
+    assert_eq!(json["path"], hostile);
+    assert_eq!(json["query_keys"][0], hostile);
+    assert_eq!(text.matches('\n').count(), 1);
+    let is_harmless = |letter: char| !letter.is_control() && letter != '\u{202e}';
+    assert!(text.trim_end().chars().all(is_harmless), "{text:?}");
+    assert!(text.contains("é微信"));
+}
+
+#[test]
+fn long_targets_are_cut_between_characters() {
+    let long = format!("/{}", "微".repeat(10_000));
+    let query = format!("a={}&code=SECRET", "x".repeat(10_000));
+    let mut record = record();
+    record.path = &long;
+    record.query = Some(&query);
+
+    let line = json_line(&record, QueryDetail::Full).to_string();
+
+    assert!(line.len() < 6000, "{}", line.len());
+    assert!(!line.contains("SECRET"));
+}
+
+#[test]
+fn a_text_line_reads_from_left_to_right() {
+    assert_eq!(
+        text_line(&record(), QueryDetail::Full),
+        "2024-02-29T12:34:56.007Z 203.0.113.7 GET https://www.example.com/orders?page=2&code=… 200 1024B 0.001234s \
+         client=wechat-android route=shop decision=allowed reason=session app=main user=o6…fL session=0a1b2c3d \
+         upstream=10.0.0.5:8080 id=req-1\n"
+    );
+}
+
+#[test]
+fn lines_arrive_in_order_and_dropping_the_log_writes_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let log = log_into(&file, &Metrics::new());
+
+    for status in 200..500 {
+        log.record(&AccessRecord { status, ..record() });
+    }
+    drop(log);
+
+    let content = fs::read_to_string(&file).unwrap();
+    let statuses: Vec<u64> = content
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["status"]
+                .as_u64()
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(statuses, (200..500).collect::<Vec<u64>>());
+}
+
+#[test]
+fn after_reopening_lines_go_into_the_new_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let moved = folder.path().join("access.log.1");
+    let log = log_into(&file, &Metrics::new());
+    fs::rename(&file, &moved).unwrap();
+
+    log.reopen().unwrap();
+    log.record(&record());
+    log.close();
+
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1);
+    assert_eq!(fs::read_to_string(&moved).unwrap(), "");
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_an_error_at_start_and_keeps_the_old_one_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("logs");
+    fs::create_dir(&inner).unwrap();
+    let file = inner.join("access.log");
+    let log = log_into(&file, &Metrics::new());
+    let moved = folder.path().join("moved");
+    fs::rename(&inner, &moved).unwrap();
+
+    assert!(log.reopen().is_err());
+    log.record(&record());
+    log.close();
+
+    assert_eq!(
+        fs::read_to_string(moved.join("access.log"))
+            .unwrap()
+            .lines()
+            .count(),
+        1
+    );
+    let settings = AccessLogSettings {
+        output: Output::File(file),
+        query: QueryDetail::Keys,
+    };
+    assert!(AccessLog::start(Some(settings), Format::Json, &Metrics::new()).is_err());
+}
+
+#[test]
+fn a_log_that_is_switched_off_takes_lines_and_writes_nothing() {
+    let log = AccessLog::start(None, Format::Auto, &Metrics::new()).unwrap();
+
+    log.record(&record());
+    log.reopen().unwrap();
+    log.close();
+
+    assert!(log.active.is_none());
+}

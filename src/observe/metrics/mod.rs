@@ -1,0 +1,247 @@
+//! Every metric, named and described once. Labels come from the configuration or from closed sets.
+
+use std::borrow::Cow;
+
+use prometheus_client::encoding::EncodeMetric;
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+mod events;
+mod handles;
+mod histogram;
+mod process;
+#[cfg(test)]
+mod tests;
+
+pub use handles::{RouteMetrics, UpstreamMetrics};
+
+use handles::{Slots, route_labels};
+use histogram::Histogram;
+use process::ProcessCollector;
+
+/// Names and values of one series.
+type Labels = Vec<(&'static str, Cow<'static, str>)>;
+type Counters = Family<Labels, Counter>;
+type Gauges = Family<Labels, Gauge>;
+type Histograms = Family<Labels, Histogram>;
+
+/// All families. Handles that the hot path needs are resolved once per configuration.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Families named `wxgate_…`.
+    registry: Registry,
+    /// Families named `process_…`.
+    process: Registry,
+    http_requests: Counters,
+    http_durations: Histograms,
+    http_in_flight: Gauge,
+    http_request_sizes: Histograms,
+    http_response_sizes: Histograms,
+    websockets: Gauges,
+    upstream_requests: Counters,
+    upstream_durations: Histograms,
+    upstream_errors: Counters,
+    upstream_healthy: Gauges,
+    decisions: Counters,
+    logins_started: Counters,
+    logins_finished: Counters,
+    login_durations: Histograms,
+    login_loops: Counters,
+    callback_replays: Counters,
+    wechat_requests: Counters,
+    wechat_durations: Histograms,
+    sessions_created: Counters,
+    sessions_ended: Counters,
+    jwt_signed: Counters,
+    rate_limited: Counters,
+    headers_stripped: Counters,
+    log_lines_dropped: Counters,
+    reload_worked: Gauge,
+    reload_time: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All families at zero.
+    pub fn new() -> Self {
+        let mut families = Families(Registry::with_prefix("wxgate"));
+        let mut process = Registry::default();
+        process.register_collector(Box::new(ProcessCollector));
+        families.add_build();
+        Self {
+            http_requests: families.add("http_requests", "Requests answered"),
+            http_durations: families.add_histograms(
+                "http_request_duration",
+                "From the request's head to the end of the answer",
+                Unit::Seconds,
+                Histogram::of_durations,
+            ),
+            http_in_flight: families.add("http_requests_in_flight", "Requests being answered"),
+            http_request_sizes: families.add_histograms(
+                "http_request_size",
+                "Request bodies",
+                Unit::Bytes,
+                Histogram::of_sizes,
+            ),
+            http_response_sizes: families.add_histograms(
+                "http_response_size",
+                "Answer bodies",
+                Unit::Bytes,
+                Histogram::of_sizes,
+            ),
+            websockets: families.add("websocket_connections", "Open tunnels"),
+            upstream_requests: families.add("upstream_requests", "Answers of upstream servers"),
+            upstream_durations: families.add_histograms(
+                "upstream_request_duration",
+                "From the beginning of sending to the head of the answer",
+                Unit::Seconds,
+                Histogram::of_durations,
+            ),
+            upstream_errors: families.add("upstream_errors", "Requests without an answer"),
+            upstream_healthy: families.add("upstream_healthy", "1 where requests are sent to it"),
+            decisions: families.add("auth_decisions", "What was decided about requests, and why"),
+            logins_started: families.add("logins_started", "Visitors sent to WeChat"),
+            logins_finished: families.add("logins_finished", "Callbacks, by outcome"),
+            login_durations: families.add_histograms(
+                "login_duration",
+                "From being sent to WeChat to being logged in",
+                Unit::Seconds,
+                Histogram::of_logins,
+            ),
+            login_loops: families.add("login_loops_stopped", "Chains stopped by the loop guard"),
+            callback_replays: families.add("callback_replays", "Callbacks that came again"),
+            wechat_requests: families.add("wechat_requests", "Calls to WeChat"),
+            wechat_durations: families.add_histograms(
+                "wechat_request_duration",
+                "Calls to WeChat",
+                Unit::Seconds,
+                Histogram::of_durations,
+            ),
+            sessions_created: families.add("sessions_created", "Sessions begun"),
+            sessions_ended: families.add("sessions_ended", "Sessions ended before their time"),
+            jwt_signed: families.add("jwt_signed", "Tokens signed"),
+            rate_limited: families.add("rate_limited", "Requests refused by a rate limit"),
+            headers_stripped: families.add(
+                "headers_stripped",
+                "Client headers dropped because only we may set them",
+            ),
+            log_lines_dropped: families.add(
+                "access_log_lines_dropped",
+                "Access log lines lost: full = too slow to write, write = writing failed",
+            ),
+            reload_worked: families.add(
+                "config_last_reload_successful",
+                "1 where the newest configuration is in use",
+            ),
+            reload_time: families.add_with_unit(
+                "config_last_reload_success_timestamp",
+                "When a configuration was last taken into use",
+                Unit::Seconds,
+            ),
+            registry: families.0,
+            process,
+        }
+    }
+
+    /// In OpenMetrics text; its type is `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+    pub fn encode(&self) -> String {
+        let mut page = String::with_capacity(16 * 1024);
+        // Writing into a `String` cannot fail, and no value of ours refuses to be written.
+        let _ = text::encode_registry(&mut page, &self.registry)
+            .and_then(|()| text::encode_registry(&mut page, &self.process))
+            .and_then(|()| text::encode_eof(&mut page));
+        page
+    }
+
+    /// The handles of a route; `none` is the name for requests that matched no route.
+    pub fn route(&self, name: &str) -> RouteMetrics {
+        let labels = route_labels(name);
+        RouteMetrics {
+            name: name.to_owned(),
+            requests: self.http_requests.clone(),
+            durations: self.http_durations.clone(),
+            decisions: self.decisions.clone(),
+            in_flight: self.http_in_flight.clone(),
+            request_sizes: self.http_request_sizes.get_or_create_owned(&labels),
+            response_sizes: self.http_response_sizes.get_or_create_owned(&labels),
+            websockets: self.websockets.get_or_create_owned(&labels),
+            answers_seen: Slots::default(),
+            decisions_seen: Slots::default(),
+        }
+    }
+
+    /// The handles of one server (`host:port`) of an upstream.
+    pub fn upstream(&self, name: &str, server: &str) -> UpstreamMetrics {
+        UpstreamMetrics {
+            name: name.to_owned(),
+            server: server.to_owned(),
+            requests: self.upstream_requests.clone(),
+            errors: self.upstream_errors.clone(),
+            durations: self
+                .upstream_durations
+                .get_or_create_owned(&vec![label("upstream", name)]),
+            healthy: self.upstream_healthy.clone(),
+            statuses_seen: Slots::default(),
+        }
+    }
+
+    /// The counter of access log lines lost for a reason: `full` or `write`.
+    pub(super) fn log_lines_dropped(&self, reason: &'static str) -> Counter {
+        self.log_lines_dropped
+            .get_or_create_owned(&vec![("reason", reason.into())])
+    }
+}
+
+/// Registers families and hands them out.
+struct Families(Registry);
+
+impl Families {
+    fn add<M>(&mut self, name: &str, help: &str) -> M
+    where
+        M: Default + Clone + EncodeMetric + Send + Sync + std::fmt::Debug + 'static,
+    {
+        let metric = M::default();
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    fn add_with_unit(&mut self, name: &str, help: &str, unit: Unit) -> Gauge {
+        let gauge = Gauge::default();
+        self.0.register_with_unit(name, help, unit, gauge.clone());
+        gauge
+    }
+
+    fn add_histograms(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Unit,
+        kind: fn() -> Histogram,
+    ) -> Histograms {
+        let family = Family::new_with_constructor(kind);
+        self.0.register_with_unit(name, help, unit, family.clone());
+        family
+    }
+
+    fn add_build(&mut self) {
+        let revision = option_env!("WXGATE_REVISION").unwrap_or("unknown");
+        let build = Info::new(vec![
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("revision", revision),
+        ]);
+        self.0.register("build", "What is running", build);
+    }
+}
+
+fn label(name: &'static str, value: &str) -> (&'static str, Cow<'static, str>) {
+    (name, Cow::Owned(value.to_owned()))
+}
