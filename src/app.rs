@@ -1,1 +1,251 @@
 //! Puts everything together; publishes, reloads, drains.
+//!
+//! A new configuration is built completely before anybody sees it, and a failure keeps the old one. Store, keys, metrics,
+//! limits, pools and listeners outlive configurations.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::task::JoinHandle;
+
+use crate::admin::{Admin, Readiness};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::drain::Drain;
+use crate::gateway::{AnswerBody, Gateway};
+use crate::listen::{self, Handler, Listener, Peer, Tuning};
+use crate::observe::{AccessLog, Metrics};
+
+mod assemble;
+mod housekeeping;
+
+use assemble::Shared;
+
+/// A running gateway. Dropping it without [`shutdown`](Self::shutdown) cuts everything.
+#[derive(Debug)]
+pub struct App {
+    shared: Arc<Shared>,
+    current: Current,
+    config: Arc<ArcSwap<Config>>,
+    listeners: Vec<Running>,
+    admin: Option<Running>,
+    connections: Drain,
+    tunnels: Arc<Drain>,
+    admin_connections: Drain,
+    housekeeping: JoinHandle<()>,
+}
+
+/// A listener at work.
+#[derive(Debug)]
+struct Running {
+    address: SocketAddr,
+    tuning: Arc<Tuning>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(listener: Listener, handler: impl Handler, drain: &Drain) -> Self {
+        Self {
+            address: listener.address(),
+            tuning: listener.tuning(),
+            task: tokio::spawn(listener.run(handler, drain.guard())),
+        }
+    }
+}
+
+/// How a shutdown went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Connections that had to be cut.
+    pub connections: usize,
+    /// Tunnels that had to be cut.
+    pub tunnels: usize,
+}
+
+impl Outcome {
+    /// Whether everything ended by itself.
+    pub fn is_clean(self) -> bool {
+        self.connections == 0 && self.tunnels == 0
+    }
+}
+
+/// The present generation.
+#[derive(Clone, Debug)]
+struct Current(Arc<ArcSwap<Gateway>>);
+
+impl Handler for Current {
+    type Body = AnswerBody;
+
+    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
+        let gateway = self.0.load_full();
+        gateway.handle(request, peer).await
+    }
+}
+
+/// Answers on the admin listener.
+#[derive(Clone, Debug)]
+struct AdminHandler(Arc<Admin>);
+
+impl Handler for AdminHandler {
+    type Body = Full<Bytes>;
+
+    async fn handle(&self, request: Request<Incoming>, _peer: Peer) -> Response<Full<Bytes>> {
+        let target = request.uri().path_and_query();
+        let target = target.map_or("/", |target| target.as_str());
+        let answer = self.0.handle(request.method(), target, request.headers());
+        answer.await.map(Full::new)
+    }
+}
+
+impl App {
+    /// Opens store, keys and logs, binds every listener, and begins to serve.
+    pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let shared = Arc::new(Shared::open(&config, clock).await?);
+        let tunnels = Arc::new(Drain::new());
+        let listeners = config
+            .listeners
+            .iter()
+            .map(|settings| {
+                let address = settings.address;
+                Listener::bind(settings.clone())
+                    .with_context(|| format!("cannot listen on {address}"))
+            })
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let admin = config.admin.listen.map(admin_listener).transpose()?;
+        let addresses: Vec<_> = listeners.iter().map(Listener::address).collect();
+        let gateway = shared.gateway(&config, None, &addresses, &tunnels)?;
+        let current = Current(Arc::new(ArcSwap::from_pointee(gateway)));
+        let connections = Drain::new();
+        let admin_connections = Drain::new();
+        let listeners = listeners
+            .into_iter()
+            .map(|listener| Running::start(listener, current.clone(), &connections))
+            .collect();
+        let admin = admin.map(|listener| {
+            let handler = AdminHandler(Arc::new(shared.admin(&config)));
+            Running::start(listener, handler, &admin_connections)
+        });
+        shared.metrics.config_loaded(true, shared.clock.now());
+        shared.readiness.set_started();
+        let housekeeping = tokio::spawn(housekeeping::run(
+            Arc::clone(&shared),
+            Arc::clone(&current.0),
+        ));
+        Ok(Self {
+            shared,
+            current,
+            config: Arc::new(ArcSwap::from_pointee(config)),
+            listeners,
+            admin,
+            connections,
+            tunnels,
+            admin_connections,
+            housekeeping,
+        })
+    }
+
+    /// Where the first public listener listens.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses()
+            .next()
+            .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
+    }
+
+    /// Where the public listeners listen.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.listeners.iter().map(|listener| listener.address)
+    }
+
+    /// Where the admin listener listens.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|admin| admin.address)
+    }
+
+    /// Takes a new configuration. Requests in flight finish with the one they began with; no connection is closed.
+    ///
+    /// Fails, and changes nothing, when a part cannot be built or a key changed that needs a restart.
+    pub async fn reload(&self, config: Config) -> anyhow::Result<()> {
+        let result = self.replace(config);
+        let worked = result.is_ok();
+        self.shared.metrics.config_loaded(worked, self.shared.clock.now());
+        result
+    }
+
+    /// Notes a reload that failed before there was a configuration.
+    pub fn reload_failed(&self) {
+        self.shared.metrics.config_loaded(false, self.shared.clock.now());
+    }
+
+    /// Opens the access log's file again.
+    pub fn reopen_logs(&self) -> std::io::Result<()> {
+        self.shared.access_log.reopen()
+    }
+
+    /// Says "not ready", waits `drain_delay`, stops accepting, lets requests and tunnels finish, and cuts what is left after
+    /// `shutdown_grace`. Cancelling cuts everything at once.
+    pub async fn shutdown(self) -> Outcome {
+        let config = self.config.load_full();
+        self.shared.readiness.set_draining();
+        tokio::time::sleep(config.drain_delay).await;
+        self.connections.stop();
+        self.tunnels.stop();
+        let all_ended = async {
+            self.connections.stopped().await;
+            self.tunnels.stopped().await;
+        };
+        let _ = tokio::time::timeout(config.shutdown_grace, all_ended).await;
+        let outcome = Outcome {
+            connections: self.connections.open(),
+            tunnels: self.tunnels.open(),
+        };
+        self.housekeeping.abort();
+        self.admin_connections.stop();
+        for listener in self.listeners.iter().chain(&self.admin) {
+            listener.task.abort();
+        }
+        self.shared.close().await;
+        outcome
+    }
+
+    fn replace(&self, config: Config) -> anyhow::Result<()> {
+        let old = self.config.load_full();
+        assemble::refuse_restart_keys(&old, &config)?;
+        let addresses: Vec<_> = self.addresses().collect();
+        let gateway = self.current.0.load_full();
+        let new = self.shared.gateway(
+            &config,
+            Some(&gateway),
+            &addresses,
+            &self.tunnels,
+        )?;
+        for (running, settings) in self.listeners.iter().zip(&config.listeners) {
+            running.tuning.change(settings.clone());
+        }
+        self.current.0.store(Arc::new(new));
+        self.config.store(Arc::new(config));
+        Ok(())
+    }
+}
+
+/// The admin listener has limits of its own: it must answer when the public one is full.
+fn admin_listener(address: SocketAddr) -> anyhow::Result<Listener> {
+    let settings = listen::Settings {
+        address,
+        max_header: 16 * 1024,
+        max_headers: 100,
+        max_connections: 100,
+        timeouts: listen::Timeouts {
+            request_header: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(75),
+            body_progress: Duration::from_secs(5),
+        },
+    };
+    Listener::bind(settings).with_context(|| format!("cannot listen on {address} (admin)"))
+}

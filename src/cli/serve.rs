@@ -1,37 +1,262 @@
 //! `run`, `demo`, `sim`, `healthcheck`.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Global;
+use crate::app::App;
+use crate::config::{Config, Watch};
+use crate::demo::Demo;
+use crate::observe;
+use crate::simulator::Simulator;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
-pub(super) struct RunArgs {}
+pub(super) struct RunArgs {
+    /// Reload when the configuration file changes
+    #[arg(long)]
+    watch: bool,
+    /// Serve although `wechat_api` points at a simulator: anybody can log in as anybody
+    #[arg(long)]
+    allow_simulator: bool,
+}
 
 /// Arguments of `demo`.
 #[derive(Debug, clap::Args)]
-pub(super) struct DemoArgs {}
+pub(super) struct DemoArgs {
+    /// Where the gateway listens; loopback only, port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:9500", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Where the simulated WeChat listens; loopback only, port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:9510", value_name = "ADDRESS")]
+    simulator: SocketAddr,
+}
 
 /// Arguments of `sim`.
 #[derive(Debug, clap::Args)]
-pub(super) struct SimArgs {}
+pub(super) struct SimArgs {
+    /// Where to listen; loopback only, port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:9510", value_name = "ADDRESS")]
+    listen: SocketAddr,
+}
 
 /// Arguments of `healthcheck`.
 #[derive(Debug, clap::Args)]
-pub(super) struct HealthcheckArgs {}
-
-pub(super) fn run(_args: RunArgs, _global: &Global) -> anyhow::Result<ExitCode> {
-    todo!()
+pub(super) struct HealthcheckArgs {
+    /// Ask for readiness instead of life
+    #[arg(long)]
+    ready: bool,
 }
 
-pub(super) fn demo(_args: DemoArgs, _global: &Global) -> anyhow::Result<ExitCode> {
-    todo!()
+/// Serves until SIGTERM or SIGINT. Exit code 1 when something had to be cut.
+pub(super) fn run(args: RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
+    let path = global.config_path()?;
+    let Some(config) = super::check::load(&path, global) else {
+        return Ok(ExitCode::FAILURE);
+    };
+    refuse_simulator(&config, &args)?;
+    observe::start_logging(&config.observe)?;
+    let summary = super::check::summary(&config);
+    runtime()?.block_on(async {
+        let app = App::start(config, crate::clock::Clock::system()).await?;
+        eprintln!("wxgate {} · {}", env!("CARGO_PKG_VERSION"), path.display());
+        eprint!("{summary}");
+        for address in app.addresses() {
+            eprintln!("listening on {address}");
+        }
+        if let Some(address) = app.admin_address() {
+            eprintln!("health and metrics on {address}");
+        }
+        eprintln!("ready in {} ms", began.elapsed().as_millis());
+        serve(&app, &path, &args, global).await?;
+        Ok(stop(app).await)
+    })
 }
 
-pub(super) fn sim(_args: SimArgs, _global: &Global) -> anyhow::Result<ExitCode> {
-    todo!()
+/// Runs the demo until a signal comes.
+pub(super) fn demo(args: DemoArgs, _global: &Global) -> anyhow::Result<ExitCode> {
+    runtime()?.block_on(async {
+        let demo = Demo::start(crate::demo::Options {
+            gateway: args.listen,
+            simulator: args.simulator,
+        })
+        .await?;
+        print!("{}", demo.banner());
+        std::io::stdout().flush()?;
+        ended().await?;
+        demo.stop().await;
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
-pub(super) fn healthcheck(_args: HealthcheckArgs, _global: &Global) -> anyhow::Result<ExitCode> {
-    todo!()
+/// Runs the simulator until a signal comes.
+pub(super) fn sim(args: SimArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    runtime()?.block_on(async {
+        let simulator = Simulator::start(args.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", args.listen))?;
+        let url = simulator.url();
+        if global.json {
+            println!("{}", serde_json::json!({ "url": url }));
+        } else {
+            println!("wxgate sim: a simulated WeChat, loopback only\n");
+            println!("[wechat_api]\nbase_url = \"{url}\"\nopen_url = \"{url}\"\n");
+            println!("Serve with: wxgate run --allow-simulator\nPress Ctrl-C to stop.");
+        }
+        std::io::stdout().flush()?;
+        ended().await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Asks the admin listener. Exit code 0 or 1, never 2: Docker reserves it.
+pub(super) fn healthcheck(args: HealthcheckArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let path = global.config_path()?;
+    let Some(config) = super::check::load(&path, global) else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let Some(address) = config.admin.listen else {
+        bail!("`admin.listen` is \"none\", so there is nobody to ask");
+    };
+    let endpoint = if args.ready { "/readyz" } else { "/healthz" };
+    let token = config.admin.token.as_ref().map(|token| token.reveal().as_str());
+    let status = ask(reachable(address), endpoint, token)
+        .with_context(|| format!("http://{address}{endpoint}"))?;
+    if global.json {
+        println!("{}", serde_json::json!({ "endpoint": endpoint, "status": status }));
+    } else {
+        println!("{endpoint}: {status}");
+    }
+    Ok(if status == 200 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn refuse_simulator(config: &Config, args: &RunArgs) -> anyhow::Result<()> {
+    if config.uses_simulator && !args.allow_simulator {
+        bail!(
+            "`wechat_api` points at a simulator, where anybody can log in as anybody\n\
+             try: remove `wechat_api.base_url` and `wechat_api.open_url`, or add --allow-simulator for tests"
+        );
+    }
+    Ok(())
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+}
+
+/// Waits for the end; reloads and reopens logs on the way.
+async fn serve(app: &App, path: &Path, args: &RunArgs, global: &Global) -> anyhow::Result<()> {
+    let mut reload = signal(SignalKind::hangup())?;
+    let mut reopen = signal(SignalKind::user_defined1())?;
+    let mut watch = Watch::new(path, args.watch);
+    let mut end = std::pin::pin!(ended());
+    loop {
+        tokio::select! {
+            ended = end.as_mut() => return ended,
+            _ = reload.recv() => reload_now(app, path, args, global).await,
+            () = watch.changed() => reload_now(app, path, args, global).await,
+            _ = reopen.recv() => {
+                if let Err(error) = app.reopen_logs() {
+                    tracing::error!(%error, "access log not reopened");
+                }
+            }
+        }
+    }
+}
+
+/// Takes the file as it is now; a bad one changes nothing and is reported like `check` does.
+async fn reload_now(app: &App, path: &Path, args: &RunArgs, global: &Global) {
+    let Some(config) = super::check::load(path, global) else {
+        tracing::error!("configuration not reloaded, the old one stays");
+        app.reload_failed();
+        return;
+    };
+    let result = match refuse_simulator(&config, args) {
+        Ok(()) => app.reload(config).await,
+        Err(error) => {
+            app.reload_failed();
+            Err(error)
+        }
+    };
+    match result {
+        Ok(()) => tracing::info!("configuration reloaded"),
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "configuration not reloaded, the old one stays");
+        }
+    }
+}
+
+/// Drains; a second signal ends the process at once.
+async fn stop(app: App) -> ExitCode {
+    tracing::info!("stopping");
+    let outcome = tokio::select! {
+        outcome = app.shutdown() => outcome,
+        _ = ended() => {
+            tracing::warn!("stopped at once by a second signal");
+            return ExitCode::from(130);
+        }
+    };
+    if outcome.is_clean() {
+        tracing::info!("stopped");
+        ExitCode::SUCCESS
+    } else {
+        let (connections, tunnels) = (outcome.connections, outcome.tunnels);
+        tracing::warn!(connections, tunnels, "stopped, the rest was cut");
+        ExitCode::FAILURE
+    }
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn ended() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Every address of this machine is reached through loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+        std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// One request, two seconds for each step; the status of the answer.
+fn ask(address: SocketAddr, endpoint: &str, token: Option<&str>) -> anyhow::Result<u16> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let token = token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
+    write!(
+        stream,
+        "GET {endpoint} HTTP/1.1\r\nHost: {address}\r\n{token}Connection: close\r\n\r\n"
+    )?;
+    let mut start = [0; 12];
+    stream.read_exact(&mut start)?;
+    std::str::from_utf8(&start)
+        .ok()
+        .and_then(|start| start.strip_prefix("HTTP/1.1 "))
+        .and_then(|status| status.parse().ok())
+        .context("the answer is not HTTP")
 }

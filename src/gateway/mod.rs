@@ -1,13 +1,41 @@
 //! One request to one response: the request path on one screen.
+//!
+//! A straight function, not a stack of layers. It meets the listening side and the upstream side in one place, and it is
+//! the only module that knows both who asks and where requests go.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::HeaderName;
+use http::{HeaderMap, HeaderName, Request, Response};
+use hyper::body::Incoming;
 use ipnet::IpNet;
 
-use crate::message::Site;
+use crate::listen::Peer;
+use crate::message::{Answer, RequestBody, RequestInfo, Site};
 use crate::proxy::Forwarding;
+use crate::route::policy::{self, Decision};
+use crate::route::{Auth, Route, RouteId};
+use crate::target::Refusal;
+
+mod body;
+mod endpoints;
+mod forward;
+mod hints;
+mod journal;
+mod parts;
+mod request;
+mod respond;
+mod scrub;
+mod visitor;
+
+use hints::Hints;
+use journal::Journal;
+use respond::Error;
+use visitor::Visitor;
+
+pub use body::AnswerBody;
+pub use parts::{Gateway, Parts, Rooms};
 
 /// What the request path needs beyond its parts.
 #[derive(Clone, Debug)]
@@ -39,4 +67,117 @@ pub enum OptionalClaim {
     Picture,
     /// `profile_at`
     ProfileAt,
+}
+
+/// A request as the request path knows it, and when.
+#[derive(Clone, Copy, Debug)]
+struct Asked<'a> {
+    info: &'a RequestInfo,
+    peer: Peer,
+    now: SystemTime,
+}
+
+impl Gateway {
+    /// Answers one request. It cannot fail: every error becomes a response in [`respond`].
+    ///
+    /// Dropping the future means that the client went away; nothing is lost but the answer.
+    pub async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
+        let now = self.parts.clock.now();
+        let (info, judged) = self.inspector.inspect(&request, peer, now);
+        let mut journal = Journal::begin(self, info.clone(), peer, request.version());
+        let hints = Hints::of(request.headers());
+        let asked = Asked {
+            info: &info,
+            peer,
+            now,
+        };
+        let answered = match judged {
+            Ok(()) => self.answer(request, &asked, &mut journal).await,
+            Err(error) => Err(error),
+        };
+        let mut response = answered.unwrap_or_else(|error| {
+            journal.failed(&error);
+            let answer = respond::to_answer(&error, &info, &hints.headers(), &self.parts);
+            own(answer)
+        });
+        response
+            .headers_mut()
+            .insert(self.settings.request_id_header.clone(), info.id.header().clone());
+        journal.status = response.status();
+        response.body_mut().set_journal(journal);
+        response
+    }
+
+    async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        asked: &Asked<'_>,
+        journal: &mut Journal,
+    ) -> Result<Response<AnswerBody>, Error> {
+        let info = asked.info;
+        let peer_is_trusted = self.inspector.trusts(asked.peer.address.ip());
+        journal.stripped_headers = self.scrub.request(request.headers_mut(), peer_is_trusted);
+        let request = request.map(|body| RequestBody::new(body, self.body_patience));
+        if let Some(answer) = self.own_endpoint(request.headers(), info)? {
+            return Ok(own(answer));
+        }
+        if let Some(endpoint) = self.login_endpoint(info)? {
+            let visitor = self.visitor(request.headers(), asked, journal).await?;
+            let session = visitor.as_deref().map(|visitor| &visitor.session);
+            let answer = self.login.serve(endpoint, request, info, session).await?;
+            return Ok(own(answer));
+        }
+        let (id, route) = self.route(info)?;
+        journal.enter(self.facts(id), &route.rule);
+        let visitor = match route.rule.auth {
+            Auth::Public | Auth::Deny => None,
+            Auth::Optional | Auth::Base | Auth::Userinfo => {
+                self.visitor(request.headers(), asked, journal).await?
+            }
+        };
+        let session = visitor.as_deref().map(|visitor| &visitor.session);
+        let needs_unionid = self.subject_needs_unionid;
+        let decision = policy::decide(&route.rule, session, info, needs_unionid, asked.now);
+        journal.note(&decision, session);
+        match decision {
+            Decision::Allow { identity } => {
+                let visitor = visitor.filter(|_| identity);
+                self.forward(request, (id, route), visitor, asked, journal).await
+            }
+            Decision::LogIn(need) => {
+                let answer = self.login.start(need, &route.rule, info, request.headers());
+                Ok(own(answer))
+            }
+            Decision::Refuse(reason) => Err(Error::refused(reason, &route.rule, session)),
+        }
+    }
+
+    /// The route, and that the target has nothing that this route forbids.
+    fn route(&self, info: &RequestInfo) -> Result<(RouteId, &Route), Error> {
+        let found = self.routes.find(&info.host, &info.target, &info.method);
+        let (id, route) = found.ok_or(Error::NotFound)?;
+        if info.target.encoded_separators().within(route.allow_encoded) {
+            Ok((id, route))
+        } else {
+            Err(Error::Target(Refusal::EncodedSeparator))
+        }
+    }
+
+    /// Who is asking; `None` when nobody is logged in.
+    async fn visitor(
+        &self,
+        headers: &HeaderMap,
+        asked: &Asked<'_>,
+        journal: &mut Journal,
+    ) -> Result<Option<Arc<Visitor>>, Error> {
+        let visitor = self.visitors.find(headers, &self.parts, asked.now).await?;
+        journal.visitor.clone_from(&visitor);
+        Ok(visitor)
+    }
+}
+
+/// An answer of our own, marked as such.
+fn own(mut answer: Answer) -> Response<AnswerBody> {
+    respond::finish(&mut answer);
+    answer.map(AnswerBody::own)
 }

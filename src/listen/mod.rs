@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -75,12 +76,40 @@ pub trait Handler: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
+/// The settings of a running listener; new ones count for connections accepted later.
+#[derive(Debug)]
+pub struct Tuning {
+    settings: ArcSwap<Settings>,
+    permits: Arc<Semaphore>,
+}
+
+impl Tuning {
+    fn new(settings: Settings) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(settings.max_connections)),
+            settings: ArcSwap::from_pointee(settings),
+        }
+    }
+
+    /// Takes new settings; the address is not looked at. A lower connection limit closes nothing: it holds once connections
+    /// have ended.
+    pub fn change(&self, settings: Settings) {
+        let before = self.settings.swap(Arc::new(settings));
+        let (old, new) = (before.max_connections, self.settings.load().max_connections);
+        if new > old {
+            self.permits.add_permits(new - old);
+        } else {
+            self.permits.forget_permits(old - new);
+        }
+    }
+}
+
 /// A bound socket. Connections wait in the system's queue until [`run`](Self::run).
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
-    settings: Settings,
+    tuning: Arc<Tuning>,
 }
 
 /// How many connections the system keeps for us before we accept them.
@@ -107,8 +136,13 @@ impl Listener {
         Ok(Self {
             socket,
             address,
-            settings,
+            tuning: Arc::new(Tuning::new(settings)),
         })
+    }
+
+    /// To change the settings while it runs.
+    pub fn tuning(&self) -> Arc<Tuning> {
+        Arc::clone(&self.tuning)
     }
 
     /// Where it listens, with the port that was taken.
@@ -118,12 +152,10 @@ impl Listener {
 
     /// Accepts until `guard` is told to stop; then the socket closes. Every connection's task holds a clone of the guard.
     pub async fn run(self, handler: impl Handler, mut guard: Guard) {
-        let permits = Arc::new(Semaphore::new(self.settings.max_connections));
-        let settings = Arc::new(self.settings);
         let mut pause = Backoff::default();
         loop {
             let next = async {
-                let permit = Arc::clone(&permits).acquire_owned().await;
+                let permit = Arc::clone(&self.tuning.permits).acquire_owned().await;
                 (self.socket.accept().await, permit)
             };
             let (accepted, permit) = tokio::select! {
@@ -142,7 +174,7 @@ impl Listener {
                         stream,
                         peer,
                         handler.clone(),
-                        Arc::clone(&settings),
+                        self.tuning.settings.load_full(),
                         guard.clone(),
                     );
                     tokio::spawn(async move {

@@ -68,6 +68,11 @@ impl RequestId {
         fits.then_some(Self(value))
     }
 
+    /// Stands where no id could be made.
+    pub fn unknown() -> Self {
+        Self(HeaderValue::from_static("unknown"))
+    }
+
     /// As a header value; cheap to clone.
     pub fn header(&self) -> &HeaderValue {
         &self.0

@@ -1,0 +1,180 @@
+//! From a configuration to a gateway: what outlives configurations, and what is built anew for each.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::admin::{Admin, Readiness};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::drain::Drain;
+use crate::gateway::{self, Gateway, Parts, Rooms};
+use crate::identity::{Identity, SubjectForm};
+use crate::jwt::Minter;
+use crate::limit::Limits;
+use crate::login::{self, Login};
+use crate::observe::{AccessLog, Metrics};
+use crate::pages::Pages;
+use crate::proxy::Proxy;
+use crate::route::Routes;
+use crate::seal::{self, Sealer};
+use crate::session::Sessions;
+use crate::store::Store;
+use crate::wechat;
+
+/// What outlives configurations.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) clock: Clock,
+    pub(super) store: Store,
+    pub(super) sealer: Arc<Sealer>,
+    pub(super) minter: Arc<Minter>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) access_log: Arc<AccessLog>,
+    pub(super) readiness: Arc<Readiness>,
+    limits: Arc<Limits>,
+}
+
+impl Shared {
+    pub(super) async fn open(config: &Config, clock: Clock) -> anyhow::Result<Self> {
+        let now = clock.now();
+        let metrics = Arc::new(Metrics::new());
+        let observe = &config.observe;
+        let access_log = AccessLog::start(observe.access_log.clone(), observe.format, &metrics)
+            .context("cannot open the access log")?;
+        let store = Store::open(&config.store, clock.clone()).context("cannot open the store")?;
+        store.check().await.context("the store does not answer")?;
+        let sealer = Sealer::open_ring(config.session_keys.clone(), now)
+            .context("cannot open the session keys")?;
+        let minter =
+            Minter::open(config.jwt.clone(), now).context("cannot open the signing keys")?;
+        Ok(Self {
+            readiness: Arc::new(Readiness::new(store.clone())),
+            limits: Arc::new(Limits::new(config.limits.clone())),
+            sealer: Arc::new(sealer),
+            minter: Arc::new(minter),
+            access_log: Arc::new(access_log),
+            metrics,
+            store,
+            clock,
+        })
+    }
+
+    /// Builds one generation. Does no I/O but read templates; a failure changes nothing.
+    pub(super) fn gateway(
+        &self,
+        config: &Config,
+        previous: Option<&Gateway>,
+        listeners: &[SocketAddr],
+        tunnels: &Arc<Drain>,
+    ) -> anyhow::Result<Gateway> {
+        let pages = Arc::new(Pages::new(config.pages.clone()).context("pages")?);
+        let sessions = Arc::new(Sessions::new(
+            config.sessions.clone(),
+            Arc::clone(&self.sealer),
+            self.store.clone(),
+        ));
+        let wechat = wechat::Client::new(config.wechat.clone(), Arc::clone(&self.metrics))
+            .context("cannot set up the client for WeChat")?;
+        let site = Arc::clone(&config.gateway.site);
+        self.limits.reconfigure(config.limits.clone());
+        let login = Login::new(
+            config.login.clone(),
+            login::Parts {
+                wechat,
+                sessions: Arc::clone(&sessions),
+                sealer: Arc::clone(&self.sealer),
+                store: self.store.clone(),
+                pages: Arc::clone(&pages),
+                limits: Arc::clone(&self.limits),
+                metrics: Arc::clone(&self.metrics),
+                site: Arc::clone(&site),
+                clock: self.clock.clone(),
+            },
+        );
+        let previous = previous.map(|gateway| &**gateway.proxy());
+        let proxy = Proxy::new(
+            config.proxy.clone(),
+            previous,
+            &self.metrics,
+            Arc::clone(tunnels),
+        );
+        let rooms = Rooms {
+            login,
+            routes: Routes::new(config.routes.clone()),
+            proxy: Arc::new(proxy),
+            body_patience: body_patience(config),
+            subject_needs_unionid: config.identity.subject == SubjectForm::UnionId,
+            request_id_seed: request_id_seed(),
+        };
+        let parts = Parts {
+            sessions,
+            identity: Identity::new(config.identity.clone()),
+            minter: Arc::clone(&self.minter),
+            pages,
+            metrics: Arc::clone(&self.metrics),
+            access_log: Arc::clone(&self.access_log),
+            mask: config.observe.identity.clone(),
+            site,
+            clock: self.clock.clone(),
+            listeners: listeners
+                .iter()
+                .map(|address| (*address, address.to_string()))
+                .collect(),
+        };
+        let settings: gateway::Settings = config.gateway.clone();
+        Ok(Gateway::new(settings, parts, rooms))
+    }
+
+    /// The admin listener's answers.
+    pub(super) fn admin(&self, config: &Config) -> Admin {
+        Admin::new(
+            config.admin.token.clone(),
+            Arc::clone(&self.metrics),
+            Arc::clone(&self.readiness),
+        )
+    }
+
+    /// Writes what is left in the access log.
+    pub(super) async fn close(&self) {
+        let access_log = Arc::clone(&self.access_log);
+        // Waiting for a slow disk must not hold up the runtime.
+        let _ = tokio::task::spawn_blocking(move || access_log.close()).await;
+    }
+}
+
+/// Refuses a change that only a restart can bring.
+pub(super) fn refuse_restart_keys(old: &Config, new: &Config) -> anyhow::Result<()> {
+    let addresses =
+        |config: &Config| -> Vec<_> { config.listeners.iter().map(|one| one.address).collect() };
+    let mut changed = Vec::new();
+    if addresses(old) != addresses(new) {
+        changed.push("server.listen");
+    }
+    if old.store != new.store {
+        changed.push("store.kind, state_dir");
+    }
+    if old.admin.listen != new.admin.listen {
+        changed.push("admin.listen");
+    }
+    if !changed.is_empty() {
+        bail!("needs a restart: {} changed", changed.join(", "));
+    }
+    Ok(())
+}
+
+fn body_patience(config: &Config) -> Duration {
+    let patience = config.listeners.iter().map(|one| one.timeouts.body_progress);
+    patience.min().unwrap_or(Duration::from_secs(30))
+}
+
+/// Random, so that request ids of two processes never meet.
+fn request_id_seed() -> u64 {
+    let text = seal::random_text(16);
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+}

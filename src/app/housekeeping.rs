@@ -1,0 +1,73 @@
+//! What must happen now and then: key rotation, expired values, changed lists.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::assemble::Shared;
+use crate::gateway::Gateway;
+
+/// How often lists are looked at; a ban must not wait long.
+const OFTEN: Duration = Duration::from_secs(1);
+
+/// Every so many of the above, the rest is done as well.
+const SELDOM: u32 = 60;
+
+/// Runs until it is aborted; aborting between two steps loses nothing.
+pub(super) async fn run(shared: Arc<Shared>, current: Arc<ArcSwap<Gateway>>) {
+    let mut ticks = interval(OFTEN);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut round: u32 = 0;
+    loop {
+        ticks.tick().await;
+        let is_full_round = round.is_multiple_of(SELDOM);
+        round = round.wrapping_add(1);
+        let (shared, gateway) = (Arc::clone(&shared), current.load_full());
+        // Files are read and written, so not on a thread that serves requests.
+        let work = tokio::task::spawn_blocking(move || {
+            reload_lists(&gateway);
+            if is_full_round {
+                rotate_keys(&shared);
+                sweep(&shared, &gateway);
+            }
+        });
+        if let Err(error) = work.await {
+            tracing::error!(%error, "housekeeping failed");
+        }
+    }
+}
+
+fn reload_lists(gateway: &Gateway) {
+    for (_, route) in gateway.routes().in_order() {
+        for list in [&route.rule.allow, &route.rule.deny].into_iter().flatten() {
+            match list.reload() {
+                Ok(true) => tracing::info!(route = route.name, "list reloaded"),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(route = route.name, %error, "list not reloaded"),
+            }
+        }
+    }
+}
+
+fn rotate_keys(shared: &Shared) {
+    let now = shared.clock.now();
+    match shared.sealer.rotate(now) {
+        Ok(true) => tracing::info!("session key rotated"),
+        Ok(false) => {}
+        Err(error) => tracing::error!(%error, "session key not rotated"),
+    }
+    match shared.minter.rotate(now) {
+        Ok(true) => tracing::info!("signing key moved along"),
+        Ok(false) => {}
+        Err(error) => tracing::error!(%error, "signing key not rotated"),
+    }
+}
+
+fn sweep(shared: &Shared, gateway: &Gateway) {
+    gateway.proxy().sweep();
+    if let Err(error) = shared.store.sweep(shared.clock.now()) {
+        tracing::warn!(%error, "expired values not removed");
+    }
+}

@@ -1,0 +1,91 @@
+//! Our own endpoints: the key set, verification files, and what lies below our prefix.
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH,
+};
+use http::{HeaderMap, Method, StatusCode};
+
+use super::{Error, Gateway};
+use crate::login::Endpoint;
+use crate::message::{self, Answer, RequestInfo};
+
+impl Gateway {
+    /// Answers what needs neither session nor route; `None` when the request is for somebody else.
+    pub(super) fn own_endpoint(
+        &self,
+        headers: &HeaderMap,
+        info: &RequestInfo,
+    ) -> Result<Option<Answer>, Error> {
+        let path = info.target.path();
+        if self.below_prefix(path) == Some("jwks") {
+            only_reading(&info.method)?;
+            return Ok(Some(self.jwks(headers)));
+        }
+        let name = path.strip_prefix('/').unwrap_or(path);
+        let file = self
+            .settings
+            .verification_files
+            .iter()
+            .find(|(file, _)| file == name);
+        let Some((_, content)) = file else {
+            return Ok(None);
+        };
+        only_reading(&info.method)?;
+        let answer = message::text(StatusCode::OK, "verification-file", content.clone());
+        Ok(Some(answer))
+    }
+
+    /// Which endpoint of login is asked for. Everything else below our prefix is nobody's: it never reaches an application.
+    pub(super) fn login_endpoint(&self, info: &RequestInfo) -> Result<Option<Endpoint>, Error> {
+        if let Some(endpoint) = self.login.endpoint(&info.target) {
+            return Ok(Some(endpoint));
+        }
+        let without_parameters = info.target.path_without_parameters();
+        let is_ours = self.below_prefix(info.target.path()).is_some()
+            || without_parameters.is_some_and(|path| self.below_prefix(&path).is_some());
+        if is_ours {
+            return Err(Error::NotFound);
+        }
+        Ok(None)
+    }
+
+    fn below_prefix<'p>(&self, path: &'p str) -> Option<&'p str> {
+        match path.strip_prefix(self.settings.site.path_prefix.as_str())? {
+            "" => Some(""),
+            rest => rest.strip_prefix('/'),
+        }
+    }
+
+    /// The public keys. Anybody may read them from anywhere and keep them for five minutes.
+    fn jwks(&self, headers: &HeaderMap) -> Answer {
+        let jwks = self.parts.minter.jwks();
+        let is_known = headers
+            .get_all(IF_NONE_MATCH)
+            .iter()
+            .any(|value| value == jwks.etag);
+        let mut answer = if is_known {
+            message::empty(StatusCode::NOT_MODIFIED, "jwks")
+        } else {
+            message::text(StatusCode::OK, "jwks", jwks.body)
+        };
+        let headers = answer.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/jwk-set+json"),
+        );
+        headers.insert(
+            CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=300"),
+        );
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.insert(ETAG, jwks.etag);
+        answer
+    }
+}
+
+fn only_reading(method: &Method) -> Result<(), Error> {
+    match *method {
+        Method::GET | Method::HEAD => Ok(()),
+        _ => Err(Error::MethodNotAllowed),
+    }
+}

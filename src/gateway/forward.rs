@@ -1,0 +1,129 @@
+//! An allowed request on its way to the application, and the answer on its way back.
+
+use std::sync::Arc;
+
+use http::header::{CACHE_CONTROL, SET_COOKIE, TRAILER};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+
+use super::body::AnswerBody;
+use super::journal::{Answered, Journal};
+use super::visitor::Visitor;
+use super::{Asked, Error, Gateway};
+use crate::message::{Request, TrailerFilter};
+use crate::proxy::{Additions, Forwarding, Origin};
+use crate::route::{Route, RouteId};
+
+/// The header by which an application ends its visitor's session.
+const LOGOUT_HEADER: HeaderName = HeaderName::from_static("x-wxgate-logout");
+
+impl Gateway {
+    /// Sends the request on, with the visitor's identity where there is one.
+    pub(super) async fn forward(
+        &self,
+        mut request: Request,
+        (id, route): (RouteId, &Route),
+        visitor: Option<Arc<Visitor>>,
+        asked: &Asked<'_>,
+        journal: &mut Journal,
+    ) -> Result<Response<AnswerBody>, Error> {
+        let forwarding = self.forwarding(id).ok_or(Error::NotFound)?;
+        if request.body().announces_more_than(forwarding.max_body) {
+            return Err(Error::AnnouncedTooLarge);
+        }
+        self.ready_body(&mut request, forwarding, journal);
+        self.parts.sessions.cut_cookies(request.headers_mut());
+        let visitor = visitor.as_deref();
+        let token = match visitor {
+            None => None,
+            Some(visitor) => {
+                let audience = route.audience.as_deref();
+                let audience = audience.unwrap_or(asked.info.host.as_str());
+                Some(self.visitors.token(visitor, audience, &self.parts, asked.now)?)
+            }
+        };
+        let origin = self.origin(asked);
+        let additions = Additions {
+            origin: &origin,
+            headers: visitor.map_or(&[], |visitor| &visitor.headers),
+            token,
+        };
+        let target = asked.info.target.to_path_and_query();
+        let forwarded = self
+            .proxy
+            .forward(forwarding, request, &target, additions)
+            .await?;
+        let mut response = forwarded.response;
+        journal.upstream = Some(Answered {
+            upstream: forwarded.upstream,
+            server: forwarded.server,
+            status: response.status(),
+            waited: forwarded.waited,
+        });
+        self.ready_answer(response.headers_mut(), visitor, asked).await?;
+        Ok(response.map(AnswerBody::upstream))
+    }
+
+    fn ready_body(&self, request: &mut Request, forwarding: &Forwarding, journal: &mut Journal) {
+        if request.body().is_empty() {
+            return;
+        }
+        let announces_trailers = request.headers().contains_key(TRAILER);
+        let body = request.body_mut();
+        body.set_limit(forwarding.max_body);
+        journal.bytes_in = Some(body.count());
+        if announces_trailers {
+            let scrub = Arc::clone(&self.scrub);
+            let filter: TrailerFilter = Arc::new(move |name| scrub.allows_trailer(name));
+            body.forward_trailers(filter);
+        }
+    }
+
+    fn origin(&self, asked: &Asked<'_>) -> Origin {
+        let peer = asked.peer.address.ip();
+        Origin {
+            client: asked.info.client,
+            trusted_peer: self.inspector.trusts(peer).then_some(peer),
+            scheme: self.settings.site.scheme,
+            request_id: asked.info.id.clone(),
+            request_id_header: self.settings.request_id_header.clone(),
+        }
+    }
+
+    /// Takes out of the answer what only we may say, ends the session if the application wants it, renews the cookie.
+    async fn ready_answer(
+        &self,
+        headers: &mut HeaderMap,
+        visitor: Option<&Visitor>,
+        asked: &Asked<'_>,
+    ) -> Result<(), Error> {
+        let wants_logout = headers.get(LOGOUT_HEADER).is_some_and(|value| value == "1");
+        self.scrub.response(headers);
+        let Some(visitor) = visitor else {
+            return Ok(());
+        };
+        if wants_logout {
+            let sessions = &self.parts.sessions;
+            sessions.revoke(&visitor.session, asked.now).await?;
+            self.parts.metrics.session_ended("application");
+            headers.append(SET_COOKIE, sessions.removal());
+        } else if !may_be_shared(headers) {
+            if let Some(cookie) = visitor.renewed_cookie(&self.parts, asked.now) {
+                headers.append(SET_COOKIE, sensitive(cookie));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a cache between us and visitors may keep the answer: then no session may go along.
+fn may_be_shared(headers: &HeaderMap) -> bool {
+    headers.get_all(CACHE_CONTROL).iter().any(|value| {
+        let value = value.to_str().unwrap_or("public").to_ascii_lowercase();
+        value.contains("public") || value.contains("s-maxage")
+    })
+}
+
+fn sensitive(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
+}

@@ -1,0 +1,178 @@
+//! What became of one request; written to metrics and access log when it is over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use http::{StatusCode, Version};
+use tokio::time::Instant;
+
+use super::parts::{Gateway, Parts, RouteFacts};
+use super::respond::Error;
+use super::visitor::Visitor;
+use crate::listen::Peer;
+use crate::message::RequestInfo;
+use crate::observe::{AccessRecord, RouteMetrics};
+use crate::route::Rule;
+use crate::route::policy::Decision;
+use crate::session::Session;
+
+/// Filled along the request path; dropping it writes it.
+#[derive(Debug)]
+pub(super) struct Journal {
+    parts: Arc<Parts>,
+    metrics: Arc<RouteMetrics>,
+    peer: Peer,
+    began: Instant,
+    received: SystemTime,
+    pub(super) info: RequestInfo,
+    pub(super) protocol: &'static str,
+    pub(super) route: Arc<str>,
+    pub(super) auth: &'static str,
+    pub(super) decision: &'static str,
+    pub(super) reason: &'static str,
+    pub(super) visitor: Option<Arc<Visitor>>,
+    pub(super) status: StatusCode,
+    pub(super) bytes_in: Option<Arc<AtomicU64>>,
+    pub(super) bytes_out: u64,
+    pub(super) upstream: Option<Answered>,
+    pub(super) stripped_headers: u32,
+    /// The answer's body ended too early.
+    pub(super) was_cut: bool,
+}
+
+/// Which server answered, and how.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) upstream: Arc<str>,
+    pub(super) server: Arc<str>,
+    pub(super) status: StatusCode,
+    pub(super) waited: Duration,
+}
+
+impl Journal {
+    /// For a request that no route was found for yet.
+    pub(super) fn begin(
+        gateway: &Gateway,
+        info: RequestInfo,
+        peer: Peer,
+        version: Version,
+    ) -> Box<Self> {
+        let no_route = &gateway.no_route;
+        no_route.metrics.request_started();
+        Box::new(Self {
+            parts: Arc::clone(&gateway.parts),
+            metrics: Arc::clone(&no_route.metrics),
+            peer,
+            began: Instant::now(),
+            received: info.received,
+            info,
+            protocol: if version == Version::HTTP_10 {
+                "HTTP/1.0"
+            } else {
+                "HTTP/1.1"
+            },
+            route: Arc::clone(&no_route.name),
+            auth: "",
+            decision: "",
+            reason: "",
+            visitor: None,
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            bytes_in: None,
+            bytes_out: 0,
+            upstream: None,
+            stripped_headers: 0,
+            was_cut: false,
+        })
+    }
+
+    /// From now on everything counts for this route.
+    pub(super) fn enter(&mut self, facts: &RouteFacts, rule: &Rule) {
+        self.metrics.request_moved_to(&facts.metrics);
+        self.metrics = Arc::clone(&facts.metrics);
+        self.route = Arc::clone(&facts.name);
+        self.auth = rule.auth.as_str();
+    }
+
+    /// What was decided and why.
+    pub(super) fn note(&mut self, decision: &Decision, session: Option<&Session>) {
+        (self.decision, self.reason) = match decision {
+            Decision::Allow { identity: true } => ("allowed", ""),
+            Decision::Allow { identity: false } if self.auth == "public" => ("public", ""),
+            Decision::Allow { identity: false } => ("optional_anonymous", ""),
+            Decision::LogIn(need) => {
+                let word = match session {
+                    None => "login_needed",
+                    Some(_) => "login_again",
+                };
+                (word, need.because.as_str())
+            }
+            Decision::Refuse(reason) => ("denied", reason.as_str()),
+        };
+    }
+
+    /// Why there was no answer from the application.
+    pub(super) fn failed(&mut self, error: &Error) {
+        if self.reason.is_empty() {
+            self.reason = error.word();
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        let duration = self.began.elapsed();
+        let bytes_in = self
+            .bytes_in
+            .as_ref()
+            .map_or(0, |count| count.load(Ordering::Relaxed));
+        self.metrics.request_finished(
+            &self.info.method,
+            self.status,
+            duration,
+            bytes_in,
+            self.bytes_out,
+        );
+        if !self.decision.is_empty() {
+            self.metrics.decision(self.decision, self.reason);
+        }
+        self.write_line(duration, bytes_in);
+    }
+}
+
+impl Journal {
+    fn write_line(&self, duration: Duration, bytes_in: u64) {
+        let visitor = self.visitor.as_deref();
+        let answered = self.upstream.as_ref();
+        self.parts.access_log.record(&AccessRecord {
+            received: self.received,
+            request_id: self.info.id.as_str(),
+            listener: self.parts.listener_name(self.peer.listener),
+            client_ip: self.info.client,
+            client: self.info.browser.label(),
+            method: self.info.method.as_str(),
+            scheme: self.parts.site.scheme.as_str(),
+            host: self.info.host.as_str(),
+            path: self.info.target.path(),
+            query: self.info.target.query(),
+            protocol: self.protocol,
+            route: &self.route,
+            auth: self.auth,
+            decision: self.decision,
+            reason: if self.was_cut { "cut" } else { self.reason },
+            app: visitor.map(|visitor| visitor.session.person.app.as_str()),
+            user: visitor.map(|visitor| visitor.log_user.as_str()),
+            session: visitor.map(|visitor| visitor.log_session.as_str()),
+            status: self.status.as_u16(),
+            bytes_in,
+            bytes_out: self.bytes_out,
+            duration,
+            upstream: answered.map(|answered| &*answered.upstream),
+            upstream_server: answered.map(|answered| &*answered.server),
+            upstream_status: answered.map(|answered| answered.status.as_u16()),
+            upstream_duration: answered.map(|answered| answered.waited),
+            replay: false,
+            stripped_headers: self.stripped_headers,
+        });
+    }
+}

@@ -1,0 +1,166 @@
+//! What the request path works with: one immutable [`Gateway`] per configuration.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::identity::Identity;
+use crate::jwt::Minter;
+use crate::login::Login;
+use crate::message::Site;
+use crate::observe::{AccessLog, IdentityMask, Metrics, RouteMetrics};
+use crate::pages::Pages;
+use crate::proxy::{Forwarding, Proxy};
+use crate::route::{RouteId, Routes};
+use crate::session::Sessions;
+
+use super::Settings;
+use super::request::Inspector;
+use super::scrub::Scrub;
+use super::visitor::Visitors;
+
+/// What app puts together for a gateway.
+#[derive(Debug)]
+pub struct Parts {
+    /// Opens cookies.
+    pub sessions: Arc<Sessions>,
+    /// Names people to applications.
+    pub identity: Identity,
+    /// Signs tokens.
+    pub minter: Arc<Minter>,
+    /// Shows pages.
+    pub pages: Arc<Pages>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// One line per request.
+    pub access_log: Arc<AccessLog>,
+    /// How people appear in logs.
+    pub mask: IdentityMask,
+    /// Where visitors find us.
+    pub site: Arc<Site>,
+    /// The time.
+    pub clock: Clock,
+    /// Each listener's address as text, for the log.
+    pub listeners: Vec<(SocketAddr, String)>,
+}
+
+impl Parts {
+    /// The listener's address as text.
+    pub(super) fn listener_name(&self, listener: SocketAddr) -> &str {
+        self.listeners
+            .iter()
+            .find(|(address, _)| *address == listener)
+            .map_or("", |(_, name)| name)
+    }
+}
+
+/// What app hands over beside [`Parts`].
+#[derive(Debug)]
+pub struct Rooms {
+    /// Answers our login endpoints.
+    pub login: Login,
+    /// Finds routes.
+    pub routes: Routes,
+    /// Talks to upstreams.
+    pub proxy: Arc<Proxy>,
+    /// How long a request body may pause.
+    pub body_patience: Duration,
+    /// Whether `sub` needs a unionid.
+    pub subject_needs_unionid: bool,
+    /// Tells the request ids of this process from those of others.
+    pub request_id_seed: u64,
+}
+
+/// Everything one configuration needs to answer requests. Immutable; a request keeps the one it began with.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(super) parts: Arc<Parts>,
+    pub(super) inspector: Inspector,
+    pub(super) scrub: Arc<Scrub>,
+    pub(super) visitors: Visitors,
+    pub(super) login: Login,
+    pub(super) routes: Routes,
+    pub(super) proxy: Arc<Proxy>,
+    pub(super) settings: Settings,
+    pub(super) facts: Vec<RouteFacts>,
+    pub(super) no_route: RouteFacts,
+    pub(super) body_patience: Duration,
+    pub(super) subject_needs_unionid: bool,
+}
+
+/// What is resolved once per route.
+#[derive(Debug)]
+pub(super) struct RouteFacts {
+    pub(super) name: Arc<str>,
+    pub(super) metrics: Arc<RouteMetrics>,
+}
+
+impl RouteFacts {
+    fn new(name: &str, metrics: &Metrics) -> Self {
+        Self {
+            name: name.into(),
+            metrics: Arc::new(metrics.route(name)),
+        }
+    }
+}
+
+impl Gateway {
+    /// Puts one configuration together; does no I/O.
+    pub fn new(settings: Settings, parts: Parts, rooms: Rooms) -> Self {
+        let mut routes: Vec<_> = rooms.routes.in_order().collect();
+        routes.sort_by_key(|(id, _)| id.0);
+        let facts = routes
+            .into_iter()
+            .map(|(_, route)| RouteFacts::new(&route.name, &parts.metrics))
+            .collect();
+        let names = parts
+            .identity
+            .header_names()
+            .chain([&settings.jwt_header, &settings.request_id_header]);
+        let scrub = Scrub::new(names, parts.sessions.cookie_names());
+        Self {
+            inspector: Inspector::new(
+                &settings.site,
+                settings.trusted_proxies.clone(),
+                settings.request_id_header.clone(),
+                rooms.request_id_seed,
+            ),
+            visitors: Visitors::new(
+                settings.jwt_header.clone(),
+                settings.jwt_prefix.clone(),
+                settings.claims.clone(),
+            ),
+            scrub: Arc::new(scrub),
+            no_route: RouteFacts::new("none", &parts.metrics),
+            parts: Arc::new(parts),
+            login: rooms.login,
+            routes: rooms.routes,
+            proxy: rooms.proxy,
+            body_patience: rooms.body_patience,
+            subject_needs_unionid: rooms.subject_needs_unionid,
+            settings,
+            facts,
+        }
+    }
+
+    /// The proxy, for the next generation to take pools over.
+    pub fn proxy(&self) -> &Arc<Proxy> {
+        &self.proxy
+    }
+
+    /// The routes, for lists to be read again.
+    pub fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// How a route forwards.
+    pub(super) fn forwarding(&self, id: RouteId) -> Option<&Forwarding> {
+        self.settings.forwarding.get(id.0)
+    }
+
+    /// What was resolved for a route.
+    pub(super) fn facts(&self, id: RouteId) -> &RouteFacts {
+        self.facts.get(id.0).unwrap_or(&self.no_route)
+    }
+}

@@ -1,0 +1,311 @@
+//! Who asks for what: request id, client address, host, canonical target.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use http::header::{EXPECT, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
+use ipnet::IpNet;
+
+use super::Error;
+use crate::listen::Peer;
+use crate::message::{Browser, Host, Load, RequestId, RequestInfo, Site};
+use crate::target::Target;
+
+/// Learns about requests before anybody judges them.
+#[derive(Debug)]
+pub(super) struct Inspector {
+    hosts: HashMap<String, Host>,
+    wildcard_hosts: Vec<String>,
+    public_host: Host,
+    trusted_proxies: Vec<IpNet>,
+    request_id_header: HeaderName,
+    ids: RequestIds,
+}
+
+impl Inspector {
+    pub(super) fn new(
+        site: &Site,
+        trusted_proxies: Vec<IpNet>,
+        request_id_header: HeaderName,
+        seed: u64,
+    ) -> Self {
+        Self {
+            hosts: site
+                .hosts
+                .iter()
+                .map(|host| (host.as_str().to_owned(), host.clone()))
+                .collect(),
+            wildcard_hosts: site.wildcard_hosts.clone(),
+            public_host: site.public_host.clone(),
+            trusted_proxies,
+            request_id_header,
+            ids: RequestIds {
+                seed,
+                next: AtomicU64::new(0),
+            },
+        }
+    }
+
+    /// Whether the peer may say where requests come from.
+    pub(super) fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.trusted_proxies.iter().any(|net| net.contains(&address))
+    }
+
+    /// Everything known about a request, and whether it must be refused. What could not be read is the public host and `/`.
+    pub(super) fn inspect<B>(
+        &self,
+        request: &Request<B>,
+        peer: Peer,
+        now: SystemTime,
+    ) -> (RequestInfo, Result<(), Error>) {
+        let headers = request.headers();
+        let is_trusted = self.trusts(peer.address.ip());
+        let host = self.host(request);
+        let target = target(request);
+        let judged = judge_framing(request, peer);
+        let info = RequestInfo {
+            id: self.id(headers, is_trusted),
+            client: self.client(headers, peer.address.ip(), is_trusted),
+            host: host.clone().unwrap_or_else(|_| self.public_host.clone()),
+            method: request.method().clone(),
+            target: target.clone().unwrap_or_else(|_| root()),
+            browser: Browser::of(headers),
+            load: Load::of(request.method(), headers),
+            received: now,
+        };
+        (info, judged.and(host.map(drop)).and(target.map(drop)))
+    }
+
+    fn id(&self, headers: &HeaderMap, is_trusted: bool) -> RequestId {
+        let given = is_trusted
+            .then(|| headers.get(&self.request_id_header).cloned())
+            .flatten();
+        given
+            .and_then(RequestId::new)
+            .unwrap_or_else(|| self.ids.next())
+    }
+
+    /// The first address from the right that is not a trusted proxy's; the peer where nobody trusted says otherwise.
+    fn client(&self, headers: &HeaderMap, peer: IpAddr, is_trusted: bool) -> IpAddr {
+        let peer = peer.to_canonical();
+        if !is_trusted {
+            return peer;
+        }
+        let values: Vec<&str> = headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .collect();
+        let mut client = peer;
+        for value in values.into_iter().rev() {
+            let Ok(address) = value.trim().parse::<IpAddr>() else {
+                break;
+            };
+            client = address.to_canonical();
+            if !self.trusts(client) {
+                break;
+            }
+        }
+        client
+    }
+
+    /// The served host that was asked for.
+    fn host<B>(&self, request: &Request<B>) -> Result<Host, Error> {
+        let mut values = request.headers().get_all(HOST).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return Err(Error::BadRequest("host-header"));
+        };
+        let text = value.to_str().map_err(|_| Error::BadRequest("host-header"))?;
+        if let Some(authority) = request.uri().authority() {
+            if !authority.as_str().eq_ignore_ascii_case(text) {
+                return Err(Error::BadRequest("authority"));
+            }
+        }
+        let name = canonical_host(text).ok_or(Error::BadRequest("host-header"))?;
+        let found = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            self.served(&name.to_ascii_lowercase())
+        } else {
+            self.served(name)
+        };
+        found.ok_or(Error::UnknownHost)
+    }
+
+    fn served(&self, name: &str) -> Option<Host> {
+        if let Some(host) = self.hosts.get(name) {
+            return Some(host.clone());
+        }
+        let is_below = |suffix: &String| name.len() > suffix.len() && name.ends_with(suffix.as_str());
+        self.wildcard_hosts
+            .iter()
+            .any(is_below)
+            .then(|| Host::from_canonical(name))
+    }
+}
+
+/// A host name without port and one trailing dot; `None` when it is not one.
+fn canonical_host(text: &str) -> Option<&str> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (address, port) = rest.split_once(']')?;
+        let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+        let is_address = address.parse::<std::net::Ipv6Addr>().is_ok();
+        return (is_port && is_address).then_some(address);
+    }
+    let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
+    if !port.is_none_or(is_port) {
+        return None;
+    }
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    (!name.is_empty() && name.bytes().all(allowed)).then_some(name)
+}
+
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok_and(|port| port != 0)
+}
+
+fn target<B>(request: &Request<B>) -> Result<Target, Error> {
+    let uri = request.uri();
+    let path = uri.path_and_query().map_or("", |path| path.as_str());
+    // An absolute form without a path asks for the root.
+    let path = match (uri.authority(), path) {
+        (Some(_), "") => "/",
+        (_, path) => path,
+    };
+    Target::parse(path).map_err(Error::Target)
+}
+
+#[expect(clippy::expect_used, reason = "the root is a valid target")]
+fn root() -> Target {
+    Target::parse("/").expect("`/` is a target")
+}
+
+/// Refuses what hyper let through although two programs may read it differently.
+fn judge_framing<B>(request: &Request<B>, peer: Peer) -> Result<(), Error> {
+    if peer.flaw.is_some() {
+        return Err(Error::BadRequest("framing"));
+    }
+    match *request.method() {
+        Method::CONNECT | Method::TRACE => return Err(Error::MethodNotAllowed),
+        _ => {
+            let plain = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+            if !request.method().as_str().bytes().all(plain) {
+                return Err(Error::MethodNotAllowed);
+            }
+        }
+    }
+    if request.version() > Version::HTTP_11 {
+        return Err(Error::BadRequest("version"));
+    }
+    let headers = request.headers();
+    if let Some(encoding) = headers.get(TRANSFER_ENCODING) {
+        if !encoding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            return Err(Error::BadRequest("framing"));
+        }
+    }
+    match headers.get(EXPECT) {
+        Some(expected) if !expected.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
+            Err(Error::Expectation)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes ids that no other process makes: a random seed, then a counter.
+#[derive(Debug)]
+struct RequestIds {
+    seed: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    fn next(&self) -> RequestId {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut text = [0_u8; 24];
+        write_hex(&mut text, u128::from(self.seed) << 32 | u128::from(number & 0xffff_ffff));
+        let value = HeaderValue::from_bytes(&text).ok();
+        value
+            .and_then(RequestId::new)
+            .unwrap_or_else(RequestId::unknown)
+    }
+}
+
+fn write_hex(text: &mut [u8; 24], number: u128) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (place, byte) in text.iter_mut().rev().enumerate() {
+        let digit = (number >> (4 * place)) & 0xf;
+        *byte = DIGITS.get(digit as usize).copied().unwrap_or(b'0');
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_compared_without_case_port_and_trailing_dot() {
+        let table = [
+            ("www.example.com", Some("www.example.com")),
+            ("www.example.com:8080", Some("www.example.com")),
+            ("www.example.com.", Some("www.example.com")),
+            ("[::1]:9500", Some("::1")),
+            ("", None),
+            (".", None),
+            ("a/b", None),
+            ("a@b", None),
+            ("a b", None),
+            ("a:b", None),
+            ("a:0", None),
+            ("a:70000", None),
+            ("[::1%25eth0]", None),
+            ("[::1", None),
+            ("a..", Some("a.")),
+        ];
+        for (text, host) in table {
+            assert_eq!(canonical_host(text), host, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn request_ids_differ_and_look_alike() {
+        let ids = RequestIds {
+            seed: 0xabc,
+            next: AtomicU64::new(0),
+        };
+        let (first, second) = (ids.next(), ids.next());
+        assert_ne!(first, second);
+        assert_eq!(first.as_str(), "0000000000000abc00000000");
+        assert_eq!(second.as_str(), "0000000000000abc00000001");
+    }
+
+    #[test]
+    fn the_client_is_found_from_the_right() {
+        let site = Site {
+            scheme: crate::message::Scheme::Https,
+            public_host: Host::from_canonical("www.example.com"),
+            port: None,
+            path_prefix: "/_wxgate".to_owned(),
+            hosts: vec![Host::from_canonical("www.example.com")],
+            wildcard_hosts: Vec::new(),
+        };
+        let trusted = vec!["10.0.0.0/8".parse().unwrap()];
+        let inspector = Inspector::new(&site, trusted, HeaderName::from_static("x-request-id"), 1);
+        let client = |peer: &str, forwarded: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-forwarded-for", HeaderValue::from_static(forwarded));
+            let peer: IpAddr = peer.parse().unwrap();
+            let found = inspector.client(&headers, peer, inspector.trusts(peer));
+            found.to_string()
+        };
+        assert_eq!(client("192.0.2.1", "1.2.3.4"), "192.0.2.1", "untrusted peer");
+        assert_eq!(client("10.0.0.1", "6.6.6.6, 1.2.3.4"), "1.2.3.4");
+        assert_eq!(client("10.0.0.1", "6.6.6.6, 1.2.3.4, 10.0.0.9"), "1.2.3.4");
+        assert_eq!(client("10.0.0.1", "garbage"), "10.0.0.1");
+        assert_eq!(client("::ffff:10.0.0.1", "1.2.3.4"), "1.2.3.4");
+    }
+}

@@ -1,0 +1,290 @@
+//! Every error to status, page or JSON; the only place that knows status codes.
+
+use http::header::{CACHE_CONTROL, CONNECTION};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::parts::Parts;
+use crate::message::{self, Answer, BodyError, RequestInfo};
+use crate::observe::IdentityMask;
+use crate::pages::{Cause, NeededClient, Page};
+use crate::route::policy::Reason;
+use crate::route::{Client, OnDeny, Rule};
+use crate::session::Session;
+use crate::target::Refusal;
+use crate::wechat::OpenId;
+use crate::{jwt, login, proxy, store};
+
+/// Why a request gets no answer from the application.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// The request line is refused. The client's fault.
+    #[error("{0}")]
+    Target(Refusal),
+    /// The message is refused: the word says which part. The client's fault.
+    #[error("malformed request: {0}")]
+    BadRequest(&'static str),
+    /// `CONNECT`, `TRACE`, or a method in lower case.
+    #[error("method not allowed")]
+    MethodNotAllowed,
+    /// An `Expect` that nobody meets.
+    #[error("unknown expectation")]
+    Expectation,
+    /// No route serves this host.
+    #[error("host is not served here")]
+    UnknownHost,
+    /// No route serves this path.
+    #[error("no route")]
+    NotFound,
+    /// The policy says no.
+    #[error("refused: {}", .0.reason.as_str())]
+    Refused(Refused),
+    /// The client announced more than the limit, or sent it.
+    #[error("body")]
+    Body(#[source] BodyError),
+    /// The client announced more than the limit.
+    #[error("announced body is larger than the limit")]
+    AnnouncedTooLarge,
+    /// The store did not answer: nobody gets in, nobody is logged out.
+    #[error("store")]
+    Store(#[from] store::Error),
+    /// Login cannot answer.
+    #[error("login")]
+    Login(#[from] login::Error),
+    /// No token could be signed: nothing goes upstream without one.
+    #[error("signing")]
+    Token(#[source] jwt::Error),
+    /// The token fits no header.
+    #[error("token fits no header")]
+    TokenHeader,
+    /// The subject needs a unionid that the policy let pass without one.
+    #[error("session has no subject")]
+    NoSubject,
+    /// The upstream.
+    #[error("upstream")]
+    Upstream(#[from] proxy::Error),
+}
+
+/// A "no" of the policy.
+#[derive(Debug)]
+pub(super) struct Refused {
+    reason: Reason,
+    on_deny: OnDeny,
+    /// Which client the route wants.
+    client: Option<Client>,
+    /// The refused person, as it may be shown.
+    openid: Option<OpenId>,
+}
+
+impl Error {
+    /// A "no" of the policy, to whoever is logged in.
+    pub(super) fn refused(reason: Reason, rule: &Rule, session: Option<&Session>) -> Self {
+        Self::Refused(Refused {
+            reason,
+            on_deny: rule.on_deny,
+            client: rule.clients.first().copied(),
+            openid: session.map(|session| session.person.openid.clone()),
+        })
+    }
+}
+
+/// Whose fault an error is: sets the log level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Client,
+    Upstream,
+    Gateway,
+}
+
+/// Status, word and page of an error.
+struct Story {
+    status: StatusCode,
+    reason: &'static str,
+    page: Page,
+    fault: Fault,
+}
+
+/// Turns an error into an answer. Logs it, unless the client is at fault.
+pub(super) fn to_answer(
+    error: &Error,
+    info: &RequestInfo,
+    headers: &HeaderMap,
+    parts: &Parts,
+) -> Answer {
+    let story = story(error, info, parts);
+    log(error, &story, info);
+    if matches!(error, Error::Refused(refused) if refused.on_deny == OnDeny::Forbidden) {
+        return message::empty(StatusCode::FORBIDDEN, story.reason);
+    }
+    let mut answer = parts
+        .pages
+        .render(story.status, story.reason, &story.page, info, headers);
+    if story.status == StatusCode::BAD_REQUEST || matches!(error, Error::Body(_)) {
+        // What follows on this connection may be the rest of what we refused.
+        answer
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
+}
+
+/// What every answer of ours carries.
+pub(super) fn finish(answer: &mut Answer) {
+    answer
+        .headers_mut()
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+}
+
+fn story(error: &Error, info: &RequestInfo, parts: &Parts) -> Story {
+    let refused = |status: StatusCode, reason, cause| Story {
+        status,
+        reason,
+        page: Page::Refused {
+            cause,
+            retry_after: None,
+        },
+        fault: Fault::Client,
+    };
+    let trouble = |status: StatusCode, reason, cause, fault| Story {
+        status,
+        reason,
+        page: Page::Trouble { cause },
+        fault,
+    };
+    match error {
+        Error::Target(_) => refused(StatusCode::BAD_REQUEST, "bad-target", Cause::BadRequest),
+        Error::BadRequest(_) => refused(StatusCode::BAD_REQUEST, "bad-request", Cause::BadRequest),
+        Error::MethodNotAllowed => refused(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            Cause::MethodNotAllowed,
+        ),
+        Error::Expectation => refused(
+            StatusCode::EXPECTATION_FAILED,
+            "expectation",
+            Cause::NotSupported,
+        ),
+        Error::UnknownHost => refused(
+            StatusCode::MISDIRECTED_REQUEST,
+            "unknown-host",
+            Cause::UnknownHost,
+        ),
+        Error::NotFound => refused(StatusCode::NOT_FOUND, "no-route", Cause::NotFound),
+        Error::Refused(refused) => denied(refused, info, parts),
+        Error::AnnouncedTooLarge => refused(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            Cause::TooLarge,
+        ),
+        Error::Body(error) => body(error),
+        Error::Store(_) | Error::Login(login::Error::Store(_)) => trouble(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "store-unavailable",
+            Cause::StoreTrouble,
+            Fault::Gateway,
+        ),
+        Error::Login(login::Error::Body(error)) => body(error),
+        Error::Token(_) | Error::TokenHeader | Error::NoSubject => trouble(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            Cause::Internal,
+            Fault::Gateway,
+        ),
+        Error::Upstream(error) => upstream(error),
+    }
+}
+
+fn denied(refused: &Refused, info: &RequestInfo, parts: &Parts) -> Story {
+    let page = match (refused.on_deny, refused.reason, refused.client) {
+        (OnDeny::NotFound, _, _) => {
+            return Story {
+                status: StatusCode::NOT_FOUND,
+                reason: "no-route",
+                page: Page::Refused {
+                    cause: Cause::NotFound,
+                    retry_after: None,
+                },
+                fault: Fault::Client,
+            };
+        }
+        (_, Reason::Client, Some(client)) => Page::WrongClient {
+            needs: match client {
+                Client::Wechat => NeededClient::Wechat,
+                Client::MiniProgram => NeededClient::MiniProgram,
+                Client::Desktop => NeededClient::Desktop,
+                Client::Phone => NeededClient::Phone,
+            },
+            address: format!(
+                "{}{}",
+                parts.site.origin(&info.host),
+                info.target.as_str()
+            ),
+        },
+        _ => {
+            let is_somebody = refused.openid.is_some();
+            Page::Denied {
+                account: refused
+                    .openid
+                    .as_ref()
+                    .map(|openid| IdentityMask::Masked.apply(openid.as_str())),
+                switch_url: is_somebody.then(|| parts.site.endpoint_path("logout")),
+            }
+        }
+    };
+    Story {
+        status: StatusCode::FORBIDDEN,
+        reason: "denied",
+        page,
+        fault: Fault::Client,
+    }
+}
+
+fn body(error: &BodyError) -> Story {
+    let (status, reason, cause) = match error {
+        BodyError::TooLarge { .. } => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            Cause::TooLarge,
+        ),
+        BodyError::Stalled(_) => (StatusCode::REQUEST_TIMEOUT, "body-stalled", Cause::TooSlow),
+        BodyError::Broken(_) => (StatusCode::BAD_REQUEST, "bad-body", Cause::BadRequest),
+    };
+    Story {
+        status,
+        reason,
+        page: Page::Refused {
+            cause,
+            retry_after: None,
+        },
+        fault: Fault::Client,
+    }
+}
+
+impl Error {
+    /// One word for logs.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Target(_) => "bad-target",
+            Self::BadRequest(word) => word,
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::Expectation => "expectation",
+            Self::UnknownHost => "unknown-host",
+            Self::NotFound => "no-route",
+            Self::Refused(refused) => refused.reason.as_str(),
+            Self::Body(_) | Self::AnnouncedTooLarge => "body",
+            Self::Store(_) => "store",
+            Self::Login(_) => "login",
+            Self::Token(_) | Self::TokenHeader | Self::NoSubject => "token",
+            Self::Upstream(error) => error.word(),
+        }
+    }
+}
+
+fn log(error: &Error, story: &Story, info: &RequestInfo) {
+    let error: &dyn std::error::Error = error;
+    match story.fault {
+        Fault::Client => {}
+        Fault::Upstream => tracing::warn!(request.id = %info.id, error, "upstream failed"),
+        Fault::Gateway => tracing::error!(request.id = %info.id, error, "request failed"),
+    }
+}

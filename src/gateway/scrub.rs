@@ -1,0 +1,240 @@
+//! Folded header names: nothing forged gets in, nothing private gets out.
+//!
+//! Application servers fold names: CGI, WSGI, PHP and nginx read `X_Wechat_Openid`, `X.Wechat.Openid` and
+//! `x-wechat-openid` as one. So a name is judged by its fold: lower case, every byte that is not a letter or digit turned
+//! into `_`. Exact names alone were the mistake in CVE-2025-64484 and its kin.
+
+use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderName};
+
+/// Headers that belong to us and to proxies we trust.
+#[derive(Clone, Debug)]
+pub(super) struct Scrub {
+    /// Folded names that we may inject.
+    ours: Vec<Vec<u8>>,
+    /// Bit n is set when a name of ours begins with the n-th letter; most headers are let go by this alone.
+    first_letters: u32,
+    /// Cookies that only we may set.
+    cookies: Vec<String>,
+}
+
+/// What a client's header is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The application's business.
+    Free,
+    /// A name that only we may use.
+    Ours,
+    /// Says where a request came from; only trusted proxies may, and only in the usual spelling.
+    Forwarded,
+}
+
+/// Prefixes that are ours whatever follows.
+const OUR_PREFIXES: [&[u8]; 2] = [b"x_wxgate_", b"x_wechat_"];
+
+/// Names and prefixes that say where a request came from.
+const FORWARDED: [&[u8]; 4] = [b"forwarded", b"x_forwarded_", b"x_real_ip", b"x_original_"];
+
+/// Longer names fold only so far; every name and prefix above is shorter.
+const LONGEST: usize = 128;
+
+impl Scrub {
+    /// `names` are the headers that may be injected; `cookies` the names of our cookies.
+    pub(super) fn new<'n>(
+        names: impl IntoIterator<Item = &'n HeaderName>,
+        cookies: impl IntoIterator<Item = String>,
+    ) -> Self {
+        let ours: Vec<Vec<u8>> = names
+            .into_iter()
+            .map(|name| {
+                let mut folded = [0; LONGEST];
+                fold(name.as_str().as_bytes(), &mut folded).to_vec()
+            })
+            .collect();
+        let letters = ours.iter().filter_map(|name| name.first());
+        let first_letters = letters
+            .chain(b"xf")
+            .fold(0, |bits, letter| bits | letter_bit(*letter));
+        Self {
+            ours,
+            first_letters,
+            cookies: cookies.into_iter().collect(),
+        }
+    }
+
+    /// Removes what a client may not send; says how many of our own names it tried.
+    pub(super) fn request(&self, headers: &mut HeaderMap, peer_is_trusted: bool) -> u32 {
+        let mut forged = 0;
+        let mut doomed: Vec<HeaderName> = Vec::new();
+        for name in headers.keys() {
+            match self.kind(name) {
+                Kind::Free => continue,
+                Kind::Ours => forged += 1,
+                Kind::Forwarded if peer_is_trusted && is_usual_spelling(name) => continue,
+                Kind::Forwarded => {}
+            }
+            doomed.push(name.clone());
+        }
+        for name in doomed {
+            headers.remove(name);
+        }
+        forged
+    }
+
+    /// Whether a client's trailer may pass.
+    pub(super) fn allows_trailer(&self, name: &HeaderName) -> bool {
+        self.kind(name) == Kind::Free
+    }
+
+    /// Removes from the application's answer what only we may say: identity headers and our cookies.
+    pub(super) fn response(&self, headers: &mut HeaderMap) {
+        let doomed: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| self.kind(name) == Kind::Ours)
+            .cloned()
+            .collect();
+        for name in doomed {
+            headers.remove(name);
+        }
+        let sets_ours = |value: &http::HeaderValue| {
+            let name = value.as_bytes().split(|byte| *byte == b'=').next();
+            name.is_some_and(|name| {
+                let name = name.trim_ascii();
+                self.cookies.iter().any(|ours| name == ours.as_bytes())
+            })
+        };
+        if headers.get_all(SET_COOKIE).iter().any(sets_ours) {
+            let kept: Vec<_> = headers
+                .get_all(SET_COOKIE)
+                .iter()
+                .filter(|value| !sets_ours(value))
+                .cloned()
+                .collect();
+            headers.remove(SET_COOKIE);
+            for value in kept {
+                headers.append(SET_COOKIE, value);
+            }
+        }
+    }
+
+    fn kind(&self, name: &HeaderName) -> Kind {
+        let name = name.as_str().as_bytes();
+        let first = name.first().copied().unwrap_or_default();
+        if first.is_ascii_lowercase() && self.first_letters & letter_bit(first) == 0 {
+            return Kind::Free;
+        }
+        let mut folded = [0; LONGEST];
+        let folded = fold(name, &mut folded);
+        if self.ours.iter().any(|ours| ours == folded)
+            || OUR_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
+        {
+            Kind::Ours
+        } else if FORWARDED.iter().any(|prefix| folded.starts_with(prefix)) {
+            Kind::Forwarded
+        } else {
+            Kind::Free
+        }
+    }
+}
+
+fn letter_bit(letter: u8) -> u32 {
+    1 << (letter.wrapping_sub(b'a') & 31)
+}
+
+fn is_usual_spelling(name: &HeaderName) -> bool {
+    let usual = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    name.as_str().bytes().all(usual)
+}
+
+/// Names in a `HeaderName` are lower-case already.
+fn fold<'f>(name: &[u8], folded: &'f mut [u8; LONGEST]) -> &'f [u8] {
+    let length = name.len().min(LONGEST);
+    for (to, from) in folded.iter_mut().zip(name) {
+        *to = if from.is_ascii_alphanumeric() {
+            *from
+        } else {
+            b'_'
+        };
+    }
+    folded.get(..length).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    /// Every byte that a header name may hold and that folds to `_` (RFC 9110 5.6.2).
+    const FILLERS: &str = "!#$%&'*+-.^_`|~";
+
+    fn scrub() -> Scrub {
+        let names = ["x-wechat-openid", "remote-user", "x-request-id", "authorization"];
+        let names = names.map(HeaderName::from_static);
+        Scrub::new(&names, ["__Host-wxgate".to_owned()])
+    }
+
+    fn survives(name: &str, trusted: bool) -> bool {
+        let mut headers = HeaderMap::new();
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        headers.insert(name, HeaderValue::from_static("forged"));
+        scrub().request(&mut headers, trusted);
+        !headers.is_empty()
+    }
+
+    #[test]
+    fn every_spelling_of_our_names_is_dropped() {
+        let ours = [
+            "x-wechat-openid",
+            "remote-user",
+            "x-request-id",
+            "authorization",
+            "x-wxgate-jwt-assertion",
+            "x-wechat-anything",
+        ];
+        let mut tried = 0;
+        for name in ours {
+            for trusted in [false, true] {
+                for filler in FILLERS.chars() {
+                    let spelling = name.replace('-', &filler.to_string());
+                    assert!(!survives(&spelling, trusted), "{spelling}");
+                    assert!(!survives(&spelling.to_uppercase(), trusted), "{spelling}");
+                    tried += 1;
+                }
+            }
+        }
+        assert_eq!(tried, 6 * 2 * 15);
+    }
+
+    #[test]
+    fn only_trusted_proxies_say_where_a_request_came_from() {
+        for name in ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "x-original-url"] {
+            assert!(!survives(name, false), "{name}");
+            assert!(survives(name, true), "{name}");
+            let folded = name.replace('-', "_");
+            assert_eq!(survives(&folded, true), !name.contains('-'), "{folded}");
+        }
+    }
+
+    #[test]
+    fn other_headers_stay() {
+        for name in ["accept", "cookie", "x-requested-with", "x-wechatty", "x_custom", "from", "xwechat-openid"] {
+            assert!(survives(name, false), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_application_cannot_speak_for_us() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x_wechat_openid", HeaderValue::from_static("leak"));
+        headers.insert("x-forwarded-prefix", HeaderValue::from_static("/a"));
+        headers.append(SET_COOKIE, HeaderValue::from_static("a=1"));
+        headers.append(SET_COOKIE, HeaderValue::from_static("__Host-wxgate=forged; Path=/"));
+
+        scrub().response(&mut headers);
+
+        assert_eq!(headers.len(), 2);
+        assert_eq!(headers[SET_COOKIE], "a=1");
+    }
+}

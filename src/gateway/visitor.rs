@@ -1,0 +1,223 @@
+//! Visitors whose cookie was opened before: session, headers and tokens ready to send.
+//!
+//! Opening a cookie, building headers and signing a token for each request would cost more than forwarding it. So what one
+//! cookie leads to is kept, keyed by the whole cookie value, until anything it depends on changes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use quick_cache::sync::Cache;
+
+use super::OptionalClaim;
+use super::parts::Parts;
+use super::respond::Error;
+use crate::clock::unix_seconds;
+use crate::identity::Person;
+use crate::jwt::Claims;
+use crate::session::Session;
+use crate::wechat::Scope;
+
+/// How many cookies are remembered; the least useful are forgotten first.
+const MOST_VISITORS: usize = 64 * 1024;
+
+/// Opened cookies.
+#[derive(Debug)]
+pub(super) struct Visitors {
+    known: Cache<Box<str>, Arc<Visitor>>,
+    jwt_header: HeaderName,
+    jwt_prefix: String,
+    claims: Vec<OptionalClaim>,
+}
+
+/// One opened cookie and everything made of it.
+#[derive(Debug)]
+pub(super) struct Visitor {
+    pub(super) session: Session,
+    /// Plain identity headers.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// How the person appears in logs.
+    pub(super) log_user: String,
+    /// How the session appears in logs.
+    pub(super) log_session: String,
+    subject: Option<String>,
+    expires_at: SystemTime,
+    /// The revocation count at which the cookie was judged.
+    revocations: u64,
+    /// One token per audience. Locked for a few lines, by requests of one session only.
+    tokens: Mutex<Vec<Token>>,
+    /// The cookie with its idle time begun anew, and when it was made.
+    renewal: Mutex<Option<(SystemTime, HeaderValue)>>,
+}
+
+#[derive(Debug)]
+struct Token {
+    audience: Box<str>,
+    header: HeaderValue,
+    until: SystemTime,
+    generation: u64,
+}
+
+impl Visitors {
+    pub(super) fn new(jwt_header: HeaderName, jwt_prefix: String, claims: Vec<OptionalClaim>) -> Self {
+        Self {
+            known: Cache::new(MOST_VISITORS),
+            jwt_header,
+            jwt_prefix,
+            claims,
+        }
+    }
+
+    /// Who sent these headers; `None` when nobody is logged in.
+    pub(super) async fn find(
+        &self,
+        headers: &HeaderMap,
+        parts: &Parts,
+        now: SystemTime,
+    ) -> Result<Option<Arc<Visitor>>, Error> {
+        for value in parts.sessions.cookie_values(headers) {
+            let revocations = parts.sessions.revocations();
+            if let Some(visitor) = self.known.get(value) {
+                if visitor.revocations == revocations && now < visitor.expires_at {
+                    return Ok(Some(visitor));
+                }
+                self.known.remove(value);
+            }
+            if let Some(session) = parts.sessions.load(value, now).await? {
+                let visitor = Arc::new(Visitor::new(session, revocations, parts));
+                self.known.insert(value.into(), Arc::clone(&visitor));
+                return Ok(Some(visitor));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The signed token for an audience, minted anew when the kept one gets old.
+    pub(super) fn token(
+        &self,
+        visitor: &Visitor,
+        audience: &str,
+        parts: &Parts,
+        now: SystemTime,
+    ) -> Result<(HeaderName, HeaderValue), Error> {
+        let generation = parts.minter.generation();
+        let mut tokens = visitor.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = |token: &Token| token.generation == generation && now < token.until;
+        let kept = tokens
+            .iter()
+            .find(|token| *token.audience == *audience && is_fresh(token));
+        let header = match kept {
+            Some(token) => token.header.clone(),
+            None => {
+                let header = self.mint(visitor, audience, parts, now)?;
+                tokens.retain(|token| *token.audience != *audience && is_fresh(token));
+                tokens.push(Token {
+                    audience: audience.into(),
+                    header: header.clone(),
+                    until: now + parts.minter.reuse_for(),
+                    generation,
+                });
+                header
+            }
+        };
+        Ok((self.jwt_header.clone(), header))
+    }
+
+    fn mint(
+        &self,
+        visitor: &Visitor,
+        audience: &str,
+        parts: &Parts,
+        now: SystemTime,
+    ) -> Result<HeaderValue, Error> {
+        let claims = self.claims(visitor, audience, parts, now)?;
+        let token = parts.minter.mint(&claims).map_err(Error::Token)?;
+        parts.metrics.jwt_signed(parts.minter.algorithm());
+        let mut value = HeaderValue::try_from(format!("{}{token}", self.jwt_prefix))
+            .map_err(|_| Error::TokenHeader)?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    fn claims(
+        &self,
+        visitor: &Visitor,
+        audience: &str,
+        parts: &Parts,
+        now: SystemTime,
+    ) -> Result<Claims, Error> {
+        let session = &visitor.session;
+        let person = &session.person;
+        let issued = unix_seconds(now);
+        let wants = |claim: OptionalClaim| self.claims.contains(&claim);
+        let profile = person.profile.as_ref();
+        Ok(Claims {
+            iss: parts.minter.issuer().to_owned(),
+            aud: audience.to_owned(),
+            sub: visitor.subject.clone().ok_or(Error::NoSubject)?,
+            iat: issued,
+            nbf: issued,
+            exp: issued + parts.minter.lifetime().as_secs(),
+            jti: crate::seal::random_text(22),
+            sid: session.sid(),
+            auth_time: unix_seconds(session.started_at),
+            amr: vec![session.method.as_str()],
+            openid: person.openid.as_str().to_owned(),
+            unionid: person.unionid.as_ref().map(|id| id.as_str().to_owned()),
+            appid: person.app_id.as_str().to_owned(),
+            app: person.app.as_str().to_owned(),
+            scope: session.scope.as_str(),
+            nickname: profile
+                .filter(|_| wants(OptionalClaim::Nickname))
+                .map(|profile| profile.nickname.clone()),
+            picture: profile
+                .filter(|_| wants(OptionalClaim::Picture))
+                .map(|profile| profile.avatar.clone()),
+            profile_at: profile
+                .filter(|_| wants(OptionalClaim::ProfileAt))
+                .map(|profile| unix_seconds(profile.fetched_at)),
+        })
+    }
+}
+
+impl Visitor {
+    fn new(session: Session, revocations: u64, parts: &Parts) -> Self {
+        let person = &session.person;
+        let scope: Scope = session.scope;
+        Self {
+            headers: parts.identity.headers(person, scope.as_str()),
+            log_user: parts.mask.apply(log_id(person)),
+            log_session: session.log_name(),
+            subject: parts.identity.subject(person),
+            expires_at: parts.sessions.expires_at(&session),
+            revocations,
+            tokens: Mutex::default(),
+            renewal: Mutex::default(),
+            session,
+        }
+    }
+
+    /// The cookie with its idle time begun anew, when it is time. Many requests with one old cookie get one new one.
+    pub(super) fn renewed_cookie(&self, parts: &Parts, now: SystemTime) -> Option<HeaderValue> {
+        const KEPT: std::time::Duration = std::time::Duration::from_secs(60);
+        let is_due = now
+            .duration_since(self.session.renewed_at)
+            .is_ok_and(|age| age >= KEPT);
+        if !is_due {
+            return None;
+        }
+        let mut renewal = self.renewal.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((made, cookie)) = &*renewal {
+            if now.duration_since(*made).is_ok_and(|age| age < KEPT) {
+                return Some(cookie.clone());
+            }
+        }
+        let cookie = parts.sessions.renew(&self.session, now)?;
+        *renewal = Some((now, cookie.clone()));
+        Some(cookie)
+    }
+}
+
+fn log_id(person: &Person) -> &str {
+    person.openid.as_str()
+}

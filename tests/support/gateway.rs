@@ -1,0 +1,243 @@
+//! A whole gateway in this process, on free ports, against a simulator of its own.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use wxgate::app::{App, Outcome};
+use wxgate::clock::Clock;
+use wxgate::config::Config;
+use wxgate::simulator::Simulator;
+
+use super::{Browser, Upstream, agents};
+
+pub(crate) const APP_ID: &str = "wx0123456789abcdef";
+pub(crate) const APP_SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+
+/// What a test changes about the configuration.
+pub(crate) struct Setup {
+    /// Lines of `[server]` beside the necessary ones.
+    pub(crate) server: String,
+    /// What visitors type.
+    pub(crate) public_url: String,
+    /// `memory` or `embedded`.
+    pub(crate) store: &'static str,
+    /// Whole sections.
+    pub(crate) sections: String,
+    /// `[[routes]]`; `UPSTREAM` stands for the site's address.
+    pub(crate) routes: String,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            server: String::new(),
+            public_url: "https://www.example.test".to_owned(),
+            store: "memory",
+            sections: String::new(),
+            routes: r#"
+                [[routes]]
+                name = "site"
+                path = "/"
+                auth = "base"
+                upstream = "UPSTREAM"
+
+                [[routes]]
+                name = "open"
+                path = "/open"
+                auth = "public"
+                upstream = "UPSTREAM"
+
+                [[routes]]
+                name = "maybe"
+                path = "/maybe"
+                auth = "optional"
+                upstream = "UPSTREAM"
+
+                [[routes]]
+                name = "member"
+                path = "/member"
+                auth = "userinfo"
+                upstream = "UPSTREAM"
+
+                [[routes]]
+                name = "closed"
+                path = "/closed"
+                auth = "deny"
+                upstream = "UPSTREAM"
+            "#
+            .to_owned(),
+        }
+    }
+}
+
+/// The gateway, its simulator, its site and its clock. Everything ends when it is dropped.
+pub(crate) struct TestGateway {
+    app: Option<App>,
+    simulator: Simulator,
+    upstream: Upstream,
+    clock: Clock,
+    state: TempDir,
+    public_url: String,
+}
+
+impl TestGateway {
+    /// With the routes of [`Setup::default`].
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// With a changed setup.
+    pub(crate) async fn with(change: impl FnOnce(&mut Setup)) -> Self {
+        let mut setup = Setup::default();
+        change(&mut setup);
+        let clock = Clock::adjustable();
+        let simulator = Simulator::start_with("127.0.0.1:0".parse().unwrap(), clock.clone())
+            .await
+            .unwrap();
+        simulator.add_app(APP_ID, APP_SECRET, &[]);
+        let upstream = Upstream::start().await;
+        let state = TempDir::new().unwrap();
+        let public_url = setup.public_url.clone();
+        let mut gateway = Self {
+            app: None,
+            simulator,
+            upstream,
+            clock,
+            state,
+            public_url,
+        };
+        let config = gateway.config(&setup);
+        gateway.app = Some(App::start(config, gateway.clock.clone()).await.unwrap());
+        gateway
+    }
+
+    /// The configuration that a setup gives for this gateway.
+    pub(crate) fn config(&self, setup: &Setup) -> Config {
+        let text = self.config_text(setup);
+        match Config::parse(&text, Path::new("test.toml")) {
+            Ok((config, _warnings)) => config,
+            Err(problems) => panic!("{text}\n{problems}"),
+        }
+    }
+
+    pub(crate) fn config_text(&self, setup: &Setup) -> String {
+        let Setup {
+            server,
+            public_url,
+            store,
+            sections,
+            routes,
+        } = setup;
+        let url = self.simulator.url();
+        let state = self.state.path().display();
+        let log = self.log_path().display().to_string();
+        let text = format!(
+            r#"
+            version = 1
+            state_dir = "{state}"
+
+            [server]
+            public_url = "{public_url}"
+            listen = "127.0.0.1:0"
+            {server}
+
+            [wechat.main]
+            kind = "service-account"
+            app_id = "{APP_ID}"
+            secret = "{APP_SECRET}"
+
+            [wechat_api]
+            base_url = "{url}"
+            open_url = "{url}"
+            connect_timeout = "500ms"
+            timeout = "1s"
+
+            [store]
+            kind = "{store}"
+
+            [admin]
+            listen = "127.0.0.1:0"
+
+            [access_log]
+            output = "{log}"
+            {sections}
+            {routes}
+            "#
+        );
+        text.replace("UPSTREAM", &self.upstream.url())
+    }
+
+    pub(crate) fn app(&self) -> &App {
+        self.app.as_ref().expect("the gateway was stopped")
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.app().address()
+    }
+
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.app().admin_address().unwrap()
+    }
+
+    /// Scheme and host that visitors type.
+    pub(crate) fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    pub(crate) fn simulator(&self) -> &Simulator {
+        &self.simulator
+    }
+
+    pub(crate) fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) fn state_dir(&self) -> &Path {
+        self.state.path()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.state.path().join("access.log")
+    }
+
+    /// Stops it as SIGTERM does.
+    pub(crate) async fn stop(&mut self) -> Outcome {
+        self.app.take().unwrap().shutdown().await
+    }
+
+    /// Stops it and starts another one on the same state.
+    pub(crate) async fn restart(&mut self, setup: &Setup) {
+        if self.app.is_some() {
+            self.stop().await;
+        }
+        let config = self.config(setup);
+        self.app = Some(App::start(config, self.clock.clone()).await.unwrap());
+    }
+
+    /// Stops the gateway, so that the log is complete, and returns its lines.
+    pub(crate) async fn access_log(&mut self) -> Vec<serde_json::Value> {
+        if self.app.is_some() {
+            self.stop().await;
+        }
+        let text = std::fs::read_to_string(self.log_path()).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// A phone's WeChat, logged in as this person.
+    pub(crate) fn browser_in_wechat(&self, person: &str) -> Browser {
+        self.simulator.add_person(person);
+        Browser::new(self, agents::WECHAT_ANDROID, person)
+    }
+
+    /// Any other browser.
+    pub(crate) fn browser(&self, agent: &str) -> Browser {
+        Browser::new(self, agent, "nobody")
+    }
+}

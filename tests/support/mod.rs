@@ -1,0 +1,11 @@
+//! What system tests are written with: a gateway with a simulated WeChat, a site behind it, and browsers in front.
+
+mod browser;
+mod gateway;
+mod http;
+mod upstream;
+
+pub(crate) use browser::{Browser, Visit, agents};
+pub(crate) use gateway::{Setup, TestGateway};
+pub(crate) use http::{Reply, exchange, raw};
+pub(crate) use upstream::{Seen, Upstream};
