@@ -10,18 +10,18 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::task::JoinHandle;
 
-use crate::admin::{Admin, Readiness};
+use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::gateway::{AnswerBody, Gateway};
 use crate::listen::{self, Handler, Listener, Peer, Tuning};
-use crate::observe::{AccessLog, Metrics};
 
 mod assemble;
 mod housekeeping;
@@ -97,8 +97,8 @@ impl Handler for AdminHandler {
     type Body = Full<Bytes>;
 
     async fn handle(&self, request: Request<Incoming>, _peer: Peer) -> Response<Full<Bytes>> {
-        let target = request.uri().path_and_query();
-        let target = target.map_or("/", |target| target.as_str());
+        let root = PathAndQuery::from_static("/");
+        let target = request.uri().path_and_query().unwrap_or(&root);
         let answer = self.0.handle(request.method(), target, request.headers());
         answer.await.map(Full::new)
     }

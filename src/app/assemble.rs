@@ -15,7 +15,7 @@ use crate::identity::{Identity, SubjectForm};
 use crate::jwt::Minter;
 use crate::limit::Limits;
 use crate::login::{self, Login};
-use crate::observe::{AccessLog, Metrics};
+use crate::observe::{AccessLog, IdentityMask, Metrics};
 use crate::pages::Pages;
 use crate::proxy::Proxy;
 use crate::route::Routes;
@@ -34,6 +34,7 @@ pub(super) struct Shared {
     pub(super) metrics: Arc<Metrics>,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) readiness: Arc<Readiness>,
+    mask: IdentityMask,
     limits: Arc<Limits>,
 }
 
@@ -50,9 +51,12 @@ impl Shared {
             .context("cannot open the session keys")?;
         let minter =
             Minter::open(config.jwt.clone(), now).context("cannot open the signing keys")?;
+        let readiness = Readiness::new();
+        readiness.watch_store(store.clone());
         Ok(Self {
-            readiness: Arc::new(Readiness::new(store.clone())),
+            readiness: Arc::new(readiness),
             limits: Arc::new(Limits::new(config.limits.clone())),
+            mask: IdentityMask::open(&observe.identity).context("cannot open the log's key")?,
             sealer: Arc::new(sealer),
             minter: Arc::new(minter),
             access_log: Arc::new(access_log),
@@ -92,6 +96,7 @@ impl Shared {
                 metrics: Arc::clone(&self.metrics),
                 site: Arc::clone(&site),
                 clock: self.clock.clone(),
+                mask: self.mask.clone(),
             },
         );
         let previous = previous.map(|gateway| &**gateway.proxy());
@@ -105,6 +110,7 @@ impl Shared {
             login,
             routes: Routes::new(config.routes.clone()),
             proxy: Arc::new(proxy),
+            upstreams: upstream_names(config),
             body_patience: body_patience(config),
             subject_needs_unionid: config.identity.subject == SubjectForm::UnionId,
             request_id_seed: request_id_seed(),
@@ -116,7 +122,7 @@ impl Shared {
             pages,
             metrics: Arc::clone(&self.metrics),
             access_log: Arc::clone(&self.access_log),
-            mask: config.observe.identity.clone(),
+            mask: self.mask.clone(),
             site,
             clock: self.clock.clone(),
             listeners: listeners
@@ -163,6 +169,11 @@ pub(super) fn refuse_restart_keys(old: &Config, new: &Config) -> anyhow::Result<
         bail!("needs a restart: {} changed", changed.join(", "));
     }
     Ok(())
+}
+
+fn upstream_names(config: &Config) -> Vec<Arc<str>> {
+    let upstreams = config.proxy.upstreams.iter();
+    upstreams.map(|upstream| upstream.name.as_str().into()).collect()
 }
 
 fn body_patience(config: &Config) -> Duration {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::assemble::Shared;
 use crate::gateway::Gateway;
@@ -30,11 +30,13 @@ pub(super) async fn run(shared: Arc<Shared>, current: Arc<ArcSwap<Gateway>>) {
             reload_lists(&gateway);
             if is_full_round {
                 rotate_keys(&shared);
-                sweep(&shared, &gateway);
             }
         });
         if let Err(error) = work.await {
             tracing::error!(%error, "housekeeping failed");
+        }
+        if is_full_round {
+            sweep(&shared, &current.load_full()).await;
         }
     }
 }
@@ -65,9 +67,9 @@ fn rotate_keys(shared: &Shared) {
     }
 }
 
-fn sweep(shared: &Shared, gateway: &Gateway) {
-    gateway.proxy().sweep();
-    if let Err(error) = shared.store.sweep(shared.clock.now()) {
+async fn sweep(shared: &Shared, gateway: &Gateway) {
+    gateway.proxy().sweep(Instant::now());
+    if let Err(error) = shared.store.sweep(shared.clock.now()).await {
         tracing::warn!(%error, "expired values not removed");
     }
 }

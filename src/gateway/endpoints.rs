@@ -42,7 +42,7 @@ impl Gateway {
         }
         let without_parameters = info.target.path_without_parameters();
         let is_ours = self.below_prefix(info.target.path()).is_some()
-            || without_parameters.is_some_and(|path| self.below_prefix(&path).is_some());
+            || without_parameters.is_some_and(|path| self.below_prefix(path).is_some());
         if is_ours {
             return Err(Error::NotFound);
         }

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use http::header::{CACHE_CONTROL, SET_COOKIE, TRAILER};
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response};
 
 use super::body::AnswerBody;
+use super::scrub::LOGOUT_HEADER;
 use super::journal::{Answered, Journal};
 use super::visitor::Visitor;
 use super::{Asked, Error, Gateway};
 use crate::message::{Request, TrailerFilter};
 use crate::proxy::{Additions, Forwarding, Origin};
 use crate::route::{Route, RouteId};
-
-/// The header by which an application ends its visitor's session.
-const LOGOUT_HEADER: HeaderName = HeaderName::from_static("x-wxgate-logout");
 
 impl Gateway {
     /// Sends the request on, with the visitor's identity where there is one.
@@ -45,7 +43,9 @@ impl Gateway {
         let additions = Additions {
             origin: &origin,
             headers: visitor.map_or(&[], |visitor| &visitor.headers),
-            token,
+            more: token,
+            private: &self.private_names,
+            end: None,
         };
         let target = asked.info.target.to_path_and_query();
         let forwarded = self
@@ -54,7 +54,7 @@ impl Gateway {
             .await?;
         let mut response = forwarded.response;
         journal.upstream = Some(Answered {
-            upstream: forwarded.upstream,
+            upstream: Arc::clone(self.upstream_name(forwarding)),
             server: forwarded.server,
             status: response.status(),
             waited: forwarded.waited,
@@ -96,8 +96,8 @@ impl Gateway {
         visitor: Option<&Visitor>,
         asked: &Asked<'_>,
     ) -> Result<(), Error> {
-        let wants_logout = headers.get(LOGOUT_HEADER).is_some_and(|value| value == "1");
-        self.scrub.response(headers);
+        let wants_logout = headers.remove(LOGOUT_HEADER).is_some_and(|value| value == "1");
+        self.scrub.cookies(headers);
         let Some(visitor) = visitor else {
             return Ok(());
         };

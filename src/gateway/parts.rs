@@ -1,5 +1,6 @@
 //! What the request path works with: one immutable [`Gateway`] per configuration.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::login::Login;
 use crate::message::Site;
 use crate::observe::{AccessLog, IdentityMask, Metrics, RouteMetrics};
 use crate::pages::Pages;
-use crate::proxy::{Forwarding, Proxy};
+use crate::proxy::{Forwarding, PrivateNames, Proxy};
 use crate::route::{RouteId, Routes};
 use crate::session::Sessions;
 
@@ -64,6 +65,8 @@ pub struct Rooms {
     pub routes: Routes,
     /// Talks to upstreams.
     pub proxy: Arc<Proxy>,
+    /// The upstreams' names, in the order of `proxy::Settings::upstreams`.
+    pub upstreams: Vec<Arc<str>>,
     /// How long a request body may pause.
     pub body_patience: Duration,
     /// Whether `sub` needs a unionid.
@@ -73,15 +76,16 @@ pub struct Rooms {
 }
 
 /// Everything one configuration needs to answer requests. Immutable; a request keeps the one it began with.
-#[derive(Debug)]
 pub struct Gateway {
     pub(super) parts: Arc<Parts>,
     pub(super) inspector: Inspector,
     pub(super) scrub: Arc<Scrub>,
+    pub(super) private_names: PrivateNames,
     pub(super) visitors: Visitors,
     pub(super) login: Login,
     pub(super) routes: Routes,
     pub(super) proxy: Arc<Proxy>,
+    pub(super) upstreams: Vec<Arc<str>>,
     pub(super) settings: Settings,
     pub(super) facts: Vec<RouteFacts>,
     pub(super) no_route: RouteFacts,
@@ -105,6 +109,12 @@ impl RouteFacts {
     }
 }
 
+impl fmt::Debug for Gateway {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Gateway").finish_non_exhaustive()
+    }
+}
+
 impl Gateway {
     /// Puts one configuration together; does no I/O.
     pub fn new(settings: Settings, parts: Parts, rooms: Rooms) -> Self {
@@ -118,7 +128,8 @@ impl Gateway {
             .identity
             .header_names()
             .chain([&settings.jwt_header, &settings.request_id_header]);
-        let scrub = Scrub::new(names, parts.sessions.cookie_names());
+        let scrub = Arc::new(Scrub::new(names, parts.sessions.cookie_names()));
+        let private = Arc::clone(&scrub);
         Self {
             inspector: Inspector::new(
                 &settings.site,
@@ -131,12 +142,14 @@ impl Gateway {
                 settings.jwt_prefix.clone(),
                 settings.claims.clone(),
             ),
-            scrub: Arc::new(scrub),
+            private_names: Arc::new(move |name| private.is_private(name)),
+            scrub,
             no_route: RouteFacts::new("none", &parts.metrics),
             parts: Arc::new(parts),
             login: rooms.login,
             routes: rooms.routes,
             proxy: rooms.proxy,
+            upstreams: rooms.upstreams,
             body_patience: rooms.body_patience,
             subject_needs_unionid: rooms.subject_needs_unionid,
             settings,
@@ -157,6 +170,12 @@ impl Gateway {
     /// How a route forwards.
     pub(super) fn forwarding(&self, id: RouteId) -> Option<&Forwarding> {
         self.settings.forwarding.get(id.0)
+    }
+
+    /// The upstream's name, for logs.
+    pub(super) fn upstream_name(&self, forwarding: &Forwarding) -> &Arc<str> {
+        let name = self.upstreams.get(forwarding.upstream.0);
+        name.unwrap_or(&self.no_route.name)
     }
 
     /// What was resolved for a route.

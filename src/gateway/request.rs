@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use super::Error;
 use crate::listen::Peer;
 use crate::message::{Browser, Host, Load, RequestId, RequestInfo, Site};
-use crate::target::Target;
+use crate::target::{Refusal, Target};
 
 /// Learns about requests before anybody judges them.
 #[derive(Debug)]
@@ -70,9 +70,15 @@ impl Inspector {
         let info = RequestInfo {
             id: self.id(headers, is_trusted),
             client: self.client(headers, peer.address.ip(), is_trusted),
-            host: host.clone().unwrap_or_else(|_| self.public_host.clone()),
+            host: match &host {
+                Ok(host) => host.clone(),
+                Err(_) => self.public_host.clone(),
+            },
             method: request.method().clone(),
-            target: target.clone().unwrap_or_else(|_| root()),
+            target: match &target {
+                Ok(target) => target.clone(),
+                Err(_) => root(),
+            },
             browser: Browser::of(headers),
             load: Load::of(request.method(), headers),
             received: now,
@@ -170,13 +176,13 @@ fn is_port(text: &str) -> bool {
 
 fn target<B>(request: &Request<B>) -> Result<Target, Error> {
     let uri = request.uri();
-    let path = uri.path_and_query().map_or("", |path| path.as_str());
-    // An absolute form without a path asks for the root.
-    let path = match (uri.authority(), path) {
-        (Some(_), "") => "/",
-        (_, path) => path,
+    let target = match uri.path_and_query() {
+        Some(target) => Target::from_path_and_query(target),
+        // An absolute form without a path asks for the root.
+        None if uri.authority().is_some() => return Ok(root()),
+        None => Err(Refusal::NotAPath),
     };
-    Target::parse(path).map_err(Error::Target)
+    target.map_err(Error::Target)
 }
 
 #[expect(clippy::expect_used, reason = "the root is a valid target")]

@@ -38,9 +38,6 @@ pub(super) enum Error {
     /// The policy says no.
     #[error("refused: {}", .0.reason.as_str())]
     Refused(Refused),
-    /// The client announced more than the limit, or sent it.
-    #[error("body")]
-    Body(#[source] BodyError),
     /// The client announced more than the limit.
     #[error("announced body is larger than the limit")]
     AnnouncedTooLarge,
@@ -118,7 +115,7 @@ pub(super) fn to_answer(
     let mut answer = parts
         .pages
         .render(story.status, story.reason, &story.page, info, headers);
-    if story.status == StatusCode::BAD_REQUEST || matches!(error, Error::Body(_)) {
+    if story.status.is_client_error() && story.reason.starts_with("b") {
         // What follows on this connection may be the rest of what we refused.
         answer
             .headers_mut()
@@ -176,7 +173,6 @@ fn story(error: &Error, info: &RequestInfo, parts: &Parts) -> Story {
             "body-too-large",
             Cause::TooLarge,
         ),
-        Error::Body(error) => body(error),
         Error::Store(_) | Error::Login(login::Error::Store(_)) => trouble(
             StatusCode::SERVICE_UNAVAILABLE,
             "store-unavailable",
@@ -260,6 +256,35 @@ fn body(error: &BodyError) -> Story {
     }
 }
 
+fn upstream(error: &proxy::Error) -> Story {
+    let (status, reason, cause) = match error {
+        proxy::Error::NoServer { .. } => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "upstream-unavailable",
+            Cause::UpstreamUnavailable,
+        ),
+        proxy::Error::Connect { .. }
+        | proxy::Error::Broken { .. }
+        | proxy::Error::Unusable { .. } => (
+            StatusCode::BAD_GATEWAY,
+            "upstream-broken",
+            Cause::UpstreamBroken,
+        ),
+        proxy::Error::ConnectTimeout { .. } | proxy::Error::HeadTimeout { .. } => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "upstream-timeout",
+            Cause::UpstreamTimeout,
+        ),
+        proxy::Error::RequestBody(error) => return body(error),
+    };
+    Story {
+        status,
+        reason,
+        page: Page::Trouble { cause },
+        fault: Fault::Upstream,
+    }
+}
+
 impl Error {
     /// One word for logs.
     pub(super) fn word(&self) -> &'static str {
@@ -271,11 +296,12 @@ impl Error {
             Self::UnknownHost => "unknown-host",
             Self::NotFound => "no-route",
             Self::Refused(refused) => refused.reason.as_str(),
-            Self::Body(_) | Self::AnnouncedTooLarge => "body",
+            Self::AnnouncedTooLarge => "body",
             Self::Store(_) => "store",
             Self::Login(_) => "login",
             Self::Token(_) | Self::TokenHeader | Self::NoSubject => "token",
-            Self::Upstream(error) => error.word(),
+            Self::Upstream(proxy::Error::RequestBody(_)) => "body",
+            Self::Upstream(_) => "upstream",
         }
     }
 }

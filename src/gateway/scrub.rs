@@ -29,6 +29,9 @@ enum Kind {
     Forwarded,
 }
 
+/// The header by which an application ends its visitor's session.
+pub(super) const LOGOUT_HEADER: HeaderName = HeaderName::from_static("x-wxgate-logout");
+
 /// Prefixes that are ours whatever follows.
 const OUR_PREFIXES: [&[u8]; 2] = [b"x_wxgate_", b"x_wechat_"];
 
@@ -86,16 +89,13 @@ impl Scrub {
         self.kind(name) == Kind::Free
     }
 
-    /// Removes from the application's answer what only we may say: identity headers and our cookies.
-    pub(super) fn response(&self, headers: &mut HeaderMap) {
-        let doomed: Vec<HeaderName> = headers
-            .keys()
-            .filter(|name| self.kind(name) == Kind::Ours)
-            .cloned()
-            .collect();
-        for name in doomed {
-            headers.remove(name);
-        }
+    /// Whether only we may send a header of this name to visitors. An application may still ask for a logout.
+    pub(super) fn is_private(&self, name: &HeaderName) -> bool {
+        self.kind(name) == Kind::Ours && *name != LOGOUT_HEADER
+    }
+
+    /// Removes from the application's answer the cookies that only we may set.
+    pub(super) fn cookies(&self, headers: &mut HeaderMap) {
         let sets_ours = |value: &http::HeaderValue| {
             let name = value.as_bytes().split(|byte| *byte == b'=').next();
             name.is_some_and(|name| {
@@ -103,17 +103,18 @@ impl Scrub {
                 self.cookies.iter().any(|ours| name == ours.as_bytes())
             })
         };
-        if headers.get_all(SET_COOKIE).iter().any(sets_ours) {
-            let kept: Vec<_> = headers
-                .get_all(SET_COOKIE)
-                .iter()
-                .filter(|value| !sets_ours(value))
-                .cloned()
-                .collect();
-            headers.remove(SET_COOKIE);
-            for value in kept {
-                headers.append(SET_COOKIE, value);
-            }
+        if !headers.get_all(SET_COOKIE).iter().any(sets_ours) {
+            return;
+        }
+        let kept: Vec<_> = headers
+            .get_all(SET_COOKIE)
+            .iter()
+            .filter(|value| !sets_ours(value))
+            .cloned()
+            .collect();
+        headers.remove(SET_COOKIE);
+        for value in kept {
+            headers.append(SET_COOKIE, value);
         }
     }
 
@@ -229,12 +230,14 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x_wechat_openid", HeaderValue::from_static("leak"));
         headers.insert("x-forwarded-prefix", HeaderValue::from_static("/a"));
+        headers.insert(LOGOUT_HEADER, HeaderValue::from_static("1"));
         headers.append(SET_COOKIE, HeaderValue::from_static("a=1"));
         headers.append(SET_COOKIE, HeaderValue::from_static("__Host-wxgate=forged; Path=/"));
 
-        scrub().response(&mut headers);
+        scrub().cookies(&mut headers);
+        let private: Vec<_> = headers.keys().filter(|name| scrub().is_private(name)).collect();
 
-        assert_eq!(headers.len(), 2);
-        assert_eq!(headers[SET_COOKIE], "a=1");
+        assert_eq!(private, ["x_wechat_openid"]);
+        assert_eq!(headers.get_all(SET_COOKIE).iter().collect::<Vec<_>>(), ["a=1"]);
     }
 }

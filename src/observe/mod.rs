@@ -1,6 +1,9 @@
 //! Logging set-up, masking of people's ids, metrics, access log.
 
-use std::io::{self, IsTerminal};
+use std::fs::{self, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::hmac;
 use tracing::Level;
@@ -30,8 +33,8 @@ pub struct Settings {
     pub level: Level,
     /// Text or JSON.
     pub format: Format,
-    /// How ids of people appear.
-    pub identity: IdentityMask,
+    /// How ids of people appear; whoever starts the program makes an [`IdentityMask`] of it.
+    pub identity: IdentityMode,
     /// `None` switches the access log off.
     pub access_log: Option<AccessLogSettings>,
 }
@@ -58,6 +61,20 @@ impl Format {
     }
 }
 
+/// How ids of people are to appear, as the operator chose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityMode {
+    /// The first two and the last two characters.
+    Masked,
+    /// An HMAC with the key in this file, which is made on first start.
+    Hash {
+        /// The file (mode 0600).
+        key_file: PathBuf,
+    },
+    /// As they are.
+    Full,
+}
+
 /// How openid and unionid appear in logs.
 #[derive(Clone, Debug)]
 pub enum IdentityMask {
@@ -79,6 +96,15 @@ pub struct AccessLogSettings {
 }
 
 impl IdentityMask {
+    /// Reads or makes the key of the installation, where the mode needs one. Blocking file access.
+    pub fn open(mode: &IdentityMode) -> io::Result<Self> {
+        match mode {
+            IdentityMode::Masked => Ok(Self::Masked),
+            IdentityMode::Full => Ok(Self::Full),
+            IdentityMode::Hash { key_file } => mask_key(key_file).map(Self::Hash),
+        }
+    }
+
     /// The id as it may appear in a log or on a page.
     ///
     /// A hash is 16 hex digits. Ids of less than 12 characters are masked whole: too little would be hidden.
@@ -92,6 +118,29 @@ impl IdentityMask {
             }
             Self::Full => id.to_owned(),
         }
+    }
+}
+
+fn mask_key(file: &Path) -> io::Result<Secret<String>> {
+    let made = || -> io::Result<Secret<String>> {
+        let mut key = [0; 32];
+        aws_lc_rs::rand::fill(&mut key).map_err(io::Error::other)?;
+        let key = data_encoding::HEXLOWER.encode(&key);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let mut created = options.open(file)?;
+        created.write_all(key.as_bytes())?;
+        created.sync_all()?;
+        Ok(Secret::new(key))
+    };
+    match fs::read_to_string(file) {
+        Ok(key) if key.len() >= 32 => Ok(Secret::new(key)),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("`{}` is damaged: remove it to make a new key", file.display()),
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => made(),
+        Err(error) => Err(error),
     }
 }
 

@@ -41,6 +41,12 @@ impl RouteMetrics {
         self.in_flight.inc();
     }
 
+    /// The request that began here turned out to be another route's: that one counts its end.
+    pub fn request_moved_to(&self, other: &Self) {
+        self.in_flight.dec();
+        other.request_started();
+    }
+
     /// The last byte of the answer was sent, or the client went away. `duration` counts from the request's head;
     /// bytes are those of bodies.
     pub fn request_finished(
