@@ -1,14 +1,307 @@
 //! Named lists of ids, reloaded when their file changes.
 
-use crate::identity::Person;
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-/// The ids of one or more lists. Cheap to clone; sees later changes of the files.
+use arc_swap::ArcSwap;
+
+use crate::identity::Person;
+use crate::wechat::{OpenId, UnionId};
+
+/// One entry of a list. `{:?}` hides the id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Id {
+    /// `openid:…`
+    OpenId(OpenId),
+    /// `unionid:…`
+    UnionId(UnionId),
+}
+
+impl Id {
+    /// Reads `openid:…` or `unionid:…`; `None` for anything else. Ids are compared exactly, so case counts.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':')? {
+            ("openid", id) => OpenId::parse(id).map(Self::OpenId),
+            ("unionid", id) => UnionId::parse(id).map(Self::UnionId),
+            _ => None,
+        }
+    }
+}
+
+/// Where ids come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A text file: one id per line; `#` begins a comment, empty lines mean nothing.
+    File(PathBuf),
+    /// Written in the configuration itself.
+    Given(Vec<Id>),
+}
+
+/// Why a list cannot be used. Names the place, never the id.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read. The operator's to fix.
+    #[error("list `{}` cannot be read", file.display())]
+    Unreadable {
+        /// Which file.
+        file: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A line is no id. The operator's to fix.
+    #[error("list `{}`, line {line}: neither `openid:...` nor `unionid:...`", file.display())]
+    NotAnId {
+        /// Which file.
+        file: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
+}
+
+/// The ids of one or more lists. Cheap to clone; sees later changes of the files. Equal when the sources are.
 #[derive(Clone, Debug)]
-pub struct Ids {}
+pub struct Ids {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    sources: Vec<Source>,
+    members: ArcSwap<Members>,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Members {
+    openids: HashSet<OpenId>,
+    unionids: HashSet<UnionId>,
+}
 
 impl Ids {
+    /// Reads every source; blocking file access.
+    pub fn open(sources: Vec<Source>) -> Result<Self, Error> {
+        let members = ArcSwap::from_pointee(Members::read(&sources)?);
+        Ok(Self {
+            shared: Arc::new(Shared { sources, members }),
+        })
+    }
+
     /// Whether the person's openid or unionid is in it.
-    pub fn contains(&self, _person: &Person) -> bool {
-        todo!()
+    pub fn contains(&self, person: &Person) -> bool {
+        let members = self.shared.members.load();
+        members.openids.contains(&person.openid)
+            || person
+                .unionid
+                .as_ref()
+                .is_some_and(|unionid| members.unionids.contains(unionid))
+    }
+
+    /// Reads the files again and says whether anything changed; blocking file access, for a slow task.
+    ///
+    /// After an error everything is as before: half a list would let the banned in or lock the staff out.
+    pub fn reload(&self) -> Result<bool, Error> {
+        let members = Members::read(&self.shared.sources)?;
+        if members == **self.shared.members.load() {
+            return Ok(false);
+        }
+        self.shared.members.store(Arc::new(members));
+        Ok(true)
+    }
+
+    /// How many different ids there are.
+    pub fn len(&self) -> usize {
+        let members = self.shared.members.load();
+        members.openids.len() + members.unionids.len()
+    }
+
+    /// Whether nobody is in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where the ids come from.
+    pub fn sources(&self) -> &[Source] {
+        &self.shared.sources
+    }
+}
+
+impl PartialEq for Ids {
+    fn eq(&self, other: &Self) -> bool {
+        self.shared.sources == other.shared.sources
+    }
+}
+
+impl Eq for Ids {}
+
+impl Members {
+    fn read(sources: &[Source]) -> Result<Self, Error> {
+        let mut members = Self::default();
+        for source in sources {
+            match source {
+                Source::Given(ids) => ids.iter().cloned().for_each(|id| members.insert(id)),
+                Source::File(file) => members.read_file(file)?,
+            }
+        }
+        Ok(members)
+    }
+
+    fn read_file(&mut self, file: &PathBuf) -> Result<(), Error> {
+        let bytes = fs::read(file).map_err(|source| Error::Unreadable {
+            file: file.clone(),
+            source,
+        })?;
+        // Some editors begin a file with a byte order mark.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+            let text = line.split(|byte| *byte == b'#').next().unwrap_or_default();
+            let text = text.trim_ascii();
+            if text.is_empty() {
+                continue;
+            }
+            // Comments may be in any character set, ids are ASCII.
+            let id = str::from_utf8(text).ok().and_then(Id::parse);
+            self.insert(id.ok_or_else(|| Error::NotAnId {
+                file: file.clone(),
+                line: index + 1,
+            })?);
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, id: Id) {
+        match id {
+            Id::OpenId(openid) => self.openids.insert(openid),
+            Id::UnionId(unionid) => self.unionids.insert(unionid),
+        };
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::wechat::{AppId, AppName};
+
+    fn person(openid: &str, unionid: Option<&str>) -> Person {
+        Person {
+            app: AppName::parse("main").unwrap(),
+            app_id: AppId::parse("wx0123456789abcdef").unwrap(),
+            openid: OpenId::parse(openid).unwrap(),
+            unionid: unionid.map(|unionid| UnionId::parse(unionid).unwrap()),
+            profile: None,
+        }
+    }
+
+    fn open(file: &Path) -> Result<Ids, Error> {
+        Ids::open(vec![Source::File(file.to_owned())])
+    }
+
+    #[test]
+    fn an_id_needs_its_kind_and_nothing_else() {
+        for bad in [
+            "",
+            "o6_bm",
+            "openid:",
+            "openid",
+            ":o6",
+            "OpenID:o6",
+            "unionid:a b",
+            "unionid:a:b",
+            " openid:o6",
+            "subject:o6",
+            "openid:é",
+        ] {
+            assert_eq!(Id::parse(bad), None, "{bad:?}");
+        }
+        let openid = OpenId::parse("o6_bm").unwrap();
+        assert_eq!(Id::parse("openid:o6_bm"), Some(Id::OpenId(openid)));
+        let unionid = UnionId::parse("o6-bm").unwrap();
+        assert_eq!(Id::parse("unionid:o6-bm"), Some(Id::UnionId(unionid)));
+    }
+
+    #[test]
+    fn files_may_have_comments_blank_lines_a_byte_order_mark_and_any_line_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("staff.txt");
+        let text = "\u{feff}# 员工\r\n\r\nopenid:alice # since May\r\n  unionid:u-bob\t\n#openid:eve\nopenid:alice";
+        fs::write(&file, text).unwrap();
+
+        let ids = open(&file).unwrap();
+
+        assert_eq!(ids.len(), 2);
+        assert!(ids.contains(&person("alice", None)));
+        assert!(ids.contains(&person("other", Some("u-bob"))));
+        assert!(!ids.contains(&person("eve", None)));
+    }
+
+    #[test]
+    fn an_openid_never_counts_as_a_unionid_and_case_counts() {
+        let given = Id::parse("openid:same").unwrap();
+        let ids = Ids::open(vec![Source::Given(vec![given])]).unwrap();
+
+        assert!(ids.contains(&person("same", None)));
+        assert!(!ids.contains(&person("other", Some("same"))));
+        assert!(!ids.contains(&person("Same", None)));
+    }
+
+    #[test]
+    fn an_error_names_file_and_line_but_not_the_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("staff.txt");
+        fs::write(&file, "openid:alice\n\no6_secretid\n").unwrap();
+
+        let error = open(&file).unwrap_err();
+
+        assert!(matches!(&error, Error::NotAnId { file: named, line: 3 } if *named == file));
+        assert!(error.to_string().contains("staff.txt`, line 3"));
+        assert!(!format!("{error} {error:?}").contains("o6_secretid"));
+    }
+
+    #[test]
+    fn a_missing_file_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = open(&folder.path().join("gone.txt")).unwrap_err();
+
+        assert!(
+            matches!(&error, Error::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound)
+        );
+        assert!(error.to_string().contains("gone.txt"));
+    }
+
+    #[test]
+    fn reload_is_seen_by_every_copy_and_a_bad_file_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("staff.txt");
+        fs::write(&file, "openid:alice\n").unwrap();
+        let ids = open(&file).unwrap();
+        let copy = ids.clone();
+
+        assert!(!ids.reload().unwrap());
+        fs::write(&file, "openid:bob\n").unwrap();
+        assert!(ids.reload().unwrap());
+
+        assert!(copy.contains(&person("bob", None)));
+        assert!(!copy.contains(&person("alice", None)));
+
+        fs::write(&file, "openid:eve\nnonsense\n").unwrap();
+        ids.reload().unwrap_err();
+        fs::remove_file(&file).unwrap();
+        ids.reload().unwrap_err();
+
+        assert_eq!(copy.len(), 1);
+        assert!(copy.contains(&person("bob", None)));
+    }
+
+    #[test]
+    fn debug_output_hides_people() {
+        let given = Id::parse("openid:o6_secretid").unwrap();
+        let ids = Ids::open(vec![Source::Given(vec![given])]).unwrap();
+
+        assert!(!format!("{ids:?}").contains("o6_secretid"));
     }
 }
