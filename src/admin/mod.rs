@@ -1,8 +1,36 @@
 //! Health and metrics on a listener of their own, never on the public one.
+//!
+//! | path | 200 when |
+//! |---|---|
+//! | `/healthz` | the process answers |
+//! | `/startupz` | the first load is finished |
+//! | `/readyz` | started, not draining, store reachable; `?verbose` lists the checks |
+//! | `/metrics` | always |
+//!
+//! Otherwise 503. GET and HEAD only; everything else is 404.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+use crate::message::{self, Answer};
+use crate::observe::Metrics;
 use crate::secret::Secret;
+
+mod readiness;
+
+#[cfg(test)]
+mod tests;
+
+pub use readiness::{Check, Readiness, STORE_PATIENCE, State};
+
+/// What [`Metrics::encode`] writes: <https://prometheus.io/docs/specs/om/open_metrics_spec/#protocol-negotiation>.
+const OPENMETRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 /// The admin listener.
 #[derive(Clone, Debug)]
@@ -11,4 +39,133 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// Asked for as `Authorization: Bearer` where the address is not loopback.
     pub token: Option<Secret<String>>,
+}
+
+/// Answers what comes in on the admin listener.
+#[derive(Debug)]
+pub struct Admin {
+    token: Option<Secret<String>>,
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+}
+
+impl Admin {
+    /// With a token, every path but `/healthz` asks for it.
+    pub fn new(
+        token: Option<Secret<String>>,
+        metrics: Arc<Metrics>,
+        readiness: Arc<Readiness>,
+    ) -> Self {
+        Self {
+            token,
+            metrics,
+            readiness,
+        }
+    }
+
+    /// Answers one request. Waits for the store at most [`STORE_PATIENCE`]. The answer to HEAD has the body that GET would have;
+    /// the listener leaves it out.
+    pub async fn handle(
+        &self,
+        method: &Method,
+        target: &PathAndQuery,
+        headers: &HeaderMap,
+    ) -> Answer {
+        let mut answer = self.answer(method, target, headers).await;
+        let no_store = HeaderValue::from_static("no-store");
+        answer.headers_mut().insert(CACHE_CONTROL, no_store);
+        answer
+    }
+
+    async fn answer(&self, method: &Method, target: &PathAndQuery, headers: &HeaderMap) -> Answer {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return method_not_allowed();
+        }
+        if target.path() == "/healthz" {
+            return message::text(StatusCode::OK, "admin", "ok\n");
+        }
+        // Before 404, so that nobody without the token learns what there is.
+        if !self.admits(headers) {
+            return unauthorized();
+        }
+        match target.path() {
+            "/startupz" => one_check(self.readiness.started()),
+            "/readyz" => readiness_answer(&self.readiness.checks().await, is_verbose(target)),
+            "/metrics" => self.metrics_answer(),
+            _ => message::text(StatusCode::NOT_FOUND, "admin-not-found", "not found\n"),
+        }
+    }
+
+    fn metrics_answer(&self) -> Answer {
+        let mut answer = message::text(StatusCode::OK, "admin", self.metrics.encode());
+        answer.headers_mut().insert(CONTENT_TYPE, OPENMETRICS);
+        answer
+    }
+
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let Some(token) = &self.token else {
+            return true;
+        };
+        bearer(headers).is_some_and(|given| {
+            verify_slices_are_equal(given.as_bytes(), token.reveal().as_bytes()).is_ok()
+        })
+    }
+}
+
+/// The token of the only `Authorization` header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let token = token.trim_ascii();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+fn is_verbose(target: &PathAndQuery) -> bool {
+    let keys = target.query().unwrap_or_default().split('&');
+    keys.map(|pair| pair.split('=').next())
+        .any(|key| key == Some("verbose"))
+}
+
+fn one_check(check: Check) -> Answer {
+    readiness_answer(&[check], false)
+}
+
+/// Names what fails; all checks, one a line, if asked.
+fn readiness_answer(checks: &[Check], verbose: bool) -> Answer {
+    let failing = |check: &&Check| check.state != State::Ok;
+    let failed: Vec<&str> = checks
+        .iter()
+        .filter(failing)
+        .map(|check| check.name)
+        .collect();
+    let (status, reason) = if failed.is_empty() {
+        (StatusCode::OK, "admin")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not-ready")
+    };
+    let body = if verbose {
+        checks.iter().map(|check| format!("{check}\n")).collect()
+    } else if failed.is_empty() {
+        "ok\n".to_owned()
+    } else {
+        format!("fail: {}\n", failed.join(", "))
+    };
+    message::text(status, reason, body)
+}
+
+fn method_not_allowed() -> Answer {
+    let mut answer = message::empty(StatusCode::METHOD_NOT_ALLOWED, "admin-method");
+    let allowed = HeaderValue::from_static("GET, HEAD");
+    answer.headers_mut().insert(ALLOW, allowed);
+    answer
+}
+
+fn unauthorized() -> Answer {
+    let mut answer = message::text(StatusCode::UNAUTHORIZED, "admin-token", "token required\n");
+    let scheme = HeaderValue::from_static("Bearer");
+    answer.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    answer
 }
