@@ -1,14 +1,20 @@
 //! Getting to know somebody: the endpoints under the reserved prefix.
+//!
+//! A request that may not pass comes to [`Login::start`]; the rest are addresses of ours. What to do is decided by plain
+//! functions (`method`, `opening`, `judge`, `guard`); what carries it out is beside them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 
+use self::cookie::AttemptsCookie;
+use self::exchange::Exchange;
+use self::redeem::Redeemer;
 use crate::clock::Clock;
 use crate::limit::Limits;
 use crate::message::{Answer, Request, RequestInfo, Site};
-use crate::observe::Metrics;
+use crate::observe::{IdentityMask, Metrics};
 use crate::pages::Pages;
 use crate::route::Rule;
 use crate::route::policy::Need;
@@ -16,7 +22,28 @@ use crate::seal::Sealer;
 use crate::session::{Session, Sessions};
 use crate::store::{self, Store};
 use crate::target::Target;
-use crate::wechat::{self, AppName};
+use crate::wechat::{self, App, AppName};
+
+mod address;
+mod answer;
+mod attempt;
+mod callback;
+mod cookie;
+mod ending;
+mod enter;
+mod exchange;
+mod finish;
+mod guard;
+mod judge;
+mod logout;
+mod me;
+mod method;
+mod opening;
+mod outcome;
+mod query;
+mod redeem;
+mod send;
+mod start;
 
 /// How visitors log in.
 #[derive(Clone, Debug)]
@@ -76,6 +103,8 @@ pub struct Parts {
     pub site: Arc<Site>,
     /// The time.
     pub clock: Clock,
+    /// How ids of people appear on pages.
+    pub mask: IdentityMask,
 }
 
 /// One of our own paths that login answers.
@@ -104,39 +133,178 @@ pub enum Error {
 
 /// Everything about logging in.
 #[derive(Debug)]
-pub struct Login {}
+pub struct Login {
+    settings: Settings,
+    parts: Parts,
+    attempts: AttemptsCookie,
+    exchange: Exchange,
+}
+
+/// One request as login sees it.
+#[derive(Clone, Copy, Debug)]
+struct Visit<'r> {
+    info: &'r RequestInfo,
+    headers: &'r HeaderMap,
+    session: Option<&'r Session>,
+    now: SystemTime,
+}
 
 impl Login {
     /// With these parts.
-    pub fn new(_settings: Settings, _parts: Parts) -> Self {
-        todo!()
+    pub fn new(settings: Settings, parts: Parts) -> Self {
+        let attempts = AttemptsCookie::new(
+            settings.secure_cookies,
+            settings.attempt_ttl,
+            &parts.site,
+            Arc::clone(&parts.sealer),
+        );
+        let exchange = Exchange::new(Redeemer {
+            wechat: parts.wechat.clone(),
+            store: parts.store.clone(),
+            sealer: Arc::clone(&parts.sealer),
+            clock: parts.clock.clone(),
+            metrics: Arc::clone(&parts.metrics),
+        });
+        Self {
+            settings,
+            parts,
+            attempts,
+            exchange,
+        }
     }
 
     /// Which of our endpoints a target names.
-    pub fn endpoint(&self, _target: &Target) -> Option<Endpoint> {
-        todo!()
+    ///
+    /// Only exact names count; the gateway answers 404 to everything else below the prefix.
+    pub fn endpoint(&self, target: &Target) -> Option<Endpoint> {
+        Endpoint::named(&self.parts.site.path_prefix, target.path())
     }
 
     /// Answers one of our endpoints. `session` is the visitor's valid session, if any.
-    #[expect(clippy::unused_async, reason = "written below the interface")]
+    ///
+    /// When the client goes away, an exchange that has begun still ends, and its outcome waits for the client's return.
     pub async fn serve(
         &self,
-        _endpoint: Endpoint,
-        _request: Request,
-        _info: &RequestInfo,
-        _session: Option<&Session>,
+        endpoint: Endpoint,
+        request: Request,
+        info: &RequestInfo,
+        session: Option<&Session>,
     ) -> Result<Answer, Error> {
-        todo!()
+        let (head, body) = request.into_parts();
+        let visit = Visit {
+            info,
+            headers: &head.headers,
+            session,
+            now: self.parts.clock.now(),
+        };
+        if !endpoint.allows(&info.method) {
+            return Ok(answer::finish(self.method_not_allowed(&endpoint, &visit)));
+        }
+        let answer = match endpoint {
+            Endpoint::Callback(app) => self.callback(&app, &visit).await,
+            Endpoint::Login => self.enter(&visit),
+            Endpoint::Logout => self.logout(body, &visit).await?,
+            Endpoint::Me => self.me(&visit),
+        };
+        Ok(answer::finish(answer))
     }
 
     /// Answers a request that needs a login first: redirect, page, or 401.
     pub fn start(
         &self,
-        _need: Need,
-        _rule: &Rule,
-        _info: &RequestInfo,
-        _headers: &HeaderMap,
+        need: Need,
+        rule: &Rule,
+        info: &RequestInfo,
+        headers: &HeaderMap,
     ) -> Answer {
-        todo!()
+        let visit = Visit {
+            info,
+            headers,
+            session: None,
+            now: self.parts.clock.now(),
+        };
+        answer::finish(self.answer_to_need(need, rule, &visit))
+    }
+
+    /// The service account for the WeChat browser.
+    fn service_account(&self) -> Option<&App> {
+        let name = self.settings.inside_wechat.as_ref()?;
+        self.parts.wechat.app(name.as_str())
+    }
+}
+
+impl Endpoint {
+    /// The endpoint with this path.
+    fn named(path_prefix: &str, path: &str) -> Option<Self> {
+        let name = path.strip_prefix(path_prefix)?.strip_prefix('/')?;
+        match name {
+            "login" => Some(Self::Login),
+            "logout" => Some(Self::Logout),
+            "me" => Some(Self::Me),
+            _ => {
+                let app = AppName::parse(name.strip_prefix("callback/")?)?;
+                Some(Self::Callback(app.as_str().to_owned()))
+            }
+        }
+    }
+
+    /// Everything here is safe to ask for, except that a POST to `logout` logs out.
+    fn allows(&self, method: &Method) -> bool {
+        match *method {
+            Method::GET | Method::HEAD => true,
+            Method::POST => *self == Self::Logout,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_exact_names_below_the_prefix_are_endpoints() {
+        let callback = |app: &str| Some(Endpoint::Callback(app.to_owned()));
+        let table = [
+            ("/_wxgate/login", Some(Endpoint::Login)),
+            ("/_wxgate/logout", Some(Endpoint::Logout)),
+            ("/_wxgate/me", Some(Endpoint::Me)),
+            ("/_wxgate/callback/main", callback("main")),
+            ("/_wxgate/callback/my_app-2", callback("my_app-2")),
+            ("/_wxgate/callback", None),
+            ("/_wxgate/callback/", None),
+            ("/_wxgate/callback/a/b", None),
+            ("/_wxgate/callback/a;b", None),
+            ("/_wxgate/callback/a%20b", None),
+            ("/_wxgate/login/", None),
+            ("/_wxgate/login;x", None),
+            ("/_wxgate/Login", None),
+            ("/_wxgate/jwks", None),
+            ("/_wxgate/", None),
+            ("/_wxgate", None),
+            ("/_wxgatelogin", None),
+            ("/login", None),
+            ("/", None),
+        ];
+        for (path, expected) in table {
+            assert_eq!(Endpoint::named("/_wxgate", path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_logout_can_be_posted_to() {
+        let endpoints = [
+            Endpoint::Callback("main".to_owned()),
+            Endpoint::Login,
+            Endpoint::Logout,
+            Endpoint::Me,
+        ];
+        for endpoint in endpoints {
+            assert!(endpoint.allows(&Method::GET) && endpoint.allows(&Method::HEAD));
+            assert_eq!(endpoint.allows(&Method::POST), endpoint == Endpoint::Logout);
+            for method in [Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH] {
+                assert!(!endpoint.allows(&method), "{method} {endpoint:?}");
+            }
+        }
     }
 }

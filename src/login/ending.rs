@@ -1,0 +1,66 @@
+//! How a login ended, for metrics and log.
+
+use std::time::SystemTime;
+
+use super::attempt::Attempt;
+use crate::message::RequestId;
+use crate::observe::Metrics;
+use crate::wechat::Scope;
+
+/// How a login ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending<'a> {
+    /// The app's name.
+    pub(super) app: &'a str,
+    /// The scope that was asked for.
+    pub(super) scope: Scope,
+    /// One of the words of [`Metrics::login_finished`].
+    pub(super) result: &'static str,
+    /// When the attempt began, where that is known.
+    pub(super) started: Option<SystemTime>,
+    /// The request that ended it.
+    pub(super) request_id: &'a RequestId,
+}
+
+impl<'a> Ending<'a> {
+    /// The end of an attempt, or of a callback whose attempt is not known.
+    pub(super) fn of(
+        attempt: Option<&Attempt>,
+        app: &'a str,
+        result: &'static str,
+        request_id: &'a RequestId,
+    ) -> Self {
+        Self {
+            app,
+            scope: attempt.map_or(Scope::Base, |attempt| attempt.scope),
+            result,
+            started: attempt.map(|attempt| attempt.started),
+            request_id,
+        }
+    }
+
+    /// Counts and logs it.
+    pub(super) fn record(&self, metrics: &Metrics, now: SystemTime) {
+        let method = label(self.scope);
+        let took = self
+            .started
+            .and_then(|started| now.duration_since(started).ok());
+        metrics.login_finished(self.app, method, self.result, took);
+        tracing::info!(
+            event = "login",
+            request.id = self.request_id.as_str(),
+            app = self.app,
+            method,
+            result = self.result,
+            "login ended"
+        );
+    }
+}
+
+/// The word for a scope in metrics and logs.
+pub(super) fn label(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Base => "base",
+        Scope::Userinfo => "userinfo",
+    }
+}

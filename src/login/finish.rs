@@ -1,0 +1,260 @@
+//! After the exchange: a session, or the page that says why there is none.
+
+use http::StatusCode;
+use http::header::SET_COOKIE;
+
+use super::address::fragment_key;
+use super::attempt::Attempt;
+use super::callback::{intent_again, retry};
+use super::cookie::Kept;
+use super::outcome::{Failure, Found, Outcome};
+use super::redeem::Answered;
+use super::{Login, SnapshotUser, Visit, guard};
+use crate::identity::Person;
+use crate::message::Answer;
+use crate::pages::{Cause, Page};
+use crate::session::{self, NewSession, Session};
+use crate::wechat::App;
+
+impl Login {
+    /// Answers a callback whose code was exchanged.
+    pub(super) fn finish(
+        &self,
+        answered: Answered,
+        app: &App,
+        attempt: &Attempt,
+        kept: &Kept,
+        visit: &Visit<'_>,
+    ) -> Answer {
+        if answered.is_replay {
+            self.parts.metrics.callback_replayed(app.name.as_str());
+        }
+        match answered.outcome {
+            Outcome::Known(found) => self.start_session(found, app, attempt, kept, visit),
+            Outcome::Snapshot => self.show_snapshot(attempt, kept, visit),
+            Outcome::Failed(failure) => {
+                let failure = weigh(failure, answered.is_replay);
+                self.answer_failure(failure, app, attempt, kept, visit)
+            }
+        }
+    }
+
+    fn start_session(
+        &self,
+        found: Found,
+        app: &App,
+        attempt: &Attempt,
+        kept: &Kept,
+        visit: &Visit<'_>,
+    ) -> Answer {
+        let at = found.at;
+        let new = NewSession {
+            scope: found.scope,
+            person: Person {
+                app: app.name.clone(),
+                app_id: app.id.clone(),
+                openid: found.openid,
+                unionid: found.unionid,
+                profile: found.profile,
+            },
+            method: session::Method::ServiceAccount,
+        };
+        let (_, cookie) = self
+            .parts
+            .sessions
+            .start(keep_what_is_known(new, visit.session), at);
+        self.parts.metrics.session_created(app.name.as_str());
+        let mut answer = self.arrive(Some(attempt), visit);
+        answer.headers_mut().append(SET_COOKIE, cookie);
+        self.mark_completed(&mut answer, attempt, kept, visit);
+        answer
+    }
+
+    fn mark_completed(
+        &self,
+        answer: &mut Answer,
+        attempt: &Attempt,
+        kept: &Kept,
+        visit: &Visit<'_>,
+    ) {
+        let mut ring = kept.clone().into_ring();
+        ring.complete(&attempt.state, visit.now);
+        let cookie = self.attempts.write(&ring);
+        answer.headers_mut().append(SET_COOKIE, cookie);
+    }
+
+    /// On to the target, or to `/` where this browser's attempt is not known.
+    pub(super) fn arrive(&self, attempt: Option<&Attempt>, visit: &Visit<'_>) -> Answer {
+        let target = attempt.map_or("/", |attempt| attempt.target.as_str());
+        if !self.settings.keep_fragment {
+            return self.go("login-finished", target, visit);
+        }
+        let page = Page::RestoreFragment {
+            key: fragment_key(visit.info.host.as_str(), target),
+            address: target.to_owned(),
+        };
+        self.page(StatusCode::OK, "login-restore-fragment", &page, visit)
+    }
+
+    /// P9, or the target without identity where that cannot go round in circles.
+    fn show_snapshot(&self, attempt: &Attempt, kept: &Kept, visit: &Visit<'_>) -> Answer {
+        let may_pass = self.settings.snapshot_user == SnapshotUser::Anonymous && !attempt.required;
+        let mut answer = if may_pass {
+            self.arrive(Some(attempt), visit)
+        } else {
+            self.page(StatusCode::FORBIDDEN, "snapshot", &Page::Snapshot, visit)
+        };
+        self.mark_completed(&mut answer, attempt, kept, visit);
+        answer
+    }
+
+    fn answer_failure(
+        &self,
+        failure: Failure,
+        app: &App,
+        attempt: &Attempt,
+        kept: &Kept,
+        visit: &Visit<'_>,
+    ) -> Answer {
+        let stop = |cause| self.not_finished(cause, Some(retry(Some(attempt))), visit);
+        match failure {
+            // The session wants more or is old, and the code is over: it stands all the same. Marked, so that a next login
+            // for the same target counts as the next round.
+            Failure::Used if visit.session.is_some() => {
+                let mut answer = self.arrive(Some(attempt), visit);
+                self.mark_completed(&mut answer, attempt, kept, visit);
+                answer
+            }
+            Failure::Stale | Failure::Used => match guard::next_round(attempt.state.round()) {
+                Some(_) => self.begin_again(Some(attempt), attempt.state.round(), kept, visit),
+                None => stop(Cause::LoginCode),
+            },
+            Failure::Consent => {
+                let intent = intent_again(Some(attempt), 0);
+                self.show_purpose(app, &intent, visit)
+            }
+            Failure::Timeout => stop(Cause::WechatTimeout),
+            Failure::Trouble | Failure::Scope => stop(Cause::WechatTrouble),
+            Failure::Store => stop(Cause::StoreTrouble),
+            Failure::Internal => stop(Cause::Internal),
+            Failure::Setup => self.not_finished(Cause::LoginSetup, None, visit),
+            Failure::Blocked => self.not_finished(Cause::LoginBlocked, None, visit),
+        }
+    }
+}
+
+/// What a failure means to whoever sees it. A page of WeChat's trouble that is loaded again must not show the trouble
+/// for as long as its outcome is kept: the code is gone, so a new login is the way on.
+fn weigh(failure: Failure, is_replay: bool) -> Failure {
+    match failure {
+        Failure::Timeout | Failure::Trouble if is_replay => Failure::Stale,
+        other => other,
+    }
+}
+
+/// A renewed login of the same person keeps profile and unionid, which `snsapi_base` does not tell again.
+fn keep_what_is_known(mut new: NewSession, previous: Option<&Session>) -> NewSession {
+    let is_same = |session: &&Session| {
+        session.person.app_id == new.person.app_id && session.person.openid == new.person.openid
+    };
+    if let Some(previous) = previous.filter(is_same) {
+        new.scope = new.scope.max(previous.scope);
+        let known = &previous.person;
+        new.person.unionid = new.person.unionid.or_else(|| known.unionid.clone());
+        new.person.profile = new.person.profile.or_else(|| known.profile.clone());
+    }
+    new
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use super::*;
+    use crate::clock::from_unix_seconds;
+    use crate::identity::Profile;
+    use crate::login::judge::tests::session;
+    use crate::wechat::{AppId, OpenId, Scope, UnionId};
+
+    const NOW: u64 = 1_700_000_000;
+
+    fn full_session() -> Session {
+        let mut full = session(Scope::Userinfo, NOW - 7200);
+        full.person.unionid = UnionId::parse("u-1");
+        full.person.profile = Some(Profile {
+            nickname: "明".to_owned(),
+            avatar: String::new(),
+            fetched_at: from_unix_seconds(NOW - 7200),
+        });
+        full
+    }
+
+    fn new_session(person: Person) -> NewSession {
+        NewSession {
+            person,
+            scope: Scope::Base,
+            method: session::Method::ServiceAccount,
+        }
+    }
+
+    #[test]
+    fn a_silent_login_of_the_same_person_keeps_the_profile() {
+        let full = full_session();
+        let bare = session(Scope::Base, NOW).person;
+
+        let kept = keep_what_is_known(new_session(bare), Some(&full));
+
+        assert_eq!(kept.scope, Scope::Userinfo);
+        assert_eq!(kept.person, full.person);
+    }
+
+    #[test]
+    fn another_person_gets_nothing_of_the_one_before() {
+        let full = full_session();
+        let bare = session(Scope::Base, NOW).person;
+        let other_openid = Person {
+            openid: OpenId::parse("o-other").unwrap(),
+            ..bare.clone()
+        };
+        let other_app = Person {
+            app_id: AppId::parse("wxother").unwrap(),
+            ..bare
+        };
+        for person in [other_openid, other_app] {
+            let kept = keep_what_is_known(new_session(person.clone()), Some(&full));
+            assert_eq!(kept.scope, Scope::Base);
+            assert_eq!(kept.person, person);
+        }
+    }
+
+    #[test]
+    fn a_new_profile_wins_over_the_old_one() {
+        let full = full_session();
+        let mut person = session(Scope::Userinfo, NOW).person;
+        let fresh = Profile {
+            nickname: "新".to_owned(),
+            avatar: String::new(),
+            fetched_at: from_unix_seconds(NOW),
+        };
+        person.profile = Some(fresh.clone());
+
+        let kept = keep_what_is_known(new_session(person), Some(&full));
+
+        assert_eq!(kept.person.profile, Some(fresh));
+        assert_eq!(kept.person.unionid, full.person.unionid);
+    }
+
+    #[test]
+    fn trouble_is_not_shown_again_on_reload() {
+        assert_eq!(weigh(Failure::Timeout, false), Failure::Timeout);
+        assert_eq!(weigh(Failure::Timeout, true), Failure::Stale);
+        assert_eq!(weigh(Failure::Trouble, true), Failure::Stale);
+        for failure in [
+            Failure::Setup,
+            Failure::Blocked,
+            Failure::Used,
+            Failure::Store,
+        ] {
+            assert_eq!(weigh(failure, true), failure);
+        }
+    }
+}
