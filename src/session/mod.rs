@@ -6,12 +6,40 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderValue};
+use tokio::sync::watch;
 
 use crate::identity::Person;
-use crate::seal::Sealer;
+use crate::seal::{Purpose, Sealer, random_text};
 use crate::store::{self, Store};
 use crate::wechat::Scope;
+
+mod cookie;
+mod record;
+mod revocation;
+#[cfg(test)]
+mod tests;
+mod time;
+
+pub use cookie::ATTEMPTS_COOKIE;
+
+use cookie::{CookieNames, LONGEST_COOKIE};
+use record::{Record, round};
+use revocation::Revocations;
+use time::SteadyTime;
+
+/// Letters of a session id: 131 bits.
+const ID_LENGTH: usize = 22;
+/// Hex digits of the name that tokens carry: 128 bits.
+const SID_LENGTH: usize = 32;
+/// Hex digits of the name that logs carry.
+const LOG_NAME_LENGTH: usize = 8;
+/// How far the clocks of two nodes may be apart.
+const LEEWAY: Duration = Duration::from_secs(60);
+/// A cookie is written again when the last writing is that long ago.
+const RENEW_AFTER: Duration = Duration::from_secs(60);
 
 /// How sessions behave.
 #[derive(Clone, Debug)]
@@ -45,6 +73,25 @@ pub struct Session {
     pub renewed_at: SystemTime,
 }
 
+impl Session {
+    /// Names the session in tokens: a hash, from which nobody gets the id. 32 hex digits.
+    pub fn sid(&self) -> String {
+        self.hash(SID_LENGTH)
+    }
+
+    /// Names the session in logs: the first 8 digits of [`sid`](Self::sid).
+    pub fn log_name(&self) -> String {
+        self.hash(LOG_NAME_LENGTH)
+    }
+
+    fn hash(&self, length: usize) -> String {
+        let hash = digest(&SHA256, self.id.as_bytes());
+        let mut name = HEXLOWER.encode(hash.as_ref());
+        name.truncate(length);
+        name
+    }
+}
+
 /// Ways to have logged in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -76,73 +123,182 @@ pub struct NewSession {
 pub type SetCookie = HeaderValue;
 
 /// All sessions.
+///
+/// Times given as `now` may go back a little without bringing anything back: the latest one seen counts, as long as it is
+/// not ahead by more than half the idle timeout.
 #[derive(Debug)]
-pub struct Sessions {}
+pub struct Sessions {
+    settings: Settings,
+    /// Cookie name and site: what a session is sealed for.
+    context: String,
+    names: CookieNames,
+    sealer: Arc<Sealer>,
+    revocations: Revocations,
+    time: SteadyTime,
+}
 
 impl Sessions {
     /// With these parts.
-    pub fn new(_settings: Settings, _sealer: Arc<Sealer>, _store: Store) -> Self {
-        todo!()
+    pub fn new(settings: Settings, sealer: Arc<Sealer>, store: Store) -> Self {
+        Self {
+            // A cookie name holds no line end, so no two pairs give the same context.
+            context: format!("{}\n{}", settings.cookie, settings.site),
+            names: CookieNames::new(&settings.cookie),
+            sealer,
+            revocations: Revocations::new(store, settings.max_lifetime),
+            time: SteadyTime::new(settings.idle_timeout / 2),
+            settings,
+        }
     }
 
     /// The raw value of our cookie among a request's cookies: the first one; `None` when there is none.
-    pub fn cookie_value<'h>(&self, _headers: &'h HeaderMap) -> Option<&'h str> {
-        todo!()
+    pub fn cookie_value<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        self.cookie_values(headers).next()
+    }
+
+    /// The raw values of cookies with our name, in order, at most three: a sibling site can plant one beside ours. The first
+    /// that [`load`](Self::load) knows is the visitor's.
+    pub fn cookie_values<'h>(&self, headers: &'h HeaderMap) -> impl Iterator<Item = &'h str> {
+        self.names.candidates(headers)
     }
 
     /// Removes our cookies (and the attempts cookie) from what goes upstream; other cookies stay byte for byte.
-    pub fn cut_cookies(&self, _headers: &mut HeaderMap) {
-        todo!()
+    pub fn cut_cookies(&self, headers: &mut HeaderMap) {
+        self.names.cut(headers);
     }
 
     /// The session in a cookie value, if it is ours, unexpired and not revoked. Only the store's failure is an error.
-    #[expect(clippy::unused_async, reason = "written below the interface")]
+    ///
+    /// Whoever keeps the result must have read [`revocations`](Self::revocations) before.
     pub async fn load(
         &self,
-        _value: &str,
-        _now: SystemTime,
+        value: &str,
+        now: SystemTime,
     ) -> Result<Option<Session>, store::Error> {
-        todo!()
+        let now = self.time.at(now);
+        let Some(session) = self.open(value, now) else {
+            return Ok(None);
+        };
+        let is_revoked = self.revocations.is_revoked(&session).await?;
+        Ok((!is_revoked).then_some(session))
     }
 
     /// Changes whenever any session on this node was revoked: whoever kept a loaded session must load it again.
     pub fn revocations(&self) -> u64 {
-        todo!()
+        self.revocations.epoch()
+    }
+
+    /// Tells of each change of [`revocations`](Self::revocations): for streams that must end with their session.
+    pub fn watch_revocations(&self) -> watch::Receiver<u64> {
+        self.revocations.watch()
     }
 
     /// When the session ends if nobody uses it, never later than its absolute end.
-    pub fn expires_at(&self, _session: &Session) -> SystemTime {
-        todo!()
+    pub fn expires_at(&self, session: &Session) -> SystemTime {
+        let idle_end = end(session.renewed_at, self.settings.idle_timeout);
+        idle_end.min(self.ends_at(session))
     }
 
     /// A new session. What does not fit into 4 KiB of cookie is left out, avatar first.
-    pub fn start(&self, _new: NewSession, _now: SystemTime) -> (Session, SetCookie) {
-        todo!()
+    pub fn start(&self, new: NewSession, now: SystemTime) -> (Session, SetCookie) {
+        let now = round(self.time.at(now));
+        let mut session = Session {
+            id: random_text(ID_LENGTH),
+            person: new.person,
+            scope: new.scope,
+            method: new.method,
+            started_at: now,
+            renewed_at: now,
+        };
+        let cookie = self.cookie(&mut session, now);
+        (session, cookie)
     }
 
     /// The cookie with the idle time begun anew, when the last writing is a minute or more ago.
-    pub fn renew(&self, _session: &Session, _now: SystemTime) -> Option<SetCookie> {
-        todo!()
+    pub fn renew(&self, session: &Session, now: SystemTime) -> Option<SetCookie> {
+        let now = round(self.time.at(now));
+        let age = now.duration_since(session.renewed_at).unwrap_or_default();
+        if age < RENEW_AFTER || now >= self.expires_at(session) {
+            return None;
+        }
+        let mut renewed = Session {
+            renewed_at: now,
+            ..session.clone()
+        };
+        Some(self.cookie(&mut renewed, now))
     }
 
     /// Ends one session. When this returns `Ok`, no restart brings it back.
-    #[expect(clippy::unused_async, reason = "written below the interface")]
-    pub async fn revoke(&self, _session: &Session, _now: SystemTime) -> Result<(), store::Error> {
-        todo!()
+    pub async fn revoke(&self, session: &Session, now: SystemTime) -> Result<(), store::Error> {
+        self.time.at(now);
+        self.revocations.revoke(session).await
     }
 
     /// Ends every session of the person that began before now.
-    #[expect(clippy::unused_async, reason = "written below the interface")]
     pub async fn revoke_person(
         &self,
-        _person: &Person,
-        _now: SystemTime,
+        person: &Person,
+        now: SystemTime,
     ) -> Result<(), store::Error> {
-        todo!()
+        let now = self.time.at(now);
+        self.revocations.revoke_person(person, now).await
     }
 
     /// A `Set-Cookie` that removes the cookie from the browser.
     pub fn removal(&self) -> SetCookie {
-        todo!()
+        cookie::removal(&self.settings.cookie, self.settings.secure)
     }
+
+    /// What the value says, if we sealed it and its time is not over.
+    fn open(&self, value: &str, now: SystemTime) -> Option<Session> {
+        let plain = self.sealer.open(Purpose::Session, &self.context, value)?;
+        let Record { session, ends_at } = Record::decode(&plain)?;
+        let latest = end(now, LEEWAY);
+        let is_of_the_future = session.started_at > latest || session.renewed_at > latest;
+        let is_over = now >= ends_at || now >= self.expires_at(&session);
+        (!is_of_the_future && !is_over).then_some(session)
+    }
+
+    /// The session's cookie. What does not fit is taken out of the session.
+    fn cookie(&self, session: &mut Session, now: SystemTime) -> SetCookie {
+        let cookie = self.cookie_as_it_is(session, now);
+        let person = &mut session.person;
+        if cookie.len() <= LONGEST_COOKIE {
+            return cookie;
+        }
+        match &mut person.profile {
+            None => return cookie,
+            Some(profile) if profile.avatar.is_empty() => person.profile = None,
+            Some(profile) => profile.avatar.clear(),
+        }
+        self.cookie(session, now)
+    }
+
+    fn cookie_as_it_is(&self, session: &Session, now: SystemTime) -> SetCookie {
+        let record = Record {
+            session: session.clone(),
+            ends_at: self.ends_at(session),
+        };
+        let value = self
+            .sealer
+            .seal(Purpose::Session, &self.context, &record.encode());
+        let left = self.expires_at(session).duration_since(now);
+        cookie::set(
+            &self.settings.cookie,
+            &value,
+            self.settings.secure,
+            left.unwrap_or_default(),
+        )
+    }
+
+    /// The absolute end.
+    fn ends_at(&self, session: &Session) -> SystemTime {
+        end(session.started_at, self.settings.max_lifetime)
+    }
+}
+
+/// The end of a span; one too long for the platform's time lasts a century.
+fn end(since: SystemTime, span: Duration) -> SystemTime {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+    since.checked_add(span).unwrap_or_else(|| since + CENTURY)
 }

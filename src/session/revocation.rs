@@ -1,0 +1,111 @@
+//! What ended before its time.
+//!
+//! Two kinds of note in the store: one names a session, one says that every session of a person that began up to some
+//! moment is over. Neither holds an id of a person or a session as it is.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use data_encoding::HEXLOWER;
+use tokio::sync::{Mutex, watch};
+
+use super::Session;
+use super::record::milliseconds;
+use crate::identity::Person;
+use crate::store::{self, Store};
+
+/// How much longer than a session a note is kept: clocks of nodes differ, and may be set back.
+const MARGIN: Duration = Duration::from_secs(86_400);
+
+/// Writes and reads the notes.
+#[derive(Debug)]
+pub(super) struct Revocations {
+    store: Store,
+    /// How long a note must be kept.
+    lifetime: Duration,
+    /// How many revocations this node has made.
+    epoch: AtomicU64,
+    /// Told the same number, for whoever waits.
+    announced: watch::Sender<u64>,
+    /// One change of a person's note at a time, because it reads before it writes.
+    person: Mutex<()>,
+}
+
+impl Revocations {
+    pub(super) fn new(store: Store, max_lifetime: Duration) -> Self {
+        let (announced, _) = watch::channel(0);
+        Self {
+            store,
+            lifetime: max_lifetime.saturating_add(MARGIN),
+            epoch: AtomicU64::new(0),
+            announced,
+            person: Mutex::new(()),
+        }
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<u64> {
+        self.announced.subscribe()
+    }
+
+    /// Whether a note ends the session.
+    pub(super) async fn is_revoked(&self, session: &Session) -> Result<bool, store::Error> {
+        if self.store.get(&session_key(session)).await?.is_some() {
+            return Ok(true);
+        }
+        let not_before = self.store.get(&person_key(&session.person)).await?;
+        Ok(not_before.is_some_and(|note| session.started_at <= read_time(&note)))
+    }
+
+    pub(super) async fn revoke(&self, session: &Session) -> Result<(), store::Error> {
+        let key = session_key(session);
+        self.store.put(&key, &[], self.lifetime).await?;
+        self.announce();
+        Ok(())
+    }
+
+    pub(super) async fn revoke_person(
+        &self,
+        person: &Person,
+        now: SystemTime,
+    ) -> Result<(), store::Error> {
+        let key = person_key(person);
+        let _one_at_a_time = self.person.lock().await;
+        // A note never moves back: that would bring sessions back that had ended.
+        let earlier = self.store.get(&key).await?;
+        let earlier = earlier.map_or(UNIX_EPOCH, |note| read_time(&note));
+        let note = milliseconds(now.max(earlier)).to_be_bytes();
+        self.store.put(&key, &note, self.lifetime).await?;
+        self.announce();
+        Ok(())
+    }
+
+    /// Only after the note is safe: whoever sees the new number finds the note.
+    fn announce(&self) {
+        let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
+        self.announced.send_replace(epoch);
+    }
+}
+
+fn session_key(session: &Session) -> String {
+    format!("revoked:{}", session.sid())
+}
+
+fn person_key(person: &Person) -> String {
+    let mut context = Context::new(&SHA256);
+    for text in [person.app_id.as_str(), person.openid.as_str()] {
+        context.update(&(text.len() as u64).to_be_bytes());
+        context.update(text.as_bytes());
+    }
+    format!("before:{}", HEXLOWER.encode(context.finish().as_ref()))
+}
+
+/// A note that cannot be read ends everything: better one login too many than a logout undone.
+fn read_time(note: &[u8]) -> SystemTime {
+    let milliseconds = note.try_into().map_or(u64::MAX / 2, u64::from_be_bytes);
+    UNIX_EPOCH + Duration::from_millis(milliseconds)
+}

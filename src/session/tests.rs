@@ -1,0 +1,486 @@
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::time::UNIX_EPOCH;
+
+use http::header::COOKIE;
+
+use super::*;
+use crate::clock::Clock;
+use crate::identity::Profile;
+use crate::seal::KeySource;
+use crate::wechat::{AppId, AppName, OpenId, UnionId};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+}
+
+fn settings() -> Settings {
+    Settings {
+        cookie: "__Host-wxgate".to_owned(),
+        secure: true,
+        site: "https://www.example.com".to_owned(),
+        idle_timeout: 12 * HOUR,
+        max_lifetime: 7 * DAY,
+    }
+}
+
+fn sealer() -> Arc<Sealer> {
+    Arc::new(Sealer::open_ring(KeySource::Ephemeral, now()).unwrap())
+}
+
+fn store() -> Store {
+    Store::open(&store::Settings::Memory, Clock::system()).unwrap()
+}
+
+fn sessions() -> Sessions {
+    Sessions::new(settings(), sealer(), store())
+}
+
+fn person(openid: &str) -> Person {
+    Person {
+        app: AppName::parse("main").unwrap(),
+        app_id: AppId::parse("wx0123456789abcdef").unwrap(),
+        openid: OpenId::parse(openid).unwrap(),
+        unionid: None,
+        profile: None,
+    }
+}
+
+fn login(openid: &str) -> NewSession {
+    NewSession {
+        person: person(openid),
+        scope: Scope::Base,
+        method: Method::ServiceAccount,
+    }
+}
+
+fn with_profile(nickname: &str, avatar: &str) -> NewSession {
+    let mut new = login("alice");
+    new.scope = Scope::Userinfo;
+    new.person.profile = Some(Profile {
+        nickname: nickname.to_owned(),
+        avatar: avatar.to_owned(),
+        fetched_at: now(),
+    });
+    new
+}
+
+/// The value that a browser would send back.
+fn value(cookie: &SetCookie) -> String {
+    let (pair, _) = cookie.to_str().unwrap().split_once(';').unwrap();
+    pair.split_once('=').unwrap().1.to_owned()
+}
+
+fn max_age(cookie: &SetCookie) -> u64 {
+    let (_, rest) = cookie.to_str().unwrap().split_once("Max-Age=").unwrap();
+    rest.split(';').next().unwrap().parse().unwrap()
+}
+
+async fn is_valid(sessions: &Sessions, value: &str, now: SystemTime) -> bool {
+    sessions.load(value, now).await.unwrap().is_some()
+}
+
+#[tokio::test]
+async fn a_started_session_is_loaded_as_it_is() {
+    let sessions = sessions();
+    let mut new = with_profile("微信\r\n🙂", "https://thirdwx.qlogo.cn/0");
+    new.person.unionid = UnionId::parse("u-1");
+
+    let (session, cookie) = sessions.start(new, now());
+
+    assert_eq!(
+        sessions.load(&value(&cookie), now()).await.unwrap(),
+        Some(session.clone())
+    );
+    assert_eq!(session.id.len(), 22);
+    assert_eq!(max_age(&cookie), 12 * 3600);
+    let text = cookie.to_str().unwrap();
+    assert!(text.starts_with("__Host-wxgate="), "{text}");
+    assert!(
+        text.contains("; HttpOnly; SameSite=Lax; Secure; Path=/"),
+        "{text}"
+    );
+    assert!(!text.contains("Domain"), "{text}");
+}
+
+#[tokio::test]
+async fn each_login_gets_an_id_of_its_own() {
+    let sessions = sessions();
+
+    let (one, _) = sessions.start(login("alice"), now());
+    let (two, _) = sessions.start(login("alice"), now());
+
+    assert_ne!(one.id, two.id);
+    assert_ne!(one.sid(), two.sid());
+    assert_eq!(one.sid().len(), 32);
+    assert!(one.sid().starts_with(&one.log_name()));
+    assert_eq!(one.log_name().len(), 8);
+}
+
+#[tokio::test]
+async fn a_session_ends_after_idle_time_and_at_its_absolute_end() {
+    let sessions = sessions();
+    let (session, cookie) = sessions.start(login("alice"), now());
+    let value_at_start = value(&cookie);
+    assert_eq!(sessions.expires_at(&session), now() + 12 * HOUR);
+    assert!(is_valid(&sessions, &value_at_start, now() + 12 * HOUR - SECOND).await);
+    assert!(!is_valid(&sessions, &value_at_start, now() + 12 * HOUR).await);
+
+    // Used all the time, it still ends after a week.
+    let (mut session, _) = sessions.start(login("alice"), now());
+    let mut time = now();
+    let mut last = None;
+    while time < now() + 7 * DAY - 6 * HOUR {
+        time += 6 * HOUR;
+        let cookie = sessions.renew(&session, time).unwrap();
+        session = sessions.load(&value(&cookie), time).await.unwrap().unwrap();
+        last = Some(cookie);
+    }
+    let last = last.unwrap();
+    assert_eq!(sessions.expires_at(&session), now() + 7 * DAY);
+    assert_eq!(max_age(&last), 6 * 3600);
+    assert!(is_valid(&sessions, &value(&last), now() + 7 * DAY - SECOND).await);
+    assert!(!is_valid(&sessions, &value(&last), now() + 7 * DAY).await);
+    assert_eq!(sessions.renew(&session, now() + 7 * DAY), None);
+}
+
+#[tokio::test]
+async fn the_cookie_is_written_again_at_most_each_minute_and_keeps_the_session() {
+    let sessions = sessions();
+    let (session, _) = sessions.start(with_profile("n", "a"), now());
+
+    assert_eq!(sessions.renew(&session, now() + 59 * SECOND), None);
+    let cookie = sessions.renew(&session, now() + MINUTE).unwrap();
+
+    let renewed = sessions
+        .load(&value(&cookie), now() + MINUTE)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        renewed,
+        Session {
+            renewed_at: now() + MINUTE,
+            ..session
+        }
+    );
+    assert_eq!(sessions.renew(&renewed, now() + 119 * SECOND), None);
+    assert_eq!(sessions.renew(&renewed, now() + 13 * HOUR), None);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_revives_nothing() {
+    let sessions = sessions();
+    let (_, cookie) = sessions.start(login("alice"), now());
+    let expired = value(&cookie);
+    assert!(!is_valid(&sessions, &expired, now() + 12 * HOUR).await);
+
+    assert!(!is_valid(&sessions, &expired, now() + 11 * HOUR).await);
+
+    // Whoever logs in meanwhile is logged in, before and after the clock has caught up.
+    let (_, cookie) = sessions.start(login("bob"), now() + 11 * HOUR);
+    assert!(is_valid(&sessions, &value(&cookie), now() + 11 * HOUR).await);
+    assert!(is_valid(&sessions, &value(&cookie), now() + 13 * HOUR).await);
+}
+
+#[tokio::test]
+async fn a_session_from_the_future_is_refused_beyond_a_minute() {
+    let sealer = sealer();
+    let fast = Sessions::new(settings(), Arc::clone(&sealer), store());
+    let right = Sessions::new(settings(), sealer, store());
+
+    for (ahead, expected) in [(0, true), (60, true), (61, false), (3600, false)] {
+        let (_, cookie) = fast.start(login("alice"), now() + ahead * SECOND);
+        assert_eq!(
+            is_valid(&right, &value(&cookie), now()).await,
+            expected,
+            "{ahead}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_session_of_another_site_cookie_or_purpose_is_nothing() {
+    let sealer = sealer();
+    let with = |change: fn(&mut Settings)| {
+        let mut settings = settings();
+        change(&mut settings);
+        Sessions::new(settings, Arc::clone(&sealer), store())
+    };
+    let ours = with(|_| {});
+    let (_, cookie) = ours.start(login("alice"), now());
+    let ours_value = value(&cookie);
+    assert!(is_valid(&with(|_| {}), &ours_value, now()).await);
+
+    for other in [
+        with(|settings| settings.site = "https://staging.example.com".to_owned()),
+        with(|settings| settings.site = "http://www.example.com".to_owned()),
+        with(|settings| settings.cookie = "wxgate".to_owned()),
+        with(|settings| {
+            settings.cookie = "__Host-wxgate\nhttps".to_owned();
+            settings.site = "//www.example.com".to_owned();
+        }),
+        sessions(),
+    ] {
+        assert!(
+            !is_valid(&other, &ours_value, now()).await,
+            "{:?}",
+            other.settings
+        );
+    }
+    let plain = sealer
+        .open(Purpose::Session, &ours.context, &ours_value)
+        .unwrap();
+    for purpose in [Purpose::Attempts, Purpose::Form] {
+        let moved = sealer.seal(purpose, &ours.context, &plain);
+        assert!(!is_valid(&ours, &moved, now()).await, "{purpose:?}");
+    }
+    let right = sealer.seal(Purpose::Session, &ours.context, &plain);
+    assert!(is_valid(&ours, &right, now()).await);
+}
+
+#[tokio::test]
+async fn every_tampered_cookie_means_not_logged_in() {
+    let sessions = sessions();
+    let (_, cookie) = sessions.start(login("alice"), now());
+    let sound = value(&cookie);
+
+    for place in 0..sound.len() {
+        for bit in 0..7 {
+            let mut bytes = sound.clone().into_bytes();
+            bytes[place] ^= 1 << bit;
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(!is_valid(&sessions, &text, now()).await, "{place} {bit}");
+        }
+        assert!(
+            !is_valid(&sessions, &sound[..place], now()).await,
+            "{place}"
+        );
+    }
+    for text in [
+        "",
+        "=",
+        "null",
+        "undefined",
+        "\"\"",
+        "微信",
+        &format!("{sound}A"),
+        &format!("\"{sound}\""),
+        &"A".repeat(70_000),
+    ] {
+        assert!(!is_valid(&sessions, text, now()).await, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_sealed_record_that_does_not_fit_is_nothing() {
+    let sessions = sessions();
+    let (_, cookie) = sessions.start(login("alice"), now());
+    let plain = sessions
+        .sealer
+        .open(Purpose::Session, &sessions.context, &value(&cookie))
+        .unwrap();
+
+    for bytes in [
+        &[][..],
+        &plain[..plain.len() - 1],
+        &[&plain[..], &[0]].concat(),
+    ] {
+        let text = sessions
+            .sealer
+            .seal(Purpose::Session, &sessions.context, bytes);
+        assert!(!is_valid(&sessions, &text, now()).await);
+    }
+}
+
+#[tokio::test]
+async fn logging_out_ends_one_session_on_every_cookie_it_ever_had() {
+    let sessions = sessions();
+    let (session, first) = sessions.start(login("alice"), now());
+    let second = sessions.renew(&session, now() + MINUTE).unwrap();
+    let (_, other) = sessions.start(login("alice"), now());
+    let before = sessions.revocations();
+    let mut watch = sessions.watch_revocations();
+
+    sessions.revoke(&session, now() + MINUTE).await.unwrap();
+
+    assert_ne!(sessions.revocations(), before);
+    assert!(watch.has_changed().unwrap());
+    assert_eq!(*watch.borrow_and_update(), sessions.revocations());
+    let later = now() + 2 * MINUTE;
+    assert!(!is_valid(&sessions, &value(&first), later).await);
+    assert!(!is_valid(&sessions, &value(&second), later).await);
+    assert!(is_valid(&sessions, &value(&other), later).await);
+}
+
+#[tokio::test]
+async fn logging_out_everywhere_ends_what_began_before_and_nobody_elses() {
+    let sessions = sessions();
+    let (_, phone) = sessions.start(login("alice"), now());
+    let (_, desktop) = sessions.start(login("alice"), now() + MINUTE);
+    let (_, bob) = sessions.start(login("bob"), now());
+    let mut elsewhere = login("alice");
+    elsewhere.person.app_id = AppId::parse("wx9").unwrap();
+    let (_, elsewhere) = sessions.start(elsewhere, now());
+
+    sessions
+        .revoke_person(&person("alice"), now() + 2 * MINUTE)
+        .await
+        .unwrap();
+    let (_, again) = sessions.start(login("alice"), now() + 3 * MINUTE);
+
+    let later = now() + 4 * MINUTE;
+    for (cookie, expected) in [
+        (phone, false),
+        (desktop, false),
+        (bob, true),
+        (elsewhere, true),
+        (again, true),
+    ] {
+        assert_eq!(
+            is_valid(&sessions, &value(&cookie), later).await,
+            expected,
+            "{cookie:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_later_logout_with_an_earlier_time_undoes_nothing() {
+    let store = store();
+    let sealer = sealer();
+    let node = || Sessions::new(settings(), Arc::clone(&sealer), store.clone());
+    let (right, slow) = (node(), node());
+    let (_, cookie) = right.start(login("alice"), now());
+
+    right.revoke_person(&person("alice"), now()).await.unwrap();
+    slow.revoke_person(&person("alice"), now() - HOUR)
+        .await
+        .unwrap();
+
+    assert!(!is_valid(&right, &value(&cookie), now()).await);
+}
+
+#[tokio::test]
+async fn a_logout_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = store::Settings::Embedded {
+        file: folder.path().join("store.redb"),
+    };
+    let sealer = sealer();
+    let open = || {
+        let store = Store::open(&kept, Clock::system()).unwrap();
+        Sessions::new(settings(), Arc::clone(&sealer), store)
+    };
+    let sessions = open();
+    let time = SystemTime::now();
+    let (session, one) = sessions.start(login("alice"), time);
+    let (_, two) = sessions.start(login("bob"), time);
+    sessions.revoke(&session, time).await.unwrap();
+    sessions.revoke_person(&person("bob"), time).await.unwrap();
+    drop(sessions);
+
+    let sessions = open();
+
+    assert!(!is_valid(&sessions, &value(&one), time).await);
+    assert!(!is_valid(&sessions, &value(&two), time).await);
+}
+
+#[tokio::test]
+async fn a_longer_lifetime_configured_later_does_not_bring_back_a_logged_out_session() {
+    let clock = Clock::adjustable();
+    let store = Store::open(&store::Settings::Memory, clock.clone()).unwrap();
+    let sealer = sealer();
+    let short = Sessions::new(settings(), Arc::clone(&sealer), store.clone());
+    let start = clock.now();
+    let (session, cookie) = short.start(login("alice"), start);
+    short.revoke(&session, start).await.unwrap();
+
+    clock.advance(9 * DAY);
+    let mut longer = settings();
+    longer.idle_timeout = 30 * DAY;
+    longer.max_lifetime = 30 * DAY;
+    let longer = Sessions::new(longer, sealer, store);
+
+    assert!(!is_valid(&longer, &value(&cookie), clock.now()).await);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_a_cookie_is_left_out_avatar_first() {
+    let sessions = sessions();
+    let profile = |session: &Session| session.person.profile.clone();
+    for (nickname, avatar, left) in [
+        (100, 500, Some((100, 500))),
+        (100, 4000, Some((100, 0))),
+        (100, 100_000, Some((100, 0))),
+        (4000, 100, None),
+        (100_000, 0, None),
+    ] {
+        let new = with_profile(&"n".repeat(nickname), &"a".repeat(avatar));
+
+        let (session, cookie) = sessions.start(new, now());
+
+        assert!(cookie.len() <= 4096, "{nickname} {avatar}");
+        let lengths =
+            profile(&session).map(|profile| (profile.nickname.len(), profile.avatar.len()));
+        assert_eq!(lengths, left, "{nickname} {avatar}");
+        assert_eq!(
+            sessions.load(&value(&cookie), now()).await.unwrap(),
+            Some(session)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_planted_cookie_beside_ours_does_not_log_out() {
+    let sessions = sessions();
+    let (session, cookie) = sessions.start(login("alice"), now());
+    let mut headers = HeaderMap::new();
+    let text = format!("__Host-wxgate=junk; a=1; __Host-wxgate={}", value(&cookie));
+    headers.insert(COOKIE, text.parse().unwrap());
+
+    let mut found = None;
+    for value in sessions.cookie_values(&headers) {
+        found = found.or(sessions.load(value, now()).await.unwrap());
+    }
+    assert_eq!(found, Some(session));
+    assert_eq!(sessions.cookie_value(&headers), Some("junk"));
+
+    sessions.cut_cookies(&mut headers);
+    assert_eq!(headers[COOKIE], "a=1");
+}
+
+#[tokio::test]
+async fn notes_in_the_store_hold_no_id_as_it_is() {
+    let store = store();
+    let sessions = Sessions::new(settings(), sealer(), store.clone());
+    let (session, _) = sessions.start(login("alice"), now());
+    sessions.revoke(&session, now()).await.unwrap();
+    sessions
+        .revoke_person(&session.person, now())
+        .await
+        .unwrap();
+
+    let content = format!("{store:?}");
+    assert!(
+        content.contains("revoked:") && content.contains("before:"),
+        "{content}"
+    );
+    assert!(
+        !content.contains("alice") && !content.contains(&session.id),
+        "{content}"
+    );
+}
+
+#[tokio::test]
+async fn removing_the_cookie_names_it_with_the_same_attributes() {
+    assert_eq!(
+        sessions().removal(),
+        "__Host-wxgate=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
+    );
+}

@@ -1,0 +1,68 @@
+//! A clock that does not go back.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::record::milliseconds;
+
+/// Remembers the latest time it was shown, so that a clock set back brings nothing back that was over.
+#[derive(Debug)]
+pub(super) struct SteadyTime {
+    /// Milliseconds since 1970.
+    latest: AtomicU64,
+    /// A clock set back by more than this was wrong before, and its time is forgotten.
+    most_ahead: Duration,
+}
+
+impl SteadyTime {
+    pub(super) fn new(most_ahead: Duration) -> Self {
+        Self {
+            latest: AtomicU64::new(0),
+            most_ahead,
+        }
+    }
+
+    /// `now`, or the latest time seen where that is a little later.
+    pub(super) fn at(&self, now: SystemTime) -> SystemTime {
+        let shown = milliseconds(now);
+        let latest = self.latest.load(Ordering::Relaxed);
+        if shown == latest {
+            return now;
+        }
+        let latest_time = UNIX_EPOCH + Duration::from_millis(latest);
+        if shown < latest
+            && latest_time
+                .duration_since(now)
+                .is_ok_and(|ahead| ahead <= self.most_ahead)
+        {
+            return latest_time;
+        }
+        // Of two threads that write at once the later time may lose; the next request repairs that.
+        self.latest.store(shown, Ordering::Relaxed);
+        now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_stands_still_until_a_clock_set_back_has_caught_up() {
+        let time = SteadyTime::new(Duration::from_secs(100));
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+
+        for (shown, counts) in [
+            (1000, 1000),
+            (999, 1000),
+            (900, 1000),
+            (1001, 1001),
+            // Too far: the clock had been wrong.
+            (900, 900),
+            (800, 900),
+            (950, 950),
+        ] {
+            assert_eq!(time.at(at(shown)), at(counts), "{shown}");
+        }
+    }
+}
