@@ -1,8 +1,8 @@
 //! From a configuration to a gateway: what outlives configurations, and what is built anew for each.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 
@@ -10,9 +10,9 @@ use crate::admin::{Admin, Readiness};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::drain::Drain;
-use crate::gateway::{self, Gateway, Parts, Rooms};
+use crate::gateway::{Gateway, Parts, Rooms};
 use crate::identity::{Identity, SubjectForm};
-use crate::jwt::Minter;
+use crate::jwt::{self, Minter};
 use crate::limit::Limits;
 use crate::login::{self, Login};
 use crate::observe::{AccessLog, IdentityMask, Metrics};
@@ -20,7 +20,7 @@ use crate::pages::Pages;
 use crate::proxy::Proxy;
 use crate::route::Routes;
 use crate::seal::{self, Sealer};
-use crate::session::Sessions;
+use crate::session::{self, Sessions};
 use crate::store::Store;
 use crate::wechat;
 
@@ -30,7 +30,8 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) store: Store,
     pub(super) sealer: Arc<Sealer>,
-    pub(super) minter: Arc<Minter>,
+    minter: Kept<jwt::Settings, Minter>,
+    sessions: Kept<session::Settings, Sessions>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) readiness: Arc<Readiness>,
@@ -49,8 +50,7 @@ impl Shared {
         store.check().await.context("the store does not answer")?;
         let sealer = Sealer::open_ring(config.session_keys.clone(), now)
             .context("cannot open the session keys")?;
-        let minter =
-            Minter::open(config.jwt.clone(), now).context("cannot open the signing keys")?;
+        let minter = Arc::new(open_minter(config, now)?);
         let readiness = Readiness::new();
         readiness.watch_store(store.clone());
         Ok(Self {
@@ -58,7 +58,8 @@ impl Shared {
             limits: Arc::new(Limits::new(config.limits.clone())),
             mask: IdentityMask::open(&observe.identity).context("cannot open the log's key")?,
             sealer: Arc::new(sealer),
-            minter: Arc::new(minter),
+            minter: Kept::new(config.jwt.clone(), minter),
+            sessions: Kept::empty(),
             access_log: Arc::new(access_log),
             metrics,
             store,
@@ -75,15 +76,16 @@ impl Shared {
         tunnels: &Arc<Drain>,
     ) -> anyhow::Result<Gateway> {
         let pages = Arc::new(Pages::new(config.pages.clone()).context("pages")?);
-        let sessions = Arc::new(Sessions::new(
-            config.sessions.clone(),
-            Arc::clone(&self.sealer),
-            self.store.clone(),
-        ));
+        let sessions = self.sessions.get_or_make(&config.sessions, || {
+            let sealer = Arc::clone(&self.sealer);
+            anyhow::Ok(Sessions::new(config.sessions.clone(), sealer, self.store.clone()))
+        })?;
+        let minter = self
+            .minter
+            .get_or_make(&config.jwt, || open_minter(config, self.clock.now()))?;
         let wechat = wechat::Client::new(config.wechat.clone(), Arc::clone(&self.metrics))
             .context("cannot set up the client for WeChat")?;
         let site = Arc::clone(&config.gateway.site);
-        self.limits.reconfigure(config.limits.clone());
         let login = Login::new(
             config.login.clone(),
             login::Parts {
@@ -118,7 +120,7 @@ impl Shared {
         let parts = Parts {
             sessions,
             identity: Identity::new(config.identity.clone()),
-            minter: Arc::clone(&self.minter),
+            minter: Arc::clone(&minter),
             pages,
             metrics: Arc::clone(&self.metrics),
             access_log: Arc::clone(&self.access_log),
@@ -130,8 +132,17 @@ impl Shared {
                 .map(|address| (*address, address.to_string()))
                 .collect(),
         };
-        let settings: gateway::Settings = config.gateway.clone();
-        Ok(Gateway::new(settings, parts, rooms))
+        let gateway = Gateway::new(config.gateway.clone(), parts, rooms);
+        // Nothing can fail any more: what was made for this configuration becomes what is kept.
+        self.sessions.keep(config.sessions.clone(), &sessions);
+        self.minter.keep(config.jwt.clone(), &minter);
+        self.limits.reconfigure(config.limits.clone());
+        Ok(gateway)
+    }
+
+    /// The signer of the present generation.
+    pub(super) fn minter(&self) -> Option<Arc<Minter>> {
+        self.minter.get()
     }
 
     /// The admin listener's answers.
@@ -149,6 +160,47 @@ impl Shared {
         // Waiting for a slow disk must not hold up the runtime.
         let _ = tokio::task::spawn_blocking(move || access_log.close()).await;
     }
+}
+
+/// Something that lives on while its settings stay the same.
+#[derive(Debug)]
+struct Kept<S, T>(Mutex<Option<(S, Arc<T>)>>);
+
+impl<S: PartialEq, T> Kept<S, T> {
+    fn empty() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    fn new(settings: S, thing: Arc<T>) -> Self {
+        Self(Mutex::new(Some((settings, thing))))
+    }
+
+    fn get(&self) -> Option<Arc<T>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().map(|(_, thing)| Arc::clone(thing))
+    }
+
+    /// What is kept, if it was made with these settings; else something new, which is not kept yet.
+    fn get_or_make(
+        &self,
+        settings: &S,
+        make: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<Arc<T>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((kept_settings, thing)) if kept_settings == settings => Ok(Arc::clone(thing)),
+            _ => Ok(Arc::new(make()?)),
+        }
+    }
+
+    fn keep(&self, settings: S, thing: &Arc<T>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some((settings, Arc::clone(thing)));
+    }
+}
+
+fn open_minter(config: &Config, now: SystemTime) -> anyhow::Result<Minter> {
+    Minter::open(config.jwt.clone(), now).context("cannot open the signing keys")
 }
 
 /// Refuses a change that only a restart can bring.

@@ -24,12 +24,12 @@ pub(super) async fn run(shared: Arc<Shared>, current: Arc<ArcSwap<Gateway>>) {
         ticks.tick().await;
         let is_full_round = round.is_multiple_of(SELDOM);
         round = round.wrapping_add(1);
-        let (shared, gateway) = (Arc::clone(&shared), current.load_full());
+        let (parts, gateway) = (Arc::clone(&shared), current.load_full());
         // Files are read and written, so not on a thread that serves requests.
         let work = tokio::task::spawn_blocking(move || {
             reload_lists(&gateway);
             if is_full_round {
-                rotate_keys(&shared);
+                rotate_keys(&parts);
             }
         });
         if let Err(error) = work.await {
@@ -60,7 +60,10 @@ fn rotate_keys(shared: &Shared) {
         Ok(false) => {}
         Err(error) => tracing::error!(%error, "session key not rotated"),
     }
-    match shared.minter.rotate(now) {
+    let Some(minter) = shared.minter() else {
+        return;
+    };
+    match minter.rotate(now) {
         Ok(true) => tracing::info!("signing key moved along"),
         Ok(false) => {}
         Err(error) => tracing::error!(%error, "signing key not rotated"),

@@ -36,6 +36,9 @@ pub(super) struct DemoArgs {
     /// Where the simulated WeChat listens; loopback only, port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:9510", value_name = "ADDRESS")]
     simulator: SocketAddr,
+    /// Put the gateway in front of this site instead of the sample
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
 }
 
 /// Arguments of `sim`.
@@ -86,6 +89,8 @@ pub(super) fn demo(args: DemoArgs, _global: &Global) -> anyhow::Result<ExitCode>
         let demo = Demo::start(crate::demo::Options {
             gateway: args.listen,
             simulator: args.simulator,
+            upstream: args.upstream,
+            gallery: Some(crate::demo::Gallery::of_pages()),
         })
         .await?;
         print!("{}", demo.banner());

@@ -45,7 +45,7 @@ impl Scrub {
     /// `names` are the headers that may be injected; `cookies` the names of our cookies.
     pub(super) fn new<'n>(
         names: impl IntoIterator<Item = &'n HeaderName>,
-        cookies: impl IntoIterator<Item = String>,
+        cookies: impl IntoIterator<Item = &'n str>,
     ) -> Self {
         let ours: Vec<Vec<u8>> = names
             .into_iter()
@@ -61,7 +61,7 @@ impl Scrub {
         Self {
             ours,
             first_letters,
-            cookies: cookies.into_iter().collect(),
+            cookies: cookies.into_iter().map(str::to_owned).collect(),
         }
     }
 
@@ -173,7 +173,7 @@ mod tests {
     fn scrub() -> Scrub {
         let names = ["x-wechat-openid", "remote-user", "x-request-id", "authorization"];
         let names = names.map(HeaderName::from_static);
-        Scrub::new(&names, ["__Host-wxgate".to_owned()])
+        Scrub::new(&names, ["__Host-wxgate"])
     }
 
     fn survives(name: &str, trusted: bool) -> bool {

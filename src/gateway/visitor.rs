@@ -132,7 +132,7 @@ impl Visitors {
     ) -> Result<HeaderValue, Error> {
         let claims = self.claims(visitor, audience, parts, now)?;
         let token = parts.minter.mint(&claims).map_err(Error::Token)?;
-        parts.metrics.jwt_signed(parts.minter.algorithm());
+        parts.metrics.jwt_signed(parts.minter.algorithm().as_str());
         let mut value = HeaderValue::try_from(format!("{}{token}", self.jwt_prefix))
             .map_err(|_| Error::TokenHeader)?;
         value.set_sensitive(true);

@@ -124,6 +124,19 @@ pub enum Auth {
     Deny,
 }
 
+impl Auth {
+    /// The configuration's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Optional => "optional",
+            Self::Base => "base",
+            Self::Userinfo => "userinfo",
+            Self::Deny => "deny",
+        }
+    }
+}
+
 /// How to answer without a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unauthenticated {

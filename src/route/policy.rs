@@ -65,6 +65,32 @@ pub enum Reason {
     Unionid,
 }
 
+impl Because {
+    /// The word for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSession => "no_session",
+            Self::Scope => "scope",
+            Self::Age => "age",
+            Self::Unionid => "unionid",
+        }
+    }
+}
+
+impl Reason {
+    /// The word for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Route => "route",
+            Self::Address => "address",
+            Self::DenyList => "deny_list",
+            Self::AllowList => "allow_list",
+            Self::Client => "client",
+            Self::Unionid => "unionid",
+        }
+    }
+}
+
 /// Decides. `subject_needs_unionid` is true where `identity.subject = "unionid"`.
 ///
 /// What needs no identity comes first, so that nobody logs in only to be refused: address, client, level `deny`. A person on the deny

@@ -47,6 +47,11 @@ impl CookieNames {
         }
     }
 
+    /// All names that never go upstream.
+    pub(super) fn reserved(&self) -> impl Iterator<Item = &str> {
+        self.reserved.iter().map(String::as_str)
+    }
+
     /// The values of cookies with our name, at most [`MOST_CANDIDATES`]. Values that no sealed text can be do not count.
     pub(super) fn candidates<'h>(&self, headers: &'h HeaderMap) -> impl Iterator<Item = &'h str> {
         headers

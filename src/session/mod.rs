@@ -42,7 +42,7 @@ const LEEWAY: Duration = Duration::from_secs(60);
 const RENEW_AFTER: Duration = Duration::from_secs(60);
 
 /// How sessions behave.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `__Host-wxgate`, or `wxgate` where `public_url` is loopback http.
     pub cookie: String,
@@ -149,6 +149,11 @@ impl Sessions {
             time: SteadyTime::new(settings.idle_timeout / 2),
             settings,
         }
+    }
+
+    /// Every cookie name that only we may set.
+    pub fn cookie_names(&self) -> impl Iterator<Item = &str> {
+        self.names.reserved()
     }
 
     /// The raw value of our cookie among a request's cookies: the first one; `None` when there is none.

@@ -20,7 +20,7 @@ pub(super) fn text(facts: &Facts<'_>) -> String {
             host(&route.host),
             path(&route.path),
             methods(&route.methods),
-            auth(route.rule.auth).to_owned(),
+            route.rule.auth.as_str().to_owned(),
             facts.upstream(id).to_owned(),
             route.line.to_string(),
         ]);
@@ -53,7 +53,7 @@ pub(super) fn describe(route: &Route) -> serde_json::Value {
         "path_kind": path_kind(&route.path),
         "path": route.path.text(),
         "methods": methods,
-        "auth": auth(route.rule.auth),
+        "auth": route.rule.auth.as_str(),
     })
 }
 
@@ -91,13 +91,3 @@ pub(super) fn methods(methods: &[Method]) -> String {
     names.join(",")
 }
 
-/// The word in the file.
-pub(super) fn auth(auth: Auth) -> &'static str {
-    match auth {
-        Auth::Public => "public",
-        Auth::Optional => "optional",
-        Auth::Base => "base",
-        Auth::Userinfo => "userinfo",
-        Auth::Deny => "deny",
-    }
-}

@@ -8,7 +8,7 @@ use crate::wechat::Scope;
 
 /// What the rule asks for, and where the visitor asked about stands on its lists.
 pub(super) fn rule_lines(rule: &Rule, question: &Question) -> String {
-    let mut text = format!("auth       {}", list::auth(rule.auth));
+    let mut text = format!("auth       {}", rule.auth.as_str());
     if rule.require_unionid {
         text.push_str(", require unionid");
     }
