@@ -1,0 +1,330 @@
+//! The one place that sends a request: deadline, retry, size limit, error code.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::retry;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::observe::Metrics;
+
+use super::{App, Error, Settings, error};
+
+/// Real answers have well under 2 KiB.
+const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// How often a call is sent at most.
+const TRIES: usize = 3;
+
+/// WeChat's code for "busy, try again".
+const BUSY: i64 = -1;
+
+/// Sends requests to WeChat's API host.
+pub(super) struct Caller {
+    http: reqwest::Client,
+    base_url: String,
+    timeout: Duration,
+    metrics: Arc<Metrics>,
+}
+
+// The HTTP client's own output would show the proxy's address, password included.
+impl fmt::Debug for Caller {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Caller")
+            .field("base_url", &self.base_url)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What to call.
+pub(super) struct Call<'a> {
+    /// On whose behalf; for the metric.
+    pub(super) app: &'a App,
+    /// Its name in the metric.
+    pub(super) endpoint: &'static str,
+    /// Begins with a slash.
+    pub(super) path: &'static str,
+    /// In the order in which it is sent.
+    pub(super) query: &'a [(&'static str, &'a str)],
+}
+
+impl Caller {
+    /// Builds the HTTP client.
+    pub(super) fn new(settings: &Settings, metrics: Arc<Metrics>) -> Result<Self, Error> {
+        let builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls_config().map_err(Error::Tls)?)
+            .user_agent(concat!("wxgate/", env!("CARGO_PKG_VERSION")))
+            // SECURITY: the secret is in the query; it goes to the configured host or nowhere.
+            .redirect(Policy::none())
+            .referer(false)
+            .no_proxy()
+            // A code works once, so only `send` below decides what is sent again.
+            .retry(retry::never())
+            .connect_timeout(settings.connect_timeout)
+            // Short, because a connection that WeChat closes while we write costs the visitor the code.
+            .pool_idle_timeout(Duration::from_secs(10));
+        let builder = match &settings.proxy {
+            Some(address) => builder.proxy(reqwest::Proxy::all(address).map_err(setup)?),
+            None => builder,
+        };
+        Ok(Self {
+            http: builder.build().map_err(setup)?,
+            base_url: settings.base_url.clone(),
+            timeout: settings.timeout,
+            metrics,
+        })
+    }
+
+    /// Sends a GET and parses the answer, all within one deadline.
+    ///
+    /// It is sent again, at most twice, when WeChat says that it was busy or when nothing was sent.
+    pub(super) async fn send<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Error> {
+        let deadline = Instant::now() + self.timeout;
+        let mut tries = 1;
+        loop {
+            let error = match self.send_once(&call, deadline).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let pause = pause();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !may_send_again(&error, tries, pause < left) {
+                return Err(error);
+            }
+            sleep(pause).await;
+            tries += 1;
+        }
+    }
+
+    async fn send_once<T: DeserializeOwned>(
+        &self,
+        call: &Call<'_>,
+        deadline: Instant,
+    ) -> Result<T, Error> {
+        let started = Instant::now();
+        let result = match timeout_at(deadline, self.fetch(call)).await {
+            Ok(fetched) => fetched.and_then(|body| parse(&body)),
+            Err(_) => Err(Error::Timeout(self.timeout)),
+        };
+        let (label, code) = match &result {
+            Ok(_) => ("ok", None),
+            Err(error) => label(error),
+        };
+        let took = started.elapsed();
+        self.metrics
+            .wechat_call(call.app.name.as_str(), call.endpoint, label, code, took);
+        result
+    }
+
+    async fn fetch(&self, call: &Call<'_>) -> Result<Vec<u8>, Error> {
+        let url = format!("{}{}", self.base_url, call.path);
+        let request = self.http.get(url).query(call.query);
+        let mut response = request.send().await.map_err(transport)?;
+        if response.status() != reqwest::StatusCode::OK {
+            return Err(Error::Status(response.status().as_u16()));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(transport)? {
+            if body.len() + chunk.len() > LONGEST_ANSWER {
+                return Err(Error::TooLong(LONGEST_ANSWER));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+/// TLS with the built-in Mozilla roots: images without certificate files work too.
+pub(crate) fn tls_config() -> Result<rustls::ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let roots = rustls::RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(config)
+}
+
+/// The part of an answer that says whether it is one.
+#[derive(Deserialize)]
+struct Outcome {
+    #[serde(default)]
+    errcode: Value,
+    #[serde(default)]
+    errmsg: Value,
+}
+
+/// Judges an answer by its content: WeChat calls JSON `text/plain` and sends errors with HTTP 200.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    let text = printable(body);
+    let outcome: Outcome = object(&text)?;
+    let code = match &outcome.errcode {
+        Value::Null => 0,
+        code => integer(code).ok_or(Error::Field("errcode"))?,
+    };
+    if code == 0 {
+        return object(&text);
+    }
+    Err(Error::Refused {
+        code,
+        reference: error::reference(outcome.errmsg.as_str().unwrap_or_default()),
+    })
+}
+
+/// The answer as text that a strict parser takes.
+///
+/// Nicknames have come with raw control characters and with half an emoji. A control character becomes a space, which JSON
+/// allows wherever one can stand; ids do not survive either change.
+fn printable(body: &[u8]) -> String {
+    String::from_utf8_lossy(body)
+        .chars()
+        .map(|letter| if letter < ' ' { ' ' } else { letter })
+        .collect()
+}
+
+fn object<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    // A struct could be read from a list as well.
+    if !text.trim_start().starts_with('{') {
+        return Err(Error::NotJson { line: 1, column: 1 });
+    }
+    serde_json::from_str(text).map_err(|error| Error::NotJson {
+        line: error.line(),
+        column: error.column(),
+    })
+}
+
+/// A whole number; WeChat sends some as text.
+pub(super) fn integer(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// A code works once: after anything but "busy" and "nothing was sent" its outcome is not known.
+fn may_send_again(error: &Error, tries: usize, has_time: bool) -> bool {
+    if tries >= TRIES || !has_time {
+        return false;
+    }
+    match error {
+        Error::Refused { code, .. } => *code == BUSY,
+        Error::Unreachable(_) => true,
+        Error::Timeout(_)
+        | Error::Broken(_)
+        | Error::Status(_)
+        | Error::TooLong(_)
+        | Error::NotJson { .. }
+        | Error::Field(_)
+        | Error::OtherPerson
+        | Error::Setup(_)
+        | Error::Tls(_) => false,
+    }
+}
+
+/// 100 to 500 ms, so that visitors who met the same trouble do not come back together.
+fn pause() -> Duration {
+    let mut random = [0; 2];
+    // Without random bytes the pause is the shortest one: no reason to fail.
+    let _ = aws_lc_rs::rand::fill(&mut random);
+    Duration::from_millis(100 + u64::from(u16::from_be_bytes(random)) % 401)
+}
+
+fn label(error: &Error) -> (&'static str, Option<i64>) {
+    match error {
+        Error::Refused { code, .. } => ("errcode", Some(*code)),
+        Error::Timeout(_) => ("timeout", None),
+        Error::Unreachable(_)
+        | Error::Broken(_)
+        | Error::Status(_)
+        | Error::TooLong(_)
+        | Error::NotJson { .. }
+        | Error::Field(_)
+        | Error::OtherPerson
+        | Error::Setup(_)
+        | Error::Tls(_) => ("http", None),
+    }
+}
+
+// SECURITY: the URL holds the secret and the code.
+fn transport(error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    if error.is_connect() {
+        Error::Unreachable(error)
+    } else {
+        Error::Broken(error)
+    }
+}
+
+// SECURITY: the proxy's address may hold a password.
+fn setup(error: reqwest::Error) -> Error {
+    Error::Setup(error.without_url())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_busy_answers_are_sent_again_and_only_in_time() {
+        let refused = |code| Error::Refused {
+            code,
+            reference: String::new(),
+        };
+        let table = [
+            (refused(-1), 1, true, true),
+            (refused(-1), 2, true, true),
+            (refused(-1), 3, true, false),
+            (refused(-1), 1, false, false),
+            (refused(45011), 1, true, false),
+            (refused(40163), 1, true, false),
+            (refused(40029), 1, true, false),
+            (Error::Timeout(Duration::from_secs(5)), 1, true, false),
+            (Error::Status(500), 1, true, false),
+            (Error::Status(429), 1, true, false),
+            (Error::TooLong(1), 1, true, false),
+            (Error::NotJson { line: 1, column: 1 }, 1, true, false),
+            (Error::Field("openid"), 1, true, false),
+            (Error::OtherPerson, 1, true, false),
+        ];
+        for (error, tries, has_time, expected) in table {
+            let answer = may_send_again(&error, tries, has_time);
+            assert_eq!(answer, expected, "{error} after {tries}");
+        }
+    }
+
+    #[test]
+    fn pauses_stay_in_their_bounds_and_differ() {
+        let pauses: std::collections::BTreeSet<_> = (0..200).map(|_| pause()).collect();
+
+        let bounds = Duration::from_millis(100)..=Duration::from_millis(500);
+        assert!(pauses.iter().all(|pause| bounds.contains(pause)));
+        assert!(pauses.len() > 20, "{}", pauses.len());
+    }
+
+    #[test]
+    fn whole_numbers_are_read_as_number_or_text() {
+        let table = [
+            (serde_json::json!(-1), Some(-1)),
+            (serde_json::json!("40029"), Some(40029)),
+            (serde_json::json!("-1"), Some(-1)),
+            (serde_json::json!(1.5), None),
+            (serde_json::json!(""), None),
+            (serde_json::json!("1e3"), None),
+            (serde_json::json!(true), None),
+            (serde_json::json!([1]), None),
+        ];
+        for (value, expected) in table {
+            assert_eq!(integer(&value), expected, "{value}");
+        }
+    }
+}
