@@ -1,13 +1,36 @@
-//! Tokens for upstreams: claims and signing.
+//! Tokens for upstreams: claims, signing, and the keys that others verify with.
+//!
+//! Formats: JWT (RFC 7519), JWS (RFC 7515), JWK (RFC 7517), thumbprints (RFC 7638), Ed25519 (RFC 8037).
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use http::HeaderValue;
-use serde::Serialize;
+use arc_swap::ArcSwap;
+use data_encoding::BASE64URL_NOPAD;
 
 use crate::secret::Secret;
+
+mod claims;
+mod file;
+mod jwks;
+mod key;
+mod keys;
+mod object;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use claims::Claims;
+pub use jwks::Jwks;
+pub use key::{NewKey, generate};
+pub use verify::{Inspection, VerifyError, inspect, verify};
+
+use key::Key;
+use keys::Ring;
 
 /// How tokens are signed.
 #[derive(Clone, Debug)]
@@ -35,6 +58,24 @@ pub enum Algorithm {
     Hs256,
 }
 
+impl Algorithm {
+    /// Its name in a token and in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+            Self::Rs256 => "RS256",
+            Self::Hs256 => "HS256",
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
 /// Where signing keys come from.
 #[derive(Clone, Debug)]
 pub enum KeySource {
@@ -51,55 +92,10 @@ pub enum KeySource {
     Ephemeral,
 }
 
-/// What a token says.
-#[derive(Clone, Debug, Serialize)]
-pub struct Claims {
-    /// The public URL.
-    pub iss: String,
-    /// The route's audience.
-    pub aud: String,
-    /// The person.
-    pub sub: String,
-    /// Issued at, Unix seconds; also `nbf`.
-    pub iat: u64,
-    /// Not before.
-    pub nbf: u64,
-    /// Expiry.
-    pub exp: u64,
-    /// Unique per minted token.
-    pub jti: String,
-    /// Names the session without giving it away.
-    pub sid: String,
-    /// When the visitor logged in.
-    pub auth_time: u64,
-    /// How.
-    pub amr: Vec<&'static str>,
-    /// The openid.
-    pub openid: String,
-    /// The unionid, where known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unionid: Option<String>,
-    /// WeChat's id of the app.
-    pub appid: String,
-    /// The operator's name of the app.
-    pub app: String,
-    /// `snsapi_base` or `snsapi_userinfo`.
-    pub scope: &'static str,
-    /// Optional claim.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub nickname: Option<String>,
-    /// Optional claim.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub picture: Option<String>,
-    /// Optional claim: when nickname and picture were fetched.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub profile_at: Option<u64>,
-}
-
-/// Why no token can be made.
+/// Why no token can be made. Never shows a key.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The key file cannot be read or written.
+    /// The key file cannot be read or written. The operator's to fix.
     #[error("key file `{}`", file.display())]
     File {
         /// Which file.
@@ -108,59 +104,179 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The key file is not as we wrote it. Restore it, or remove it to get new keys.
+    #[error("key file `{}` is damaged: {problem}", file.display())]
+    Damaged {
+        /// Which file.
+        file: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A given key is not what it must be.
+    #[error("key {position} is no PKCS#8 private key in PEM for {algorithm}")]
+    Key {
+        /// Counted from 1.
+        position: usize,
+        /// What it must fit.
+        algorithm: Algorithm,
+    },
+    /// A given shared secret is too short to be one.
+    #[error("secret {position} has {length} bytes, at least 32 are needed for HS256")]
+    ShortSecret {
+        /// Counted from 1.
+        position: usize,
+        /// Bytes it has.
+        length: usize,
+    },
+    /// HS256 without a secret: applications could not know one that is made here.
+    #[error("HS256 needs a given secret of at least 32 bytes")]
+    NoSecret,
+    /// The list of given keys is empty.
+    #[error("no key is given")]
+    NoKey,
+    /// The system gave no random bytes, or the library no key.
+    #[error("no key can be made")]
+    Generate,
+    /// The library did not sign.
+    #[error("token cannot be signed")]
+    Sign,
+    /// The claims cannot be written as JSON.
+    #[error("claims")]
+    Claims(#[source] serde_json::Error),
 }
 
 /// Signs tokens; knows which keys to publish.
 #[derive(Debug)]
-pub struct Minter {}
+pub struct Minter {
+    issuer: String,
+    lifetime: Duration,
+    algorithm: Algorithm,
+    /// What requests use; replaced as a whole.
+    current: ArcSwap<Current>,
+    generation: AtomicU64,
+    /// Only where keys rotate. Locked while the file is written, so that two rotations cannot cross.
+    rotating: Option<Mutex<Rotating>>,
+}
+
+#[derive(Debug)]
+struct Current {
+    key: Arc<Key>,
+    jwks: Jwks,
+}
+
+#[derive(Debug)]
+struct Rotating {
+    ring: Ring,
+    file: PathBuf,
+    every: Duration,
+}
 
 impl Minter {
     /// Reads or makes the keys. Blocking file access.
-    pub fn open(_settings: Settings, _now: SystemTime) -> Result<Self, Error> {
-        todo!()
+    pub fn open(settings: Settings, now: SystemTime) -> Result<Self, Error> {
+        let algorithm = settings.algorithm;
+        let mut rotating = None;
+        let (key, jwks) = match settings.keys {
+            KeySource::Automatic { file, rotate_every } => {
+                let ring = keys::open(&file, algorithm, now)?;
+                let published = (ring.signing_key(), ring.publish());
+                rotating = Some(Mutex::new(Rotating {
+                    ring,
+                    file,
+                    every: rotate_every,
+                }));
+                published
+            }
+            KeySource::Given(texts) => publish_all(given(&texts, algorithm)?)?,
+            KeySource::Ephemeral => publish_all(vec![key::ephemeral(algorithm)?])?,
+        };
+        Ok(Self {
+            issuer: settings.issuer,
+            lifetime: settings.lifetime,
+            algorithm,
+            generation: AtomicU64::new(key.generation()),
+            current: ArcSwap::from_pointee(Current { key, jwks }),
+            rotating,
+        })
     }
 
     /// The `iss` claim.
     pub fn issuer(&self) -> &str {
-        todo!()
+        &self.issuer
+    }
+
+    /// How tokens are signed.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
     }
 
     /// How long a token is valid.
     pub fn lifetime(&self) -> Duration {
-        todo!()
+        self.lifetime
     }
 
     /// How long a minted token may be reused: a third of its life.
     pub fn reuse_for(&self) -> Duration {
-        todo!()
+        self.lifetime / 3
     }
 
-    /// Changes when another key signs: kept tokens must be minted again.
+    /// Changes when another key signs: kept tokens must be minted again. The same key has the same number in every process.
     pub fn generation(&self) -> u64 {
-        todo!()
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Signs.
-    pub fn mint(&self, _claims: &Claims) -> Result<String, Error> {
-        todo!()
+    pub fn mint(&self, claims: &Claims) -> Result<String, Error> {
+        let claims = serde_json::to_vec(claims).map_err(Error::Claims)?;
+        let current = self.current.load();
+        let mut token = String::with_capacity(512 + claims.len() * 4 / 3);
+        token.push_str(current.key.header());
+        token.push('.');
+        BASE64URL_NOPAD.encode_append(&claims, &mut token);
+        let signature = current.key.sign(token.as_bytes())?;
+        token.push('.');
+        BASE64URL_NOPAD.encode_append(&signature, &mut token);
+        Ok(token)
     }
 
-    /// The public keys, next, active and previous. Never a shared secret.
+    /// The public keys, next, active and previous. Never a shared secret. Cheap: they are kept ready.
     pub fn jwks(&self) -> Jwks {
-        todo!()
+        self.current.load().jwks.clone()
     }
 
     /// Moves keys along when it is time. Blocking file access. Says whether anything changed; a failure keeps what was.
-    pub fn rotate(&self, _now: SystemTime) -> Result<bool, Error> {
-        todo!()
+    ///
+    /// Only keys of [`KeySource::Automatic`] move.
+    pub fn rotate(&self, now: SystemTime) -> Result<bool, Error> {
+        let Some(rotating) = &self.rotating else {
+            return Ok(false);
+        };
+        let mut rotating = rotating.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(ring) = rotating.ring.moved_along(rotating.every, now)? else {
+            return Ok(false);
+        };
+        keys::save(&rotating.file, &ring)?;
+        let key = ring.signing_key();
+        let generation = key.generation();
+        let jwks = ring.publish();
+        self.current.store(Arc::new(Current { key, jwks }));
+        self.generation.store(generation, Ordering::Release);
+        rotating.ring = ring;
+        Ok(true)
     }
 }
 
-/// The published key set.
-#[derive(Clone, Debug)]
-pub struct Jwks {
-    /// `application/jwk-set+json`
-    pub body: Bytes,
-    /// A strong tag of the body.
-    pub etag: HeaderValue,
+fn given(texts: &[Secret<String>], algorithm: Algorithm) -> Result<Vec<Arc<Key>>, Error> {
+    texts
+        .iter()
+        .zip(1..)
+        .map(|(text, position)| key::from_text(text, algorithm, position).map(Arc::new))
+        .collect()
+}
+
+/// The first key signs; all are published.
+fn publish_all(keys: Vec<Arc<Key>>) -> Result<(Arc<Key>, Jwks), Error> {
+    let first = keys.first().ok_or(Error::NoKey)?;
+    let jwks = jwks::publish(keys.iter().map(Arc::as_ref));
+    Ok((Arc::clone(first), jwks))
 }
