@@ -3,8 +3,22 @@
 use std::time::SystemTime;
 
 use http::{HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::wechat::{AppId, AppName, OpenId, UnionId};
+
+#[cfg(test)]
+mod tests;
+
+/// All but the unreserved characters of RFC 3986: `decodeURIComponent`, `rawurldecode` and `unquote` give the text back.
+const TEXT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// What stays as it is in an address; what is not ASCII never does.
+const ADDRESS: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
 
 /// A person as a login found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,17 +118,62 @@ impl Identity {
     }
 
     /// The person's `sub`; `None` when the form needs a unionid that is not known.
-    pub fn subject(&self, _person: &Person) -> Option<String> {
-        todo!()
+    pub fn subject(&self, person: &Person) -> Option<String> {
+        match self.settings.subject {
+            SubjectForm::OpenId => {
+                let (app_id, openid) = (person.app_id.as_str(), person.openid.as_str());
+                Some(format!("wechat:{app_id}:{openid}"))
+            }
+            SubjectForm::UnionId => {
+                let unionid = person.unionid.as_ref()?.as_str();
+                Some(format!("wechat:union:{unionid}"))
+            }
+        }
     }
 
     /// Every plain header, empty where a fact is not known; free text percent-encoded. Empty list when switched off.
-    pub fn headers(&self, _person: &Person, _scope: &str) -> Vec<(HeaderName, HeaderValue)> {
-        todo!()
+    ///
+    /// The same names in the same order as [`header_names`](Self::header_names). No value can end a header. Values are marked
+    /// as sensitive, so that `{:?}` hides them.
+    pub fn headers(&self, person: &Person, scope: &str) -> Vec<(HeaderName, HeaderValue)> {
+        let Some(names) = &self.settings.headers else {
+            return Vec::new();
+        };
+        let profile = person.profile.as_ref();
+        let nickname = profile.map_or("", |profile| profile.nickname.as_str());
+        let avatar = profile.map_or("", |profile| profile.avatar.as_str());
+        let unionid = person.unionid.as_ref().map_or("", UnionId::as_str);
+        let subject = value(&self.subject(person).unwrap_or_default());
+        let nickname = value(&utf8_percent_encode(nickname, TEXT).to_string());
+        let avatar = value(&utf8_percent_encode(avatar, ADDRESS).to_string());
+
+        let mut headers = vec![
+            (names.openid.clone(), value(person.openid.as_str())),
+            (names.unionid.clone(), value(unionid)),
+            (names.appid.clone(), value(person.app_id.as_str())),
+            (names.subject.clone(), subject.clone()),
+            (names.scope.clone(), value(scope)),
+            (names.nickname.clone(), nickname.clone()),
+            (names.avatar.clone(), avatar),
+        ];
+        let aliases = |names: &[HeaderName], value: &HeaderValue| {
+            let pairs = names.iter().map(|name| (name.clone(), value.clone()));
+            pairs.collect::<Vec<_>>()
+        };
+        headers.extend(aliases(&names.subject_aliases, &subject));
+        headers.extend(aliases(&names.nickname_aliases, &nickname));
+        headers
     }
 
     /// The names that may be injected.
     pub fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
         self.settings.headers.iter().flat_map(HeaderNames::all)
     }
+}
+
+/// What cannot stand in a header becomes nothing: an application sees an unknown fact, never half of one.
+fn value(text: &str) -> HeaderValue {
+    let mut value = HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
 }
