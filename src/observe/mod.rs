@@ -188,6 +188,7 @@ fn allowed(level: Level) -> Targets {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
     use super::*;
 
@@ -238,5 +239,20 @@ mod tests {
         assert!(!Format::Auto.is_text(false));
         assert!(Format::Text.is_text(false));
         assert!(!Format::Json.is_text(true));
+    }
+
+    #[test]
+    fn logging_is_set_up_once_in_a_process() {
+        let settings = Settings {
+            level: Level::ERROR,
+            format: Format::Json,
+            identity: IdentityMask::Masked,
+            access_log: None,
+        };
+
+        let _ = start_logging(&settings);
+
+        let error = start_logging(&settings).unwrap_err();
+        assert_eq!(error.to_string(), "logging is set up already");
     }
 }

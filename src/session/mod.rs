@@ -28,7 +28,7 @@ pub use cookie::ATTEMPTS_COOKIE;
 use cookie::{CookieNames, LONGEST_COOKIE};
 use record::{Record, round};
 use revocation::Revocations;
-use time::SteadyTime;
+use time::{SteadyTime, end};
 
 /// Letters of a session id: 131 bits.
 const ID_LENGTH: usize = 22;
@@ -300,10 +300,4 @@ impl Sessions {
     fn ends_at(&self, session: &Session) -> SystemTime {
         end(session.started_at, self.settings.max_lifetime)
     }
-}
-
-/// The end of a span; one too long for the platform's time lasts a century.
-fn end(since: SystemTime, span: Duration) -> SystemTime {
-    const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
-    since.checked_add(span).unwrap_or_else(|| since + CENTURY)
 }

@@ -1,4 +1,4 @@
-//! A clock that does not go back.
+//! A clock that does not go back, and ends of spans.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -41,6 +41,12 @@ impl SteadyTime {
         self.latest.store(shown, Ordering::Relaxed);
         now
     }
+}
+
+/// The end of a span; one too long for the platform's time lasts a century.
+pub(super) fn end(since: SystemTime, span: Duration) -> SystemTime {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+    since.checked_add(span).unwrap_or_else(|| since + CENTURY)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! In this process; forgets with it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Error;
@@ -10,13 +11,12 @@ use super::change::{Change, Entry, Next};
 const MOST_ENTRIES: usize = 1 << 18;
 
 /// A map under a lock that is held for a few instructions.
-#[derive(Debug)]
 pub(super) struct Memory {
     inner: Mutex<Inner>,
     limit: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Inner {
     entries: HashMap<String, Entry>,
     /// When each entry expires, soonest first.
@@ -73,6 +73,16 @@ impl Memory {
     /// Nothing panics while the lock is held.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// Values are nobody's business, so `{:?}` shows only how many there may be.
+impl fmt::Debug for Memory {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Memory")
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }
 

@@ -276,4 +276,16 @@ mod tests {
         drop(other);
         store.check(0).await.unwrap();
     }
+
+    #[tokio::test]
+    async fn a_store_whose_thread_is_gone_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Embedded::open(&folder.path().join("store.redb")).unwrap();
+        let (sender, _) = mpsc::channel(1);
+        store.work = Some(sender);
+
+        let answer = store.change("a", Change::Take, 0).await;
+
+        assert!(matches!(answer, Err(Error::Closed)), "{answer:?}");
+    }
 }
