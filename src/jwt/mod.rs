@@ -33,7 +33,7 @@ use key::Key;
 use keys::Ring;
 
 /// How tokens are signed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The algorithm.
     pub algorithm: Algorithm,
@@ -77,7 +77,7 @@ impl fmt::Display for Algorithm {
 }
 
 /// Where signing keys come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
     /// Made on first start in this file (mode 0600) and rotated.
     Automatic {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Facts;
 use super::table::Table;
-use crate::route::{Auth, HostPattern, PathPattern, Route};
+use crate::route::{HostPattern, PathPattern, Route};
 
 /// The routes in matching order, one a line.
 pub(super) fn text(facts: &Facts<'_>) -> String {

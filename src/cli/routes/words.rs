@@ -1,6 +1,6 @@
 //! Rules and decisions in words.
 
-use super::list;
+
 use crate::route::list::{Ids, Source};
 use crate::route::policy::{Because, Need, Reason};
 use crate::route::{OnDeny, Question, Rule, Unauthenticated, Verdict};
