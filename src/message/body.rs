@@ -93,6 +93,11 @@ impl RequestBody {
         self.trailers = Some(filter);
     }
 
+    /// Whether any trailers may pass.
+    pub fn forwards_trailers(&self) -> bool {
+        self.trailers.is_some()
+    }
+
     /// Whether the client announced more than `limit` bytes.
     pub fn announces_more_than(&self, limit: Option<u64>) -> bool {
         limit.is_some_and(|limit| self.size_hint().lower() > limit)
