@@ -2,119 +2,286 @@
 //!
 //! An upstream connection is driven inside the request's own task: nothing is spawned and nothing is sent through a channel
 //! between tasks, except for WebSocket tunnels, which outlive their request.
+//!
+//! The way of a request: `headers` writes the head that goes up, `upstream` names a server, `pool` or a new connection gives
+//! a `wire`, which sends and waits, `retry` decides what a failure means, `answer` judges and cuts the head that came, `body`
+//! streams the rest and gives the connection back. `attempt` is the loop over these.
+//!
+//! Interim answers (100, 103) are not passed on: hyper's server answers `Expect: 100-continue` by itself when the body is
+//! first read, and early hints are only hints.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, Response, Uri, request};
+use tokio::time::Instant;
 
-use crate::message::{RequestId, Scheme};
+use crate::drain;
+use crate::message::{self, RequestBody};
+use crate::observe::Metrics;
 
-/// Every upstream.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Every upstream; [`UpstreamId`] counts here.
-    pub upstreams: Vec<UpstreamSettings>,
+mod answer;
+mod attempt;
+mod body;
+mod error;
+mod headers;
+mod hop;
+mod outgoing;
+mod pool;
+mod retry;
+mod settings;
+mod socket;
+mod tunnel;
+mod upstream;
+mod wire;
+
+pub use answer::Unusable;
+pub use body::{Body, BodyError};
+pub use error::Error;
+pub use settings::{
+    Forwarding, HeaderEdits, HostHeader, Origin, Server, Settings, UpstreamId, UpstreamSettings,
+};
+
+use attempt::{Answered, Sending};
+use outgoing::Outgoing;
+use tunnel::Tunnel;
+use upstream::Upstream;
+use wire::Deadlines;
+
+/// Says which fields only we may set: removed from every answer, and out of reach of a route's edits.
+pub type PrivateNames = Arc<dyn Fn(&HeaderName) -> bool + Send + Sync>;
+
+/// Ready when a tunnel must end. Dropped when the tunnel has ended, so it may carry what counts open tunnels.
+pub type EndSignal = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Every upstream, with its idle connections and the marks of servers that failed.
+#[derive(Debug)]
+pub struct Proxy {
+    upstreams: Vec<Arc<Upstream>>,
+    guard: drain::Guard,
 }
 
-/// An upstream's place in [`Settings::upstreams`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UpstreamId(pub usize);
-
-/// One application behind us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamSettings {
-    /// The operator's name, or the URL.
-    pub name: String,
-    /// Where it listens; never empty.
-    pub servers: Vec<Server>,
-    /// Which `Host` it sees.
-    pub host_header: HostHeader,
-    /// Deadline for a new connection.
-    pub connect_timeout: Duration,
-    /// Deadline from the last byte of the request to the head of the answer.
-    pub response_header_timeout: Duration,
-    /// How long a body or tunnel may make no progress.
-    pub idle_timeout: Duration,
-    /// How long an idle connection is kept.
-    pub keep_alive: Duration,
-    /// Idle connections kept per server.
-    pub max_idle: usize,
-    /// How often a request may be tried again.
-    pub retries: u32,
+/// What we add to a request, and how its answer is cut.
+#[derive(Clone)]
+pub struct Additions<'a> {
+    /// Where the request came from.
+    pub origin: &'a Origin,
+    /// Set after the client's own fields were cleaned; they replace what is there.
+    pub headers: &'a [(HeaderName, HeaderValue)],
+    /// One more, such as a token made for this request.
+    pub more: Option<(HeaderName, HeaderValue)>,
+    /// Removed from the answer and its trailers; no route's edits can set them.
+    pub private: &'a PrivateNames,
+    /// Makes the signal that ends a WebSocket tunnel; asked only when there is one.
+    pub end: Option<&'a (dyn Fn() -> EndSignal + Send + Sync)>,
 }
 
-/// One server of an upstream; plain HTTP/1.1.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// Name or address, IPv6 without brackets.
-    pub host: String,
-    /// Port.
-    pub port: u16,
+/// An answer, and how it was got.
+#[derive(Debug)]
+pub struct Forwarded {
+    /// To be passed on as it is. Status 101 means that the client's connection becomes a tunnel.
+    pub response: Response<Body>,
+    /// Which server answered: `host:port`.
+    pub server: Arc<str>,
+    /// From the beginning of the first attempt to the head of the answer.
+    pub waited: Duration,
+    /// How many servers or connections it took: 1 unless something was tried again.
+    pub attempts: u32,
 }
 
-/// Which `Host` the upstream sees.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostHeader {
-    /// The visitor's.
-    Preserve,
-    /// The server's own authority.
-    Upstream,
-    /// Always this.
-    Literal(HeaderValue),
+impl fmt::Debug for Additions<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The values are people's identities.
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        formatter
+            .debug_struct("Additions")
+            .field("headers", &names)
+            .finish_non_exhaustive()
+    }
 }
 
-/// What a route adds to forwarding.
-#[derive(Clone, Debug)]
-pub struct Forwarding {
-    /// Where to.
-    pub upstream: UpstreamId,
-    /// Cut off the front of the path, by whole segments.
-    pub strip_prefix: Option<String>,
-    /// Applied to the request last, but they can never touch identity or framing headers.
-    pub request_headers: HeaderEdits,
-    /// Applied to the answer last.
-    pub response_headers: HeaderEdits,
-    /// Instead of the upstream's own.
-    pub response_header_timeout: Option<Duration>,
-    /// The largest request body; `None` means no limit.
-    pub max_body: Option<u64>,
+impl Proxy {
+    /// Nothing is connected yet. `previous` hands over pools and marks of upstreams whose settings are equal. The proxy and
+    /// each of its tunnels count as open in `guard` until they are dropped.
+    pub fn new(
+        settings: Settings,
+        previous: Option<&Self>,
+        metrics: &Metrics,
+        guard: drain::Guard,
+    ) -> Self {
+        let keep_or_make = |settings: UpstreamSettings| {
+            let kept = previous
+                .into_iter()
+                .flat_map(|previous| &previous.upstreams)
+                .find(|upstream| upstream.settings == settings);
+            match kept {
+                Some(upstream) => Arc::clone(upstream),
+                None => Arc::new(Upstream::new(settings, metrics)),
+            }
+        };
+        Self {
+            upstreams: settings.upstreams.into_iter().map(keep_or_make).collect(),
+            guard,
+        }
+    }
+
+    /// Forwards one request and waits for the head of its answer.
+    ///
+    /// The client's headers must be scrubbed of forged identity and of our own cookie already; hop-by-hop and forwarded fields
+    /// are handled here. `target` replaces the request's own. Extensions stay behind, except that a request that may become a
+    /// tunnel must still carry hyper's `OnUpgrade`. Cancelling closes the connection to the server.
+    ///
+    /// # Panics
+    ///
+    /// If `forwarding` names an upstream that [`Settings`] did not have.
+    pub async fn forward(
+        &self,
+        forwarding: &Forwarding,
+        request: message::Request,
+        target: &PathAndQuery,
+        additions: Additions<'_>,
+    ) -> Result<Forwarded, Error> {
+        let upstream = &self.upstreams[forwarding.upstream.0];
+        let (mut parts, mut body) = request.into_parts();
+        limit(&mut body, forwarding.max_body)?;
+        let client = tunnel::asked(&mut parts, &body);
+        headers::prepare(
+            &mut parts,
+            &body,
+            client.is_some(),
+            &additions,
+            &forwarding.request_headers,
+        );
+
+        let began = Instant::now();
+        let (body, upload) = Outgoing::new(body);
+        let sending = Sending {
+            upstream,
+            upload,
+            deadlines: Deadlines {
+                head: forwarding
+                    .response_header_timeout
+                    .unwrap_or(upstream.settings.response_header_timeout),
+                idle: upstream.settings.idle_timeout,
+            },
+            tunnel: client.is_some(),
+            binds_connection: answer::request_binds_connection(&parts.headers),
+        };
+        let request =
+            outgoing_request(parts, uri(target, forwarding.strip_prefix.as_deref()), body);
+        let answered = sending.answer(request, began).await?;
+
+        let waited = began.elapsed();
+        let server = Arc::clone(&answered.server.name);
+        answered
+            .server
+            .metrics
+            .request_finished(answered.response.status(), waited);
+        let attempts = answered.attempts;
+        let response = self
+            .finish(answered, client, forwarding, &additions, upstream)
+            .await;
+        Ok(Forwarded {
+            response,
+            server,
+            waited,
+            attempts,
+        })
+    }
+
+    /// Closes idle connections that are too old or were closed by their server. Call it now and then, inside the runtime.
+    pub fn sweep(&self, now: Instant) {
+        for server in self
+            .upstreams
+            .iter()
+            .flat_map(|upstream| upstream.servers())
+        {
+            server.pool.sweep(now);
+        }
+    }
+
+    /// Cuts the head, and joins the body or the tunnel with the connection.
+    async fn finish(
+        &self,
+        answered: Answered,
+        client: Option<hyper::upgrade::OnUpgrade>,
+        forwarding: &Forwarding,
+        additions: &Additions<'_>,
+        upstream: &Upstream,
+    ) -> Response<Body> {
+        let Answered {
+            response,
+            wire,
+            server,
+            ..
+        } = answered;
+        let (mut parts, incoming) = response.into_parts();
+        let switched = parts.status == http::StatusCode::SWITCHING_PROTOCOLS;
+        answer::clean(
+            &mut parts,
+            additions.private,
+            &forwarding.response_headers,
+            switched,
+        );
+        let idle = upstream.settings.idle_timeout;
+        let Some(client) = client.filter(|_| switched) else {
+            let private = Arc::clone(additions.private);
+            let body = Body::new(incoming, wire, server, idle, private);
+            return Response::from_parts(parts, body);
+        };
+        if let Some((server, first)) = wire.into_tunnel().await {
+            let tunnel = Tunnel {
+                client,
+                server,
+                first,
+                idle,
+                end: additions.end.map(|make| make()),
+                guard: self.guard.clone(),
+            };
+            tokio::spawn(tunnel.run());
+        }
+        Response::from_parts(parts, Body::empty())
+    }
 }
 
-/// Headers to set and to remove.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HeaderEdits {
-    /// Set, replacing what is there.
-    pub set: Vec<(HeaderName, HeaderValue)>,
-    /// Removed before setting.
-    pub remove: Vec<HeaderName>,
+fn limit(body: &mut RequestBody, limit: Option<u64>) -> Result<(), Error> {
+    if let Some(limit) = limit
+        && body.announces_more_than(Some(limit))
+    {
+        return Err(Error::RequestBody(message::BodyError::TooLarge { limit }));
+    }
+    body.set_limit(limit);
+    Ok(())
 }
 
-/// What the upstream learns about where the request came from.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    /// The visitor's address.
-    pub client: IpAddr,
-    /// The peer is a trusted proxy: what it said in `X-Forwarded-For` is kept in front of its own address.
-    pub trusted_peer: Option<IpAddr>,
-    /// What visitors type.
-    pub scheme: Scheme,
-    /// Names the request.
-    pub request_id: RequestId,
-    /// Under this name.
-    pub request_id_header: HeaderName,
+fn outgoing_request(parts: request::Parts, uri: Uri, body: Outgoing) -> http::Request<Outgoing> {
+    let mut request = http::Request::new(body);
+    *request.method_mut() = parts.method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = parts.headers;
+    request
 }
 
-/// Why a request could not be forwarded. Nothing of the upstream's address is told to visitors.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No connection to any server: 502.
-    #[error("no connection to upstream `{upstream}`")]
-    Connect {
-        /// The upstream's name.
-        upstream: String,
-        /// What the system said last.
-        #[source]
-        source: std::io::Error,
-    },
+/// Path and query as the server sees them.
+fn uri(target: &PathAndQuery, strip_prefix: Option<&str>) -> Uri {
+    let stripped = strip_prefix.and_then(|prefix| stripped(target, prefix));
+    Uri::from(stripped.unwrap_or_else(|| target.clone()))
 }
+
+/// The target without a prefix of whole segments; `None` where it does not begin with it.
+fn stripped(target: &PathAndQuery, prefix: &str) -> Option<PathAndQuery> {
+    let rest = target.as_str().strip_prefix(prefix.trim_end_matches('/'))?;
+    match rest.as_bytes().first() {
+        Some(b'/') => PathAndQuery::try_from(rest).ok(),
+        None | Some(b'?') => PathAndQuery::try_from(format!("/{rest}")).ok(),
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests;

@@ -1,0 +1,159 @@
+//! The head of an answer: refused where its framing can be read in two ways, and cut to what visitors may see.
+
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderName, StatusCode, Version, response};
+
+use super::hop::{self, HopByHop};
+use super::settings::HeaderEdits;
+use super::{PrivateNames, headers};
+
+/// Why an answer is not passed on. The connection it came on is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// 101 although nothing else than HTTP was asked for, or to another protocol than the one asked for.
+    #[error("switched protocols without being asked to")]
+    UnaskedUpgrade,
+    /// A status over 599.
+    #[error("status is not between 200 and 599")]
+    Status,
+    /// Two lengths, or one that is no number.
+    #[error("content-length is doubled or no number")]
+    Length,
+    /// Another coding than `chunked` alone, or one beside a length.
+    #[error("transfer-encoding is not exactly `chunked`, or stands beside a length")]
+    TransferEncoding,
+}
+
+/// What the framing of a usable answer means for its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reuse {
+    /// It may carry the next request when this answer has ended.
+    Allowed,
+    /// It ends with this answer.
+    Never,
+}
+
+/// Judges framing. hyper has refused what is no HTTP; this refuses what two programs may read differently.
+pub(super) fn judge(parts: &response::Parts, asked_upgrade: bool) -> Result<Reuse, Unusable> {
+    let headers = &parts.headers;
+    let status = parts.status;
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return match asked_upgrade && switches_to_websocket(headers) {
+            true => Ok(Reuse::Never),
+            false => Err(Unusable::UnaskedUpgrade),
+        };
+    }
+    if status.as_u16() > 599 {
+        return Err(Unusable::Status);
+    }
+    let length = length(headers)?;
+    let chunked = is_chunked(headers)?;
+    if chunked && length.is_some() {
+        return Err(Unusable::TransferEncoding);
+    }
+    let bodyless = status == StatusCode::NO_CONTENT;
+    // After HTTP/1.0 hyper would write the next request as 1.0 too, which cannot carry a body of unknown length.
+    let doubtful = parts.version != Version::HTTP_11
+        || (bodyless && (chunked || length.is_some_and(|length| length > 0)));
+    match doubtful || binds_connection(headers, &WWW_AUTHENTICATE) {
+        true => Ok(Reuse::Never),
+        false => Ok(Reuse::Allowed),
+    }
+}
+
+/// Whether a request or an answer belongs to an authentication of the connection instead of the request: another
+/// visitor's request on the same connection would run as this one.
+pub(super) fn request_binds_connection(headers: &HeaderMap) -> bool {
+    binds_connection(headers, &AUTHORIZATION)
+}
+
+/// Removes what ends here and what visitors may not see, then applies the route's edits.
+pub(super) fn clean(
+    parts: &mut response::Parts,
+    private: &PrivateNames,
+    edits: &HeaderEdits,
+    tunnel: bool,
+) {
+    let headers = &mut parts.headers;
+    let mut hop_by_hop = HopByHop::default();
+    let mut removed = Vec::new();
+    for name in headers.keys() {
+        // `Trailer` ends here too, but trailers are passed on, and hyper sends only what was announced.
+        if *name != TRAILER && !hop_by_hop.note(name.as_str()) && private(name) {
+            removed.push(name.clone());
+        }
+    }
+    if hop_by_hop.has_connection() {
+        hop::nominated(headers, &mut removed);
+    }
+    hop_by_hop.remove_from(headers);
+    for name in &removed {
+        headers.remove(name);
+    }
+    if parts.status == StatusCode::NO_CONTENT {
+        headers.remove(CONTENT_LENGTH);
+    }
+    headers::edit(headers, edits, hop::is_framing);
+    if tunnel {
+        headers.insert(CONNECTION, http::HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, http::HeaderValue::from_static("websocket"));
+    }
+    parts.version = Version::HTTP_11;
+}
+
+/// The trailers that may follow.
+pub(super) fn clean_trailers(trailers: &mut HeaderMap, private: &PrivateNames) {
+    let removed: Vec<HeaderName> = trailers
+        .keys()
+        .filter(|name| hop::is_framing(name) || private(name))
+        .cloned()
+        .collect();
+    for name in &removed {
+        trailers.remove(name);
+    }
+}
+
+fn switches_to_websocket(headers: &HeaderMap) -> bool {
+    let mut protocols = headers.get_all(UPGRADE).iter();
+    let websocket = protocols
+        .next()
+        .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    websocket && protocols.next().is_none() && hop::has_token(headers, &CONNECTION, "upgrade")
+}
+
+fn length(headers: &HeaderMap) -> Result<Option<u64>, Unusable> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else {
+        return Ok(None);
+    };
+    let digits = length.to_str().map_err(|_| Unusable::Length)?;
+    // `parse` alone would take a sign.
+    if lengths.next().is_some() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Unusable::Length);
+    }
+    digits.parse().map(Some).map_err(|_| Unusable::Length)
+}
+
+fn is_chunked(headers: &HeaderMap) -> Result<bool, Unusable> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(false),
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(true),
+        (Some(_), _) => Err(Unusable::TransferEncoding),
+    }
+}
+
+/// NTLM and Negotiate log in a connection (RFC 4559, section 4 and 6).
+fn binds_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers.get_all(name).iter().any(|value| {
+        let value = value.as_bytes();
+        [&b"ntlm"[..], b"negotiate"].iter().any(|scheme| {
+            value
+                .get(..scheme.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        })
+    })
+}

@@ -1,0 +1,172 @@
+//! Header fields that end at each hop, and fields that say where a message ends.
+
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT,
+    HOST, ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, REFERER, SET_COOKIE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// Fields that are never passed on, in the order of their [`place`]. Some are written anew afterwards.
+const HOP_BY_HOP: [HeaderName; 11] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HTTP2_SETTINGS,
+    EXPECT,
+];
+
+/// Fields that end at this hop, found in one pass and removed afterwards.
+///
+/// A set of bits instead of names, because nearly every message has one or two of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct HopByHop(u16);
+
+impl HopByHop {
+    /// Notes the field if it is one. Says whether it was.
+    pub(super) fn note(&mut self, name: &str) -> bool {
+        match place(name) {
+            Some(place) => {
+                self.0 |= 1 << place;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Whether `Connection` was noted, which may name more fields.
+    pub(super) fn has_connection(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// Removes what was noted.
+    pub(super) fn remove_from(self, headers: &mut HeaderMap) {
+        let mut left = self.0;
+        while left != 0 {
+            headers.remove(&HOP_BY_HOP[left.trailing_zeros() as usize]);
+            left &= left - 1;
+        }
+    }
+}
+
+/// Index in [`HOP_BY_HOP`]. The first byte decides nearly always.
+fn place(name: &str) -> Option<usize> {
+    let place = match name.as_bytes().first()? {
+        b'c' if name == "connection" => 0,
+        b'k' if name == "keep-alive" => 1,
+        b'p' => match name {
+            "proxy-connection" => 2,
+            "proxy-authenticate" => 3,
+            "proxy-authorization" => 4,
+            _ => return None,
+        },
+        b't' => match name {
+            "te" => 5,
+            "trailer" => 6,
+            "transfer-encoding" => 7,
+            _ => return None,
+        },
+        b'u' if name == "upgrade" => 8,
+        b'h' if name == "http2-settings" => 9,
+        b'e' if name == "expect" => 10,
+        _ => return None,
+    };
+    Some(place)
+}
+
+/// Collects the fields that `Connection` names, except those that no peer may have removed.
+///
+/// Call it before our own fields are added: then nothing of ours can be named.
+pub(super) fn nominated(headers: &HeaderMap, names: &mut Vec<HeaderName>) {
+    for token in tokens(headers, &CONNECTION) {
+        if is_option_without_field(token) {
+            continue;
+        }
+        if let Ok(name) = HeaderName::from_bytes(token.as_bytes())
+            && !is_protected(&name)
+            && headers.contains_key(&name)
+        {
+            names.push(name);
+        }
+    }
+}
+
+/// Whether a comma-separated field contains a token, in any case.
+pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
+}
+
+/// Fields that decide where a message begins and ends or which site it is for: nobody edits them.
+pub(super) fn is_framing(name: &HeaderName) -> bool {
+    *name == HOST || *name == CONTENT_LENGTH || place(name.as_str()).is_some()
+}
+
+fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+}
+
+fn is_option_without_field(token: &str) -> bool {
+    ["keep-alive", "close", "upgrade", "te"]
+        .into_iter()
+        .any(|option| token.eq_ignore_ascii_case(option))
+}
+
+/// What `Connection` cannot name: who asks, where for, what the body is, and what was said about where it came from.
+fn is_protected(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    [
+        HOST,
+        COOKIE,
+        SET_COOKIE,
+        AUTHORIZATION,
+        CONTENT_LENGTH,
+        CONTENT_TYPE,
+        CONTENT_ENCODING,
+        ORIGIN,
+        REFERER,
+    ]
+    .contains(name)
+        || text == "forwarded"
+        || text == "x-real-ip"
+        || text.starts_with("x-forwarded-")
+        || text.starts_with("sec-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_hop_by_hop_field_is_found_at_its_own_place() {
+        for (index, name) in HOP_BY_HOP.iter().enumerate() {
+            assert_eq!(place(name.as_str()), Some(index), "{name}");
+        }
+        for other in [
+            "cookie",
+            "content-length",
+            "x-te",
+            "proxy",
+            "ter",
+            "",
+            "hos",
+        ] {
+            assert_eq!(place(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Idle connections of one server.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::wire::Wire;
+
+/// Boxed because a connection is handed around a lot, and is larger than what that should cost.
+type Stack = Vec<Box<Wire>>;
+
+/// A stack: the connection used last is used next, so that the others may grow old and go.
+///
+/// An idle connection is in nobody's hands, so nobody sees the server close it. The next request finds out in the same
+/// poll in which it would be written, and gets itself back unsent ([`Wire::exchange`]); [`sweep`](Self::sweep) finds the
+/// rest.
+#[derive(Debug)]
+pub(super) struct Pool {
+    idle: Mutex<Stack>,
+    most: usize,
+    keep_alive: Duration,
+}
+
+impl Pool {
+    /// Holds at most `most` connections, each for at most `keep_alive`.
+    pub(super) fn new(most: usize, keep_alive: Duration) -> Self {
+        Self {
+            idle: Mutex::new(Vec::new()),
+            most,
+            keep_alive,
+        }
+    }
+
+    /// The connection that was used last.
+    pub(super) fn take(&self, now: Instant) -> Option<Box<Wire>> {
+        let mut idle = self.lock();
+        let wire = idle.pop()?;
+        if self.is_fresh(&wire, now) {
+            return Some(wire);
+        }
+        // Those below it are older still. They are closed after the lock is released.
+        let old = std::mem::take(&mut *idle);
+        drop(idle);
+        drop(old);
+        None
+    }
+
+    /// Keeps a connection whose exchange has ended. Closes it when there are enough, or when more came than the answer.
+    pub(super) fn put(&self, mut wire: Box<Wire>, now: Instant) {
+        if !wire.rest() {
+            return;
+        }
+        wire.idle_since = now;
+        let mut idle = self.lock();
+        if idle.len() < self.most {
+            idle.push(wire);
+        }
+    }
+
+    /// Closes what is too old or was closed by the server. Must be called inside the runtime.
+    pub(super) fn sweep(&self, now: Instant) {
+        // Polled outside the lock; whoever comes meanwhile opens a new connection.
+        let mut idle = std::mem::take(&mut *self.lock());
+        idle.retain_mut(|wire| self.is_fresh(wire, now) && wire.rest());
+        let mut newer = self.lock();
+        idle.append(&mut newer);
+        let surplus = idle.len().saturating_sub(self.most);
+        let surplus: Vec<_> = idle.drain(..surplus).collect();
+        *newer = idle;
+        drop(newer);
+        drop(surplus);
+    }
+
+    /// How many connections are idle.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn is_fresh(&self, wire: &Wire, now: Instant) -> bool {
+        now.saturating_duration_since(wire.idle_since) < self.keep_alive
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stack> {
+        // Nothing can panic half-way through a change of the stack.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

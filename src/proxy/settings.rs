@@ -1,0 +1,103 @@
+//! What the configuration says about upstreams and forwarding.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+
+use crate::message::{RequestId, Scheme};
+
+/// Every upstream.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Every upstream; [`UpstreamId`] counts here.
+    pub upstreams: Vec<UpstreamSettings>,
+}
+
+/// An upstream's place in [`Settings::upstreams`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpstreamId(pub usize);
+
+/// One application behind us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamSettings {
+    /// The operator's name, or the URL.
+    pub name: String,
+    /// Where it listens; never empty.
+    pub servers: Vec<Server>,
+    /// Which `Host` it sees.
+    pub host_header: HostHeader,
+    /// Deadline for a new connection.
+    pub connect_timeout: Duration,
+    /// Deadline from the last byte of the request to the head of the answer.
+    pub response_header_timeout: Duration,
+    /// How long a body or tunnel may make no progress.
+    pub idle_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// Idle connections kept per server.
+    pub max_idle: usize,
+    /// How often a request may be tried again.
+    pub retries: u32,
+}
+
+/// One server of an upstream; plain HTTP/1.1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Name or address, IPv6 without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+/// Which `Host` the upstream sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostHeader {
+    /// The visitor's.
+    Preserve,
+    /// The server's own authority.
+    Upstream,
+    /// Always this.
+    Literal(HeaderValue),
+}
+
+/// What a route adds to forwarding.
+#[derive(Clone, Debug)]
+pub struct Forwarding {
+    /// Where to.
+    pub upstream: UpstreamId,
+    /// Cut off the front of the path, by whole segments.
+    pub strip_prefix: Option<String>,
+    /// Applied to the request last, but they can never touch identity or framing headers.
+    pub request_headers: HeaderEdits,
+    /// Applied to the answer last.
+    pub response_headers: HeaderEdits,
+    /// Instead of the upstream's own.
+    pub response_header_timeout: Option<Duration>,
+    /// The largest request body; `None` means no limit.
+    pub max_body: Option<u64>,
+}
+
+/// Headers to set and to remove.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderEdits {
+    /// Set, replacing what is there.
+    pub set: Vec<(HeaderName, HeaderValue)>,
+    /// Removed before setting.
+    pub remove: Vec<HeaderName>,
+}
+
+/// What the upstream learns about where the request came from.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The visitor's address.
+    pub client: IpAddr,
+    /// The peer is a trusted proxy: what it said in `X-Forwarded-For` is kept in front of its own address.
+    pub trusted_peer: Option<IpAddr>,
+    /// What visitors type.
+    pub scheme: Scheme,
+    /// Names the request.
+    pub request_id: RequestId,
+    /// Under this name.
+    pub request_id_header: HeaderName,
+}

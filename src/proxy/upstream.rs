@@ -1,0 +1,339 @@
+//! The servers of an upstream, which one is next, and which ones failed lately.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use tokio::time::Instant;
+
+use super::pool::Pool;
+use super::settings::{Server as Address, UpstreamSettings};
+use crate::observe::{Metrics, UpstreamMetrics};
+
+/// How long a server is skipped after its first failure; each further failure doubles it.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest a server is skipped.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// One upstream: its settings, servers and their state. Kept across reloads while the settings stay equal.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    pub(super) settings: UpstreamSettings,
+    servers: Vec<Arc<Server>>,
+    turn: AtomicUsize,
+    /// Marks count milliseconds from here.
+    epoch: Instant,
+}
+
+/// One server of an upstream.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) address: Address,
+    /// `host:port`, as in metrics and logs.
+    pub(super) name: Arc<str>,
+    /// The same as a `Host` value: without port 80.
+    pub(super) authority: HeaderValue,
+    pub(super) pool: Pool,
+    pub(super) metrics: UpstreamMetrics,
+    mark: Mark,
+}
+
+/// Servers that one request has failed to connect to; empty costs nothing.
+#[derive(Debug, Default)]
+pub(super) struct Tried(Vec<usize>);
+
+/// What passive checks remember of a server. Only connecting counts: an application may be slow or broken for one request
+/// and well for the next.
+#[derive(Debug, Default)]
+struct Mark {
+    failures: AtomicU32,
+    /// Milliseconds since the epoch before which it is skipped; 0 means that the last connection worked.
+    until: AtomicU64,
+    /// When it failed last.
+    failed: AtomicU64,
+}
+
+impl Upstream {
+    /// All servers count as healthy until one fails.
+    pub(super) fn new(settings: UpstreamSettings, metrics: &Metrics) -> Self {
+        let server = |address: &Address| {
+            let server = Server::new(address, &settings, metrics);
+            server.metrics.set_healthy(true);
+            Arc::new(server)
+        };
+        Self {
+            servers: settings.servers.iter().map(server).collect(),
+            settings,
+            turn: AtomicUsize::new(0),
+            epoch: Instant::now(),
+        }
+    }
+
+    /// Every server.
+    pub(super) fn servers(&self) -> &[Arc<Server>] {
+        &self.servers
+    }
+
+    /// The next server in turn that is not skipped, or, when all are, the one whose failure is longest ago.
+    ///
+    /// `None` when every server was tried. The second value says that all were skipped.
+    pub(super) fn pick(&self, tried: &Tried, now: Instant) -> Option<(usize, bool)> {
+        let count = self.servers.len();
+        let untried = |index: &usize| !tried.0.contains(index);
+        if count == 1 {
+            return untried(&0).then_some((0, false));
+        }
+        let start = self.turn.fetch_add(1, Ordering::Relaxed);
+        let in_turn = (0..count).map(|step| start.wrapping_add(step) % count);
+        let now = self.millis(now);
+        let admitted = in_turn
+            .filter(untried)
+            .find(|&index| self.servers[index].mark.admits(now));
+        if let Some(index) = admitted {
+            return Some((index, false));
+        }
+        let longest_ago = |index: &usize| self.servers[*index].mark.failed.load(Ordering::Relaxed);
+        (0..count)
+            .filter(untried)
+            .min_by_key(longest_ago)
+            .map(|index| (index, true))
+    }
+
+    /// A connection could not be opened.
+    pub(super) fn mark_failed(&self, index: usize, tried: &mut Tried, now: Instant) {
+        tried.add(index);
+        let server = &self.servers[index];
+        server.mark.fail(self.millis(now));
+        server.metrics.set_healthy(false);
+    }
+
+    /// A connection was opened, or an old one still carried an answer.
+    pub(super) fn mark_working(&self, index: usize) {
+        let server = &self.servers[index];
+        if server.mark.clear() {
+            server.metrics.set_healthy(true);
+        }
+    }
+
+    /// Whether there is a server besides this one that was not tried.
+    pub(super) fn has_other(&self, index: usize, tried: &Tried) -> bool {
+        (0..self.servers.len()).any(|other| other != index && !tried.0.contains(&other))
+    }
+
+    fn millis(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.epoch).as_millis();
+        u64::try_from(since).unwrap_or(u64::MAX)
+    }
+}
+
+impl Tried {
+    /// One more.
+    pub(super) fn add(&mut self, index: usize) {
+        self.0.push(index);
+    }
+}
+
+impl Server {
+    fn new(address: &Address, settings: &UpstreamSettings, metrics: &Metrics) -> Self {
+        let Address { host, port } = address;
+        let host = match host.contains(':') {
+            true => format!("[{host}]"),
+            false => host.clone(),
+        };
+        let name = format!("{host}:{port}");
+        let authority = if *port == 80 { host } else { name.clone() };
+        Self {
+            address: address.clone(),
+            metrics: metrics.upstream(&settings.name, &name),
+            name: name.into(),
+            // The configuration has checked the name; an empty `Host` is what is left if it had not.
+            authority: HeaderValue::from_maybe_shared(Bytes::from(authority))
+                .unwrap_or_else(|_| HeaderValue::from_static("")),
+            pool: Pool::new(settings.max_idle, settings.keep_alive),
+            mark: Mark::default(),
+        }
+    }
+}
+
+impl Mark {
+    /// Whether a request may try the server. When a pause is over, the first to ask may; the others wait for its outcome, or
+    /// for another pause.
+    fn admits(&self, now: u64) -> bool {
+        let until = self.until.load(Ordering::Relaxed);
+        if until == 0 {
+            return true;
+        }
+        let next = now + pause(self.failures.load(Ordering::Relaxed));
+        until <= now
+            && self
+                .until
+                .compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    fn fail(&self, now: u64) {
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed);
+        self.failed.store(now, Ordering::Relaxed);
+        self.until
+            .store(now + pause(failures.saturating_add(1)), Ordering::Relaxed);
+    }
+
+    /// Says whether there was a mark.
+    fn clear(&self) -> bool {
+        if self.until.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        self.failures.store(0, Ordering::Relaxed);
+        self.until.store(0, Ordering::Relaxed);
+        true
+    }
+}
+
+/// Milliseconds for which a server is skipped after so many failures in a row.
+fn pause(failures: u32) -> u64 {
+    // Five doublings reach the longest pause.
+    let doublings = failures.saturating_sub(1).min(5);
+    millis((FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use super::super::settings::HostHeader;
+    use super::*;
+
+    fn upstream(servers: u16) -> Upstream {
+        let server = |port| Address {
+            host: "127.0.0.1".to_owned(),
+            port,
+        };
+        let settings = UpstreamSettings {
+            name: "app".to_owned(),
+            servers: (1..=servers).map(server).collect(),
+            host_header: HostHeader::Preserve,
+            connect_timeout: Duration::from_secs(1),
+            response_header_timeout: Duration::from_secs(1),
+            idle_timeout: Duration::from_secs(1),
+            keep_alive: Duration::from_secs(1),
+            max_idle: 1,
+            retries: 1,
+        };
+        Upstream::new(settings, &Metrics::new())
+    }
+
+    fn picks(upstream: &Upstream, count: usize, now: Instant) -> Vec<(usize, bool)> {
+        (0..count)
+            .map(|_| upstream.pick(&Tried::default(), now).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn servers_take_turns() {
+        let upstream = upstream(3);
+        let now = Instant::now();
+
+        let picked = picks(&upstream, 4, now);
+
+        assert_eq!(picked, [(0, false), (1, false), (2, false), (0, false)]);
+    }
+
+    #[test]
+    fn a_failed_server_is_skipped_for_a_growing_time() {
+        let upstream = upstream(2);
+        let mut now = Instant::now();
+        for pause in [1, 2, 4, 8, 16, 30, 30] {
+            upstream.mark_failed(0, &mut Tried::default(), now);
+            let almost = now + Duration::from_secs(pause) - Duration::from_millis(2);
+            assert!(
+                picks(&upstream, 4, almost).iter().all(|pick| pick.0 == 1),
+                "skipped for {pause} s"
+            );
+            now += Duration::from_secs(pause) + Duration::from_millis(1);
+            assert!(
+                picks(&upstream, 2, now).iter().any(|pick| pick.0 == 0),
+                "tried again after {pause} s"
+            );
+        }
+    }
+
+    #[test]
+    fn after_a_pause_one_request_tries_and_the_others_wait() {
+        let upstream = upstream(2);
+        let now = Instant::now();
+        upstream.mark_failed(0, &mut Tried::default(), now);
+
+        let later = now + Duration::from_secs(1) + Duration::from_millis(1);
+        let first = picks(&upstream, 6, later)
+            .iter()
+            .filter(|pick| pick.0 == 0)
+            .count();
+
+        assert_eq!(first, 1);
+    }
+
+    #[test]
+    fn a_connection_clears_the_mark() {
+        let upstream = upstream(2);
+        let now = Instant::now();
+        upstream.mark_failed(0, &mut Tried::default(), now);
+        upstream.mark_working(0);
+
+        let picked = picks(&upstream, 4, now);
+
+        assert_eq!(picked.iter().filter(|pick| pick.0 == 0).count(), 2);
+    }
+
+    #[test]
+    fn when_all_are_skipped_the_oldest_failure_is_tried() {
+        let upstream = upstream(3);
+        let now = Instant::now();
+        let mut tried = Tried::default();
+        for (step, index) in [1, 0, 2].into_iter().enumerate() {
+            let at = now + Duration::from_millis(10 * (step as u64 + 1));
+            upstream.mark_failed(index, &mut Tried::default(), at);
+        }
+        let now = now + Duration::from_millis(50);
+
+        assert_eq!(upstream.pick(&tried, now), Some((1, true)));
+        upstream.mark_failed(1, &mut tried, now);
+        assert_eq!(upstream.pick(&tried, now), Some((0, true)));
+        upstream.mark_failed(0, &mut tried, now);
+        upstream.mark_failed(2, &mut tried, now);
+        assert_eq!(upstream.pick(&tried, now), None);
+    }
+
+    #[test]
+    fn a_single_server_is_always_tried() {
+        let upstream = upstream(1);
+        let now = Instant::now();
+        upstream.mark_failed(0, &mut Tried::default(), now);
+
+        assert_eq!(upstream.pick(&Tried::default(), now), Some((0, false)));
+    }
+
+    #[test]
+    fn ipv6_servers_get_brackets_and_port_80_is_left_out_of_host() {
+        let table = [
+            ("10.0.0.5", 8080, "10.0.0.5:8080", "10.0.0.5:8080"),
+            ("app", 80, "app:80", "app"),
+            ("::1", 80, "[::1]:80", "[::1]"),
+            ("::1", 8080, "[::1]:8080", "[::1]:8080"),
+        ];
+        let settings = upstream(1).settings;
+        for (host, port, name, authority) in table {
+            let address = Address {
+                host: host.to_owned(),
+                port,
+            };
+            let server = Server::new(&address, &settings, &Metrics::new());
+            assert_eq!(&*server.name, name);
+            assert_eq!(server.authority, authority);
+        }
+    }
+}
