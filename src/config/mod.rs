@@ -2,13 +2,44 @@
 //!
 //! After [`Config::load`] nothing can be invalid: the rest of the program has no "is this set?" questions.
 
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use aws_lc_rs::digest;
+use data_encoding::HEXLOWER;
+use toml::de::{DeTable, DeValue};
 
 use crate::{
     admin, gateway, identity, jwt, limit, listen, login, observe, pages, proxy, route, seal,
     session, store, wechat,
 };
+
+mod code;
+mod file;
+mod mask;
+mod place;
+mod problem;
+mod read;
+mod render;
+mod resolve;
+mod schema;
+mod show;
+mod suggest;
+mod surroundings;
+mod syntax;
+mod table;
+mod values;
+
+pub use code::{Code, Severity};
+pub use problem::{Entry, Problem, Problems};
+pub use show::Shown;
+pub use surroundings::Surroundings;
+
+use file::File;
+use place::Place;
+use read::{FileValue, Node, Reader};
 
 /// One whole, valid configuration: one `Settings` per module.
 #[derive(Clone, Debug)]
@@ -53,13 +84,121 @@ pub struct Config {
     pub uses_simulator: bool,
 }
 
-/// A report of everything wrong with a file.
-#[derive(Debug)]
-pub struct Problems {}
-
 impl Config {
-    /// Reads and checks a file. Opens no socket and changes nothing on disk.
-    pub fn load(_path: &Path) -> Result<Self, Problems> {
-        todo!()
+    /// Reads and checks a file; a valid one may come with warnings. Opens no socket and changes nothing on disk.
+    pub fn load(path: &Path) -> Result<(Self, Problems), Problems> {
+        let document = Document::read(path)?;
+        document.check(&Surroundings::of_process())
     }
+
+    /// Checks a text as if it had been read from `source`: relative paths count from its folder.
+    pub fn parse(
+        text: &str,
+        source: &Path,
+        surroundings: &Surroundings,
+    ) -> Result<(Self, Problems), Problems> {
+        Document::new(text.to_owned(), source).check(surroundings)
+    }
+}
+
+/// A configuration file as it was read.
+#[derive(Clone, Debug)]
+pub struct Document {
+    source: PathBuf,
+    text: String,
+    /// Everybody on the machine can read the file.
+    is_exposed: bool,
+}
+
+impl Document {
+    /// Reads a file. The only error is that it cannot be read.
+    pub fn read(path: &Path) -> Result<Self, Problems> {
+        let of_file = |message: String| {
+            let problem = Problem::of_file(Code::UnreadableConfig, message);
+            Problems::new(path, "", &[], vec![problem])
+        };
+        let bytes = std::fs::read(path).map_err(|error| {
+            of_file(format!(
+                "cannot read {}",
+                surroundings::explain(path, &error)
+            ))
+        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| of_file(format!("`{}` is not UTF-8", path.display())))?;
+        let is_exposed = std::fs::metadata(path).is_ok_and(|found| found.mode() & 0o004 != 0);
+        Ok(Self {
+            is_exposed,
+            ..Self::new(text, path)
+        })
+    }
+
+    /// A text as if it had been read from `source`, by a file that only its owner can read.
+    pub fn new(text: String, source: &Path) -> Self {
+        Self {
+            text,
+            source: source.to_path_buf(),
+            is_exposed: false,
+        }
+    }
+
+    /// The first 12 hex digits of the text's SHA-256: which version of the file this is.
+    pub fn fingerprint(&self) -> String {
+        let hash = digest::digest(&digest::SHA256, self.text.as_bytes());
+        HEXLOWER.encode(hash.as_ref().get(..6).unwrap_or_default())
+    }
+
+    /// Checks everything.
+    pub fn check(&self, surroundings: &Surroundings) -> Result<(Config, Problems), Problems> {
+        self.resolve(surroundings)
+            .map(|(config, _, problems)| (config, problems))
+    }
+
+    /// Every key with its effective value; secrets are hidden.
+    pub fn show(&self, surroundings: &Surroundings) -> Result<Shown, Problems> {
+        let (config, file, _) = self.resolve(surroundings)?;
+        let mut shown = file.show();
+        resolve::show_effective(&config, &mut shown);
+        Ok(shown)
+    }
+
+    fn resolve(&self, surroundings: &Surroundings) -> Result<(Config, File, Problems), Problems> {
+        let (table, errors) = DeTable::parse_recoverable(&self.text);
+        let root = DeValue::Table(table.into_inner());
+        let node = Node {
+            value: &root,
+            place: Place::root(),
+        };
+        let mut reader = Reader::new(&self.text, &self.source, self.is_exposed, surroundings);
+        let file = File::read(&node, &mut reader);
+        let Some(file) = file.filter(|_| errors.is_empty()) else {
+            let found = std::mem::take(&mut reader.problems);
+            let mut problems = syntax::problems(&self.text, &errors);
+            problems.extend(syntax::trustworthy(&self.text, &errors, found));
+            return Err(self.report(&reader.secrets, problems));
+        };
+        if let Some(problem) = resolve::unknown_version(&file) {
+            return Err(self.report(&reader.secrets, vec![problem]));
+        }
+        let config = resolve::resolve(&file, &self.source, &mut reader);
+        let problems = self.report(&reader.secrets, reader.problems);
+        match config {
+            Some(config) if problems.count(Severity::Error) == 0 => Ok((config, file, problems)),
+            Some(_) | None => Err(problems),
+        }
+    }
+
+    fn report(&self, secrets: &[Range<usize>], problems: Vec<Problem>) -> Problems {
+        Problems::new(&self.source, &self.text, secrets, problems)
+    }
+}
+
+/// The JSON Schema (draft 2020-12) of the file, for editors.
+pub fn schema() -> serde_json::Value {
+    let mut schema = File::schema();
+    if let Some(schema) = schema.as_object_mut() {
+        let draft = "https://json-schema.org/draft/2020-12/schema";
+        schema.insert("$schema".to_owned(), draft.into());
+        schema.insert("title".to_owned(), "wxgate config.toml".into());
+    }
+    schema
 }

@@ -1,0 +1,50 @@
+//! `[wechat.*]` and `[wechat_api]`.
+
+use super::words::TokenMode;
+use crate::config::table::table;
+use crate::config::values::{OrNone, Positive, Sensitive, WebUrl};
+use crate::wechat::AppKind;
+
+table! {
+    /// One app at WeChat.
+    AppFile {
+        /// What it is: service-account, website, mini-program or mobile-app.
+        kind: AppKind, required;
+        /// WeChat's id of it.
+        app_id: String, required;
+        /// Its AppSecret.
+        secret: Sensitive, required;
+        /// Where its API token comes from: stable, legacy or external.
+        token_mode: TokenMode = "stable";
+        /// Sign JS-SDK calls of our hosts.
+        js_sdk: bool = false, later;
+        /// Message push.
+        push: PushFile, later;
+    }
+}
+
+table! {
+    /// Message push of one app.
+    PushFile {
+        /// The token that WeChat's console shows.
+        token: Sensitive, required;
+        /// EncodingAESKey.
+        aes_key: Sensitive, required;
+    }
+}
+
+table! {
+    /// Where WeChat's APIs are.
+    WechatApiFile {
+        /// Server API; a simulator on loopback in tests, or a relay with a fixed address.
+        base_url: WebUrl = "https://api.weixin.qq.com";
+        /// Authorize pages.
+        open_url: WebUrl = "https://open.weixin.qq.com";
+        /// HTTP proxy for the calls, when only one host has the listed address.
+        proxy: OrNone<WebUrl> = "none";
+        /// Deadline for a connection.
+        connect_timeout: Positive = "2s";
+        /// Deadline for a whole login step, retries included.
+        timeout: Positive = "5s";
+    }
+}

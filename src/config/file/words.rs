@@ -1,0 +1,116 @@
+//! Every word that keys take.
+
+use crate::config::values::words;
+use crate::gateway::OptionalClaim;
+use crate::identity::SubjectForm;
+use crate::jwt::Algorithm;
+use crate::login::{SnapshotUser, UserinfoPrompt};
+use crate::observe::{Format, QueryDetail};
+use crate::pages::{Language, Theme};
+use crate::route::{Auth, Client, OnDeny, Unauthenticated};
+use crate::target::EncodedSeparator;
+use crate::wechat::AppKind;
+
+/// Declares an enum that only the file knows.
+macro_rules! own {
+    ($($(#[doc = $doc:literal])* $name:ident { $($variant:ident),* $(,)? })*) => {
+        $(
+            $(#[doc = $doc])*
+            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+            pub(in crate::config) enum $name { $($variant),* }
+        )*
+    };
+}
+
+own! {
+    /// `server.listeners.proxy_protocol`
+    ProxyProtocol { None }
+    /// `server.listeners.tls.min_version`
+    MinimumTls { V12, V13 }
+    /// `wechat.*.token_mode`
+    TokenMode { Stable }
+    /// `login.mobile_browser`
+    MobileBrowser { OpenInWechat }
+    /// `login.userinfo_lang`
+    UserinfoLanguage { ZhCn, ZhTw, En }
+    /// `login.scan_confirm`
+    ScanConfirm { MatchNumber }
+    /// `sessions.mode`
+    SessionMode { Cookie }
+    /// `store.kind`
+    StoreKind { Embedded, Memory }
+    /// `identity_headers.preset`
+    Preset { None, RemoteUser, XForwardedUser, XAuthRequest }
+    /// `upstreams.*.balance`
+    Balance { RoundRobin }
+    /// `routes.*.require`
+    Requirement { Unionid }
+    /// `rate_limit.*.per`
+    Per { Ip, Ticket }
+    /// `log.identity`
+    IdentityWord { Masked, Hash, Full }
+    /// `log.level`
+    LevelWord { Error, Warn, Info, Debug, Trace }
+}
+
+words! { ProxyProtocol { "none" = None } later { "v1", "v2", "any" } }
+words! { MinimumTls { "1.2" = V12, "1.3" = V13 } }
+words! { AppKind { "service-account" = ServiceAccount } later { "website", "mini-program", "mobile-app" } }
+words! { TokenMode { "stable" = Stable } later { "legacy", "external" } }
+words! { UserinfoPrompt { "button" = Button, "auto" = Auto } }
+words! { UserinfoLanguage { "zh_CN" = ZhCn, "zh_TW" = ZhTw, "en" = En } }
+words! { SnapshotUser { "refuse" = Refuse, "anonymous" = Anonymous } }
+words! { MobileBrowser { "open-in-wechat" = OpenInWechat } later { "scan" } }
+words! { ScanConfirm { "match-number" = MatchNumber } later { "button" } }
+words! { SubjectForm { "openid" = OpenId, "unionid" = UnionId } later { "user" } }
+words! { SessionMode { "cookie" = Cookie } later { "store" } }
+words! { StoreKind { "embedded" = Embedded, "memory" = Memory } later { "redis" } }
+words! { Algorithm { "ES256" = Es256, "EdDSA" = EdDsa, "RS256" = Rs256, "HS256" = Hs256 } }
+words! { OptionalClaim { "nickname" = Nickname, "picture" = Picture, "profile_at" = ProfileAt } }
+words! {
+    Preset {
+        "none" = None,
+        "remote-user" = RemoteUser,
+        "x-forwarded-user" = XForwardedUser,
+        "x-auth-request" = XAuthRequest,
+    }
+}
+words! { Balance { "round-robin" = RoundRobin } later { "least-requests", "cookie" } }
+words! {
+    Auth {
+        "public" = Public,
+        "optional" = Optional,
+        "base" = Base,
+        "userinfo" = Userinfo,
+        "deny" = Deny,
+    }
+}
+words! { Unauthenticated { "auto" = Auto, "redirect" = Redirect, "status" = Status } }
+words! { Requirement { "unionid" = Unionid } }
+words! {
+    Client {
+        "wechat" = Wechat,
+        "mini-program" = MiniProgram,
+        "desktop" = Desktop,
+        "phone" = Phone,
+    }
+}
+words! { OnDeny { "page" = Page, "403" = Forbidden, "404" = NotFound } }
+words! {
+    EncodedSeparator {
+        "%2f" = Slash,
+        "%5c" = Backslash,
+        "%00" = Nul,
+        "%23" = Hash,
+        "%3f" = QuestionMark,
+    }
+}
+words! { Language { "zh-CN" = ZhCn, "zh-TW" = ZhTw, "en" = En } }
+words! { Theme { "auto" = Auto, "light" = Light, "dark" = Dark } }
+words! { Per { "ip" = Ip, "ticket" = Ticket } }
+words! {
+    LevelWord { "error" = Error, "warn" = Warn, "info" = Info, "debug" = Debug, "trace" = Trace }
+}
+words! { Format { "auto" = Auto, "text" = Text, "json" = Json } }
+words! { IdentityWord { "masked" = Masked, "hash" = Hash, "full" = Full } }
+words! { QueryDetail { "none" = None, "keys" = Keys, "full" = Full } }

@@ -1,0 +1,212 @@
+//! A problem: code, place, what is wrong, how to fix it; and the report of all of them.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::code::{Code, Severity};
+use super::place::Place;
+use super::{mask, render};
+
+/// One thing wrong with a file. Never holds a secret.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// What kind.
+    pub code: Code,
+    /// What is wrong, in one line; begins with the key.
+    pub message: String,
+    /// How to fix it, if we know.
+    pub hint: Option<String>,
+    /// Where, in bytes of the file; `None` when the file itself is the problem.
+    pub(super) span: Option<Range<usize>>,
+    /// Other places that matter, and what they are.
+    pub(super) others: Vec<(Range<usize>, String)>,
+}
+
+impl Problem {
+    /// A problem with the key of a place. `what` goes on after the key's name.
+    pub(super) fn new(code: Code, place: &Place, what: impl fmt::Display) -> Self {
+        Self {
+            code,
+            message: format!("`{}` {what}", place.key),
+            hint: None,
+            span: Some(place.span.clone()),
+            others: Vec::new(),
+        }
+    }
+
+    /// A problem with the text at a span, before any key is known.
+    pub(super) fn of_text(code: Code, span: Range<usize>, message: String) -> Self {
+        Self {
+            code,
+            message,
+            hint: None,
+            span: Some(span),
+            others: Vec::new(),
+        }
+    }
+
+    /// A problem with the file as a whole.
+    pub(super) fn of_file(code: Code, message: String) -> Self {
+        Self {
+            code,
+            message,
+            hint: None,
+            span: None,
+            others: Vec::new(),
+        }
+    }
+
+    /// How to fix it.
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// How to fix it, if we know.
+    pub(super) fn maybe_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// Another place that matters.
+    pub(super) fn also(mut self, place: &Place, label: impl Into<String>) -> Self {
+        self.others.push((place.span.clone(), label.into()));
+        self
+    }
+
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
+        self.code.severity()
+    }
+}
+
+/// Everything found in one file, in the order of the file. The text is kept with its secrets masked.
+#[derive(Clone, Debug)]
+pub struct Problems {
+    source: PathBuf,
+    text: String,
+    list: Vec<Problem>,
+}
+
+/// The form for machines.
+#[derive(Debug, Serialize)]
+pub struct Entry<'p> {
+    /// Like `E104`.
+    pub code: &'static str,
+    /// Error or warning.
+    pub severity: Severity,
+    /// The file as it was named.
+    pub file: String,
+    /// Counted from 1; `None` when the file itself is the problem.
+    pub line: Option<usize>,
+    /// Counted from 1, in characters.
+    pub column: Option<usize>,
+    /// The line of the last character.
+    pub end_line: Option<usize>,
+    /// One behind the last character.
+    pub end_column: Option<usize>,
+    /// What is wrong.
+    pub message: &'p str,
+    /// How to fix it.
+    pub hint: Option<&'p str>,
+}
+
+impl Problems {
+    /// Sorts the problems and masks the secrets at `secrets` in the text.
+    pub(super) fn new(
+        source: &Path,
+        text: &str,
+        secrets: &[Range<usize>],
+        mut list: Vec<Problem>,
+    ) -> Self {
+        list.sort_by_key(|problem| problem.span.as_ref().map_or(0, |span| span.start));
+        let unparsed = list
+            .iter()
+            .any(|problem| matches!(problem.code, Code::Syntax | Code::ChineseQuotes));
+        Self {
+            source: source.to_path_buf(),
+            text: mask::mask(text, secrets, unparsed),
+            list,
+        }
+    }
+
+    /// Every problem, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.list.iter()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// How many have this severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        let of_severity = |problem: &&Problem| problem.severity() == severity;
+        self.list.iter().filter(of_severity).count()
+    }
+
+    /// Line and column of a problem, counted from 1; columns in characters.
+    pub fn position(&self, problem: &Problem) -> Option<(usize, usize)> {
+        let span = problem.span.as_ref()?;
+        Some(locate(&self.text, span.start))
+    }
+
+    /// `2 errors, 1 warning`
+    pub fn summary(&self) -> String {
+        let counted = |severity, word: &str| {
+            let count = self.count(severity);
+            format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+        };
+        let errors = counted(Severity::Error, "error");
+        match self.count(Severity::Warning) {
+            0 => errors,
+            _ => format!("{errors}, {}", counted(Severity::Warning, "warning")),
+        }
+    }
+
+    /// For people: each problem with its line and a caret.
+    pub fn render(&self, color: bool) -> String {
+        render::render(&self.source, &self.text, &self.list, color)
+    }
+
+    /// For machines.
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.list.iter().map(|problem| {
+            let span = problem.span.as_ref();
+            let start = span.map(|span| locate(&self.text, span.start));
+            let end = span.map(|span| locate(&self.text, span.end));
+            Entry {
+                code: problem.code.as_str(),
+                severity: problem.severity(),
+                file: self.source.display().to_string(),
+                line: start.map(|(line, _)| line),
+                column: start.map(|(_, column)| column),
+                end_line: end.map(|(line, _)| line),
+                end_column: end.map(|(_, column)| column),
+                message: &problem.message,
+                hint: problem.hint.as_deref(),
+            }
+        })
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Line and column of a byte, counted from 1; columns in characters.
+pub(super) fn locate(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    let line = before.matches('\n').count() + 1;
+    let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+    (line, column)
+}

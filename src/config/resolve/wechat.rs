@@ -1,0 +1,102 @@
+//! `[wechat.*]` and `[wechat_api]`.
+
+use crate::config::code::Code;
+use crate::config::file::{AppFile, File};
+use crate::config::place::Place;
+use crate::config::problem::Problem;
+use crate::config::read::Reader;
+use crate::config::values::{Item, WebUrl};
+use crate::wechat::{self, App, AppId, AppName};
+
+/// Every app that can be used, and whether others could not be read.
+#[derive(Debug)]
+pub(super) struct Apps {
+    pub(super) apps: Vec<App>,
+    /// Some app is broken or not available; what is missing because of it is not worth a problem of its own.
+    pub(super) is_partial: bool,
+}
+
+pub(super) fn apps(file: &File, reader: &mut Reader<'_>) -> Apps {
+    let entries = &file.wechat.value.entries;
+    let apps: Vec<App> = entries
+        .iter()
+        .filter_map(|(name, item)| app(name, item, reader))
+        .collect();
+    Apps {
+        is_partial: file.wechat.is_broken || apps.len() < file.wechat.value.names().count(),
+        apps,
+    }
+}
+
+fn app(name: &str, item: &Item<AppFile>, reader: &mut Reader<'_>) -> Option<App> {
+    let file = &item.value;
+    let parsed_name = AppName::parse(name);
+    if parsed_name.is_none() {
+        let what = "must be named with letters, digits, `_` and `-`";
+        reader.report(Problem::new(Code::BadName, &item.place, what));
+    }
+    let id = file.app_id.value.as_ref().and_then(|text| {
+        let id = AppId::parse(text);
+        if id.is_none() {
+            let what = "must be letters and digits such as \"wx0123456789abcdef\"";
+            reader.report(Problem::new(Code::BadText, &file.app_id.place, what));
+        }
+        id
+    });
+    Some(App {
+        name: parsed_name?,
+        kind: file.kind.value?,
+        id: id?,
+        secret: file.secret.value.as_ref()?.0.clone(),
+    })
+}
+
+pub(super) fn settings(file: &File, apps: Apps, reader: &mut Reader<'_>) -> wechat::Settings {
+    let api = &file.wechat_api.value;
+    check_address(&api.base_url.value, &api.base_url.place, true, reader);
+    check_address(&api.open_url.value, &api.open_url.place, false, reader);
+    if let Some(proxy) = &api.proxy.value.0
+        && (proxy.0.scheme() != "http" || proxy.has_more_than_origin())
+    {
+        let what = "must be a URL such as \"http://10.0.0.3:3128\"";
+        reader.report(Problem::new(Code::BadUrl, &api.proxy.place, what));
+    }
+    if api.connect_timeout.value.0 > api.timeout.value.0 {
+        let what = "is longer than `wechat_api.timeout`";
+        let problem = Problem::new(Code::TimesContradict, &api.connect_timeout.place, what);
+        reader.report(problem.also(&api.timeout.place, "the whole step"));
+    }
+    let text = |url: &WebUrl| url.0.as_str().trim_end_matches('/').to_owned();
+    wechat::Settings {
+        apps: apps.apps,
+        base_url: text(&api.base_url.value),
+        open_url: text(&api.open_url.value),
+        proxy: api.proxy.value.0.as_ref().map(text),
+        connect_timeout: api.connect_timeout.value.0,
+        timeout: api.timeout.value.0,
+    }
+}
+
+/// https, or loopback; a relay in the own network may be plain, with a warning.
+fn check_address(url: &WebUrl, place: &Place, may_be_relay: bool, reader: &mut Reader<'_>) {
+    if url.0.query().is_some() || url.0.fragment().is_some() {
+        let what = "must have neither query nor fragment";
+        reader.report(Problem::new(Code::BadUrl, place, what));
+    }
+    if url.0.scheme() == "https" || url.is_loopback() {
+        return;
+    }
+    if may_be_relay && url.is_private() {
+        let what = "sends the AppSecret over plain http";
+        let hint = "let the relay speak https, or keep the way to it private";
+        reader.report(Problem::new(Code::PlainRelay, place, what).hint(hint));
+    } else {
+        let what = "must be https";
+        reader.report(Problem::new(Code::NotHttps, place, what));
+    }
+}
+
+pub(super) fn uses_simulator(file: &File) -> bool {
+    let api = &file.wechat_api.value;
+    api.base_url.value.is_loopback() || api.open_url.value.is_loopback()
+}
