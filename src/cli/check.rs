@@ -1,8 +1,13 @@
 //! `check`, `config show`, `config schema`.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use super::Global;
+use serde_json::json;
+
+use super::{Color, Global};
+use crate::config::{self, Config, Document, Problems, Severity, Surroundings};
+use crate::route::{Auth, Route};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -21,10 +26,181 @@ pub(super) enum ConfigCommand {
     Schema,
 }
 
-pub(super) fn check(_args: CheckArgs, _global: &Global) -> anyhow::Result<ExitCode> {
-    todo!()
+pub(super) fn check(args: CheckArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let Some(document) = read(global)? else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let (config, problems) = match document.check(&Surroundings::of_process()) {
+        Ok((config, warnings)) => (Some(config), warnings),
+        Err(problems) => (None, problems),
+    };
+    if global.json {
+        print_json(&document, config.as_ref(), &problems);
+    } else {
+        print_problems(&problems, global);
+        if let Some(config) = &config {
+            print_summary(config);
+        }
+    }
+    let is_good = config.is_some() && !(args.strict && problems.count(Severity::Warning) > 0);
+    Ok(if is_good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
-pub(super) fn config(_command: ConfigCommand, _global: &Global) -> anyhow::Result<ExitCode> {
-    todo!()
+pub(super) fn config(command: ConfigCommand, global: &Global) -> anyhow::Result<ExitCode> {
+    match command {
+        ConfigCommand::Schema => {
+            println!("{}", serde_json::to_string_pretty(&config::schema())?);
+            Ok(ExitCode::SUCCESS)
+        }
+        ConfigCommand::Show => show(global),
+    }
+}
+
+fn show(global: &Global) -> anyhow::Result<ExitCode> {
+    let Some(document) = read(global)? else {
+        return Ok(ExitCode::FAILURE);
+    };
+    match document.show(&Surroundings::of_process()) {
+        Ok(shown) => {
+            if global.json {
+                println!("{}", serde_json::to_string_pretty(&shown.to_json())?);
+            } else {
+                println!("{}", shown.to_lines().join("\n"));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(problems) => {
+            report(&problems, global);
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Reads the file and says on stderr which one it is. `None` when it cannot be read, which was reported.
+fn read(global: &Global) -> anyhow::Result<Option<Document>> {
+    let path = global.config_path()?;
+    match Document::read(&path) {
+        Ok(document) => {
+            let fingerprint = document.fingerprint();
+            eprintln!("config: {} (sha256 {fingerprint}...)", path.display());
+            Ok(Some(document))
+        }
+        Err(problems) => {
+            report(&problems, global);
+            Ok(None)
+        }
+    }
+}
+
+fn report(problems: &Problems, global: &Global) {
+    if global.json {
+        println!("{}", problems_json(problems));
+    } else {
+        print_problems(problems, global);
+    }
+}
+
+/// Every problem and how many there are; to stderr, where all reports go.
+fn print_problems(problems: &Problems, global: &Global) {
+    if problems.is_empty() {
+        return;
+    }
+    let color = match global.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            std::io::stderr().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
+    };
+    eprintln!("{}\n", problems.render(color));
+    if problems.count(Severity::Error) > 0 {
+        eprintln!("{}. Nothing was started.", problems.summary());
+    } else {
+        eprintln!("{}.", problems.summary());
+    }
+}
+
+fn problems_json(problems: &Problems) -> serde_json::Value {
+    json!({
+        "problems": problems.entries().collect::<Vec<_>>(),
+        "errors": problems.count(Severity::Error),
+        "warnings": problems.count(Severity::Warning),
+    })
+}
+
+fn print_json(document: &Document, config: Option<&Config>, problems: &Problems) {
+    let mut report = problems_json(problems);
+    report["sha256"] = json!(document.fingerprint());
+    if let Some(config) = config {
+        let addresses = config.listeners.iter().map(|one| one.address.to_string());
+        let apps = config
+            .wechat
+            .apps
+            .iter()
+            .map(|app| json!({ "name": app.name.as_str(), "app_id": masked(app.id.as_str()) }));
+        let routes = by_policy(&config.routes.routes);
+        let routes = routes.map(|(policy, count)| (policy.to_owned(), json!(count)));
+        report["summary"] = json!({
+            "listeners": addresses.collect::<Vec<_>>(),
+            "apps": apps.collect::<Vec<_>>(),
+            "routes": routes.into_iter().collect::<serde_json::Map<_, _>>(),
+        });
+    }
+    println!("{report}");
+}
+
+fn print_summary(config: &Config) {
+    let listeners = config.listeners.iter().map(|one| one.address.to_string());
+    let apps = config.wechat.apps.iter().map(|app| {
+        let id = masked(app.id.as_str());
+        format!("{} ({id})", app.name.as_str())
+    });
+    let routes = by_policy(&config.routes.routes)
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(policy, count)| format!("{count} {policy}"));
+    println!("listeners  {}", joined(listeners));
+    println!("apps       {}", joined(apps));
+    println!("routes     {}", joined(routes));
+    println!("ok");
+}
+
+fn joined(words: impl Iterator<Item = String>) -> String {
+    let words: Vec<_> = words.collect();
+    if words.is_empty() {
+        "none".to_owned()
+    } else {
+        words.join(", ")
+    }
+}
+
+/// `wx0123...cdef`
+fn masked(id: &str) -> String {
+    match (
+        id.get(..6),
+        id.len().checked_sub(4).and_then(|end| id.get(end..)),
+    ) {
+        (Some(front), Some(back)) if id.len() > 10 => format!("{front}...{back}"),
+        _ => "...".to_owned(),
+    }
+}
+
+/// How many routes have each policy.
+fn by_policy(routes: &[Route]) -> [(&'static str, usize); 5] {
+    [
+        ("public", Auth::Public),
+        ("optional", Auth::Optional),
+        ("base", Auth::Base),
+        ("userinfo", Auth::Userinfo),
+        ("deny", Auth::Deny),
+    ]
+    .map(|(word, auth)| {
+        let with_auth = |route: &&Route| route.rule.auth == auth;
+        (word, routes.iter().filter(with_auth).count())
+    })
 }
