@@ -12,21 +12,22 @@ use http::{HeaderMap, HeaderValue};
 use tokio::sync::watch;
 
 use crate::identity::Person;
-use crate::seal::{Purpose, Sealer, random_text};
+use crate::seal::{Sealer, random_text};
 use crate::store::{self, Store};
 use crate::wechat::Scope;
 
 mod cookie;
 mod record;
 mod revocation;
+mod sealed;
 #[cfg(test)]
 mod tests;
 mod time;
 
 pub use cookie::ATTEMPTS_COOKIE;
 
-use cookie::{CookieNames, LONGEST_COOKIE};
-use record::{Record, round};
+use cookie::CookieNames;
+use record::round;
 use revocation::Revocations;
 use time::{SteadyTime, end};
 
@@ -36,8 +37,6 @@ const ID_LENGTH: usize = 22;
 const SID_LENGTH: usize = 32;
 /// Hex digits of the name that logs carry.
 const LOG_NAME_LENGTH: usize = 8;
-/// How far the clocks of two nodes may be apart.
-const LEEWAY: Duration = Duration::from_secs(60);
 /// A cookie is written again when the last writing is that long ago.
 const RENEW_AFTER: Duration = Duration::from_secs(60);
 
@@ -133,20 +132,37 @@ pub struct Sessions {
     context: String,
     names: CookieNames,
     sealer: Arc<Sealer>,
-    revocations: Revocations,
-    time: SteadyTime,
+    revocations: Arc<Revocations>,
+    time: Arc<SteadyTime>,
 }
 
 impl Sessions {
     /// With these parts.
     pub fn new(settings: Settings, sealer: Arc<Sealer>, store: Store) -> Self {
+        let revocations = Arc::new(Revocations::new(store));
+        Self::with(settings, sealer, revocations, Arc::default())
+    }
+
+    /// With other settings or keys, for a reload: what either of both revokes, both know at once.
+    pub fn reconfigured(&self, settings: Settings, sealer: Arc<Sealer>) -> Self {
+        let revocations = Arc::clone(&self.revocations);
+        Self::with(settings, sealer, revocations, Arc::clone(&self.time))
+    }
+
+    fn with(
+        settings: Settings,
+        sealer: Arc<Sealer>,
+        revocations: Arc<Revocations>,
+        time: Arc<SteadyTime>,
+    ) -> Self {
+        revocations.keep_for(settings.max_lifetime);
         Self {
             // A cookie name holds no line end, so no two pairs give the same context.
             context: format!("{}\n{}", settings.cookie, settings.site),
             names: CookieNames::new(&settings.cookie),
             sealer,
-            revocations: Revocations::new(store, settings.max_lifetime),
-            time: SteadyTime::new(settings.idle_timeout / 2),
+            revocations,
+            time,
             settings,
         }
     }
@@ -180,7 +196,7 @@ impl Sessions {
         value: &str,
         now: SystemTime,
     ) -> Result<Option<Session>, store::Error> {
-        let now = self.time.at(now);
+        let now = self.now(now);
         let Some(session) = self.open(value, now) else {
             return Ok(None);
         };
@@ -206,7 +222,7 @@ impl Sessions {
 
     /// A new session. What does not fit into 4 KiB of cookie is left out, avatar first.
     pub fn start(&self, new: NewSession, now: SystemTime) -> (Session, SetCookie) {
-        let now = round(self.time.at(now));
+        let now = round(self.now(now));
         let mut session = Session {
             id: random_text(ID_LENGTH),
             person: new.person,
@@ -221,7 +237,7 @@ impl Sessions {
 
     /// The cookie with the idle time begun anew, when the last writing is a minute or more ago.
     pub fn renew(&self, session: &Session, now: SystemTime) -> Option<SetCookie> {
-        let now = round(self.time.at(now));
+        let now = round(self.now(now));
         let age = now.duration_since(session.renewed_at).unwrap_or_default();
         if age < RENEW_AFTER || now >= self.expires_at(session) {
             return None;
@@ -235,7 +251,7 @@ impl Sessions {
 
     /// Ends one session. When this returns `Ok`, no restart brings it back.
     pub async fn revoke(&self, session: &Session, now: SystemTime) -> Result<(), store::Error> {
-        self.time.at(now);
+        self.now(now);
         self.revocations.revoke(session).await
     }
 
@@ -245,7 +261,7 @@ impl Sessions {
         person: &Person,
         now: SystemTime,
     ) -> Result<(), store::Error> {
-        let now = self.time.at(now);
+        let now = self.now(now);
         self.revocations.revoke_person(person, now).await
     }
 
@@ -254,50 +270,7 @@ impl Sessions {
         cookie::removal(&self.settings.cookie, self.settings.secure)
     }
 
-    /// What the value says, if we sealed it and its time is not over.
-    fn open(&self, value: &str, now: SystemTime) -> Option<Session> {
-        let plain = self.sealer.open(Purpose::Session, &self.context, value)?;
-        let Record { session, ends_at } = Record::decode(&plain)?;
-        let latest = end(now, LEEWAY);
-        let is_of_the_future = session.started_at > latest || session.renewed_at > latest;
-        let is_over = now >= ends_at || now >= self.expires_at(&session);
-        (!is_of_the_future && !is_over).then_some(session)
-    }
-
-    /// The session's cookie. What does not fit is taken out of the session.
-    fn cookie(&self, session: &mut Session, now: SystemTime) -> SetCookie {
-        let cookie = self.cookie_as_it_is(session, now);
-        let person = &mut session.person;
-        if cookie.len() <= LONGEST_COOKIE {
-            return cookie;
-        }
-        match &mut person.profile {
-            None => return cookie,
-            Some(profile) if profile.avatar.is_empty() => person.profile = None,
-            Some(profile) => profile.avatar.clear(),
-        }
-        self.cookie(session, now)
-    }
-
-    fn cookie_as_it_is(&self, session: &Session, now: SystemTime) -> SetCookie {
-        let record = Record {
-            session: session.clone(),
-            ends_at: self.ends_at(session),
-        };
-        let value = self
-            .sealer
-            .seal(Purpose::Session, &self.context, &record.encode());
-        let left = self.expires_at(session).duration_since(now);
-        cookie::set(
-            &self.settings.cookie,
-            &value,
-            self.settings.secure,
-            left.unwrap_or_default(),
-        )
-    }
-
-    /// The absolute end.
-    fn ends_at(&self, session: &Session) -> SystemTime {
-        end(session.started_at, self.settings.max_lifetime)
+    fn now(&self, now: SystemTime) -> SystemTime {
+        self.time.at(now, self.settings.idle_timeout / 2)
     }
 }

@@ -22,8 +22,8 @@ const MARGIN: Duration = Duration::from_secs(86_400);
 #[derive(Debug)]
 pub(super) struct Revocations {
     store: Store,
-    /// How long a note must be kept.
-    lifetime: Duration,
+    /// How long a note must be kept, in seconds: only ever longer while the process runs.
+    lifetime: AtomicU64,
     /// How many revocations this node has made.
     epoch: AtomicU64,
     /// Told the same number, for whoever waits.
@@ -33,15 +33,25 @@ pub(super) struct Revocations {
 }
 
 impl Revocations {
-    pub(super) fn new(store: Store, max_lifetime: Duration) -> Self {
+    pub(super) fn new(store: Store) -> Self {
         let (announced, _) = watch::channel(0);
         Self {
             store,
-            lifetime: max_lifetime.saturating_add(MARGIN),
+            lifetime: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
             announced,
             person: Mutex::new(()),
         }
+    }
+
+    /// Keeps notes written from now on long enough for sessions of that lifetime, and of all told before.
+    pub(super) fn keep_for(&self, max_lifetime: Duration) {
+        let lifetime = max_lifetime.saturating_add(MARGIN).as_secs();
+        self.lifetime.fetch_max(lifetime, Ordering::Relaxed);
+    }
+
+    fn lifetime(&self) -> Duration {
+        Duration::from_secs(self.lifetime.load(Ordering::Relaxed))
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -63,7 +73,7 @@ impl Revocations {
 
     pub(super) async fn revoke(&self, session: &Session) -> Result<(), store::Error> {
         let key = session_key(session);
-        self.store.put(&key, &[], self.lifetime).await?;
+        self.store.put(&key, &[], self.lifetime()).await?;
         self.announce();
         Ok(())
     }
@@ -79,7 +89,7 @@ impl Revocations {
         let earlier = self.store.get(&key).await?;
         let earlier = earlier.map_or(UNIX_EPOCH, |note| read_time(&note));
         let note = milliseconds(now.max(earlier)).to_be_bytes();
-        self.store.put(&key, &note, self.lifetime).await?;
+        self.store.put(&key, &note, self.lifetime()).await?;
         self.announce();
         Ok(())
     }

@@ -7,7 +7,7 @@ use http::header::COOKIE;
 use super::*;
 use crate::clock::Clock;
 use crate::identity::Profile;
-use crate::seal::KeySource;
+use crate::seal::{KeySource, Purpose};
 use crate::wechat::{AppId, AppName, OpenId, UnionId};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -364,6 +364,24 @@ async fn a_later_logout_with_an_earlier_time_undoes_nothing() {
         .unwrap();
 
     assert!(!is_valid(&right, &value(&cookie), now()).await);
+}
+
+#[tokio::test]
+async fn a_reload_shares_what_was_revoked_before_and_after() {
+    let sealer = sealer();
+    let old = Sessions::new(settings(), Arc::clone(&sealer), store());
+    let mut longer = settings();
+    longer.max_lifetime = 30 * DAY;
+    let new = old.reconfigured(longer, sealer);
+    let mut watch = old.watch_revocations();
+    let (session, cookie) = old.start(login("alice"), now());
+
+    new.revoke(&session, now()).await.unwrap();
+
+    assert!(watch.has_changed().unwrap());
+    assert_eq!(*watch.borrow_and_update(), new.revocations());
+    assert_eq!(old.revocations(), new.revocations());
+    assert!(!is_valid(&old, &value(&cookie), now()).await);
 }
 
 #[tokio::test]

@@ -6,24 +6,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::record::milliseconds;
 
 /// Remembers the latest time it was shown, so that a clock set back brings nothing back that was over.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct SteadyTime {
     /// Milliseconds since 1970.
     latest: AtomicU64,
-    /// A clock set back by more than this was wrong before, and its time is forgotten.
-    most_ahead: Duration,
 }
 
 impl SteadyTime {
-    pub(super) fn new(most_ahead: Duration) -> Self {
-        Self {
-            latest: AtomicU64::new(0),
-            most_ahead,
-        }
-    }
-
-    /// `now`, or the latest time seen where that is a little later.
-    pub(super) fn at(&self, now: SystemTime) -> SystemTime {
+    /// `now`, or the latest time seen where that is a little later. A clock set back by more than `most_ahead` was wrong
+    /// before, and its time is forgotten.
+    pub(super) fn at(&self, now: SystemTime, most_ahead: Duration) -> SystemTime {
         let shown = milliseconds(now);
         let latest = self.latest.load(Ordering::Relaxed);
         if shown == latest {
@@ -33,7 +25,7 @@ impl SteadyTime {
         if shown < latest
             && latest_time
                 .duration_since(now)
-                .is_ok_and(|ahead| ahead <= self.most_ahead)
+                .is_ok_and(|ahead| ahead <= most_ahead)
         {
             return latest_time;
         }
@@ -55,7 +47,7 @@ mod tests {
 
     #[test]
     fn time_stands_still_until_a_clock_set_back_has_caught_up() {
-        let time = SteadyTime::new(Duration::from_secs(100));
+        let time = SteadyTime::default();
         let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
 
         for (shown, counts) in [
@@ -68,7 +60,11 @@ mod tests {
             (800, 900),
             (950, 950),
         ] {
-            assert_eq!(time.at(at(shown)), at(counts), "{shown}");
+            assert_eq!(
+                time.at(at(shown), Duration::from_secs(100)),
+                at(counts),
+                "{shown}"
+            );
         }
     }
 }
