@@ -221,7 +221,7 @@ impl App {
         let gateway = self.current.0.load_full();
         let new = self.shared.gateway(
             &config,
-            Some(&gateway),
+            Some((&old, &gateway)),
             &addresses,
             &self.tunnels,
         )?;

@@ -1,10 +1,11 @@
 //! From a configuration to a gateway: what outlives configurations, and what is built anew for each.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
+use arc_swap::ArcSwap;
 
 use crate::admin::{Admin, Readiness};
 use crate::clock::Clock;
@@ -12,7 +13,7 @@ use crate::config::Config;
 use crate::drain::Drain;
 use crate::gateway::{Gateway, Parts, Rooms};
 use crate::identity::{Identity, SubjectForm};
-use crate::jwt::{self, Minter};
+use crate::jwt::Minter;
 use crate::limit::Limits;
 use crate::login::{self, Login};
 use crate::observe::{AccessLog, IdentityMask, Metrics};
@@ -20,7 +21,7 @@ use crate::pages::Pages;
 use crate::proxy::Proxy;
 use crate::route::Routes;
 use crate::seal::{self, Sealer};
-use crate::session::{self, Sessions};
+use crate::session::Sessions;
 use crate::store::Store;
 use crate::wechat;
 
@@ -29,14 +30,19 @@ use crate::wechat;
 pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) store: Store,
-    pub(super) sealer: Arc<Sealer>,
-    minter: Kept<jwt::Settings, Minter>,
-    sessions: Kept<session::Settings, Sessions>,
+    pub(super) keys: ArcSwap<Keys>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) access_log: Arc<AccessLog>,
     pub(super) readiness: Arc<Readiness>,
     mask: IdentityMask,
     limits: Arc<Limits>,
+}
+
+/// Keys outlive configurations that say the same about them.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) sealer: Arc<Sealer>,
+    pub(super) minter: Arc<Minter>,
 }
 
 impl Shared {
@@ -48,18 +54,14 @@ impl Shared {
             .context("cannot open the access log")?;
         let store = Store::open(&config.store, clock.clone()).context("cannot open the store")?;
         store.check().await.context("the store does not answer")?;
-        let sealer = Sealer::open_ring(config.session_keys.clone(), now)
-            .context("cannot open the session keys")?;
-        let minter = Arc::new(open_minter(config, now)?);
+        let keys = Keys::open(config, now)?;
         let readiness = Readiness::new();
         readiness.watch_store(store.clone());
         Ok(Self {
             readiness: Arc::new(readiness),
             limits: Arc::new(Limits::new(config.limits.clone())),
             mask: IdentityMask::open(&observe.identity).context("cannot open the log's key")?,
-            sealer: Arc::new(sealer),
-            minter: Kept::new(config.jwt.clone(), minter),
-            sessions: Kept::empty(),
+            keys: ArcSwap::from_pointee(keys),
             access_log: Arc::new(access_log),
             metrics,
             store,
@@ -67,22 +69,26 @@ impl Shared {
         })
     }
 
-    /// Builds one generation. Does no I/O but read templates; a failure changes nothing.
+    /// Builds one generation, and publishes its keys and limits when nothing can fail any more. Reads templates and keys;
+    /// a failure changes nothing.
     pub(super) fn gateway(
         &self,
         config: &Config,
-        previous: Option<&Gateway>,
+        previous: Option<(&Config, &Gateway)>,
         listeners: &[SocketAddr],
         tunnels: &Arc<Drain>,
     ) -> anyhow::Result<Gateway> {
+        let keys = self.keys.load_full();
+        let keys = match previous {
+            None => keys,
+            Some((old, _)) => Arc::new(keys.renewed(old, config, self.clock.now())?),
+        };
         let pages = Arc::new(Pages::new(config.pages.clone()).context("pages")?);
-        let sessions = self.sessions.get_or_make(&config.sessions, || {
-            let sealer = Arc::clone(&self.sealer);
-            anyhow::Ok(Sessions::new(config.sessions.clone(), sealer, self.store.clone()))
-        })?;
-        let minter = self
-            .minter
-            .get_or_make(&config.jwt, || open_minter(config, self.clock.now()))?;
+        let (settings, sealer) = (config.sessions.clone(), Arc::clone(&keys.sealer));
+        let sessions = Arc::new(match previous {
+            None => Sessions::new(settings, sealer, self.store.clone()),
+            Some((_, previous)) => previous.sessions().reconfigured(settings, sealer),
+        });
         let wechat = wechat::Client::new(config.wechat.clone(), Arc::clone(&self.metrics))
             .context("cannot set up the client for WeChat")?;
         let site = Arc::clone(&config.gateway.site);
@@ -91,7 +97,7 @@ impl Shared {
             login::Parts {
                 wechat,
                 sessions: Arc::clone(&sessions),
-                sealer: Arc::clone(&self.sealer),
+                sealer: Arc::clone(&keys.sealer),
                 store: self.store.clone(),
                 pages: Arc::clone(&pages),
                 limits: Arc::clone(&self.limits),
@@ -101,10 +107,9 @@ impl Shared {
                 mask: self.mask.clone(),
             },
         );
-        let previous = previous.map(|gateway| &**gateway.proxy());
         let proxy = Proxy::new(
             config.proxy.clone(),
-            previous,
+            previous.map(|(_, previous)| &**previous.proxy()),
             &self.metrics,
             Arc::clone(tunnels),
         );
@@ -120,7 +125,7 @@ impl Shared {
         let parts = Parts {
             sessions,
             identity: Identity::new(config.identity.clone()),
-            minter: Arc::clone(&minter),
+            minter: Arc::clone(&keys.minter),
             pages,
             metrics: Arc::clone(&self.metrics),
             access_log: Arc::clone(&self.access_log),
@@ -133,16 +138,9 @@ impl Shared {
                 .collect(),
         };
         let gateway = Gateway::new(config.gateway.clone(), parts, rooms);
-        // Nothing can fail any more: what was made for this configuration becomes what is kept.
-        self.sessions.keep(config.sessions.clone(), &sessions);
-        self.minter.keep(config.jwt.clone(), &minter);
+        self.keys.store(keys);
         self.limits.reconfigure(config.limits.clone());
         Ok(gateway)
-    }
-
-    /// The signer of the present generation.
-    pub(super) fn minter(&self) -> Option<Arc<Minter>> {
-        self.minter.get()
     }
 
     /// The admin listener's answers.
@@ -162,45 +160,39 @@ impl Shared {
     }
 }
 
-/// Something that lives on while its settings stay the same.
-#[derive(Debug)]
-struct Kept<S, T>(Mutex<Option<(S, Arc<T>)>>);
-
-impl<S: PartialEq, T> Kept<S, T> {
-    fn empty() -> Self {
-        Self(Mutex::new(None))
+impl Keys {
+    fn open(config: &Config, now: SystemTime) -> anyhow::Result<Self> {
+        Ok(Self {
+            sealer: open_sealer(config, now)?,
+            minter: open_minter(config, now)?,
+        })
     }
 
-    fn new(settings: S, thing: Arc<T>) -> Self {
-        Self(Mutex::new(Some((settings, thing))))
-    }
-
-    fn get(&self) -> Option<Arc<T>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.as_ref().map(|(_, thing)| Arc::clone(thing))
-    }
-
-    /// What is kept, if it was made with these settings; else something new, which is not kept yet.
-    fn get_or_make(
-        &self,
-        settings: &S,
-        make: impl FnOnce() -> anyhow::Result<T>,
-    ) -> anyhow::Result<Arc<T>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*kept {
-            Some((kept_settings, thing)) if kept_settings == settings => Ok(Arc::clone(thing)),
-            _ => Ok(Arc::new(make()?)),
-        }
-    }
-
-    fn keep(&self, settings: S, thing: &Arc<T>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *kept = Some((settings, Arc::clone(thing)));
+    /// The keys for a new configuration: the same where it says the same about them.
+    fn renewed(&self, old: &Config, new: &Config, now: SystemTime) -> anyhow::Result<Self> {
+        Ok(Self {
+            sealer: if old.session_keys == new.session_keys {
+                Arc::clone(&self.sealer)
+            } else {
+                open_sealer(new, now)?
+            },
+            minter: if old.jwt == new.jwt {
+                Arc::clone(&self.minter)
+            } else {
+                open_minter(new, now)?
+            },
+        })
     }
 }
 
-fn open_minter(config: &Config, now: SystemTime) -> anyhow::Result<Minter> {
-    Minter::open(config.jwt.clone(), now).context("cannot open the signing keys")
+fn open_sealer(config: &Config, now: SystemTime) -> anyhow::Result<Arc<Sealer>> {
+    let sealer = Sealer::open_ring(config.session_keys.clone(), now);
+    Ok(Arc::new(sealer.context("cannot open the session keys")?))
+}
+
+fn open_minter(config: &Config, now: SystemTime) -> anyhow::Result<Arc<Minter>> {
+    let minter = Minter::open(config.jwt.clone(), now);
+    Ok(Arc::new(minter.context("cannot open the signing keys")?))
 }
 
 /// Refuses a change that only a restart can bring.

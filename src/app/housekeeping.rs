@@ -55,15 +55,13 @@ fn reload_lists(gateway: &Gateway) {
 
 fn rotate_keys(shared: &Shared) {
     let now = shared.clock.now();
-    match shared.sealer.rotate(now) {
+    let keys = shared.keys.load_full();
+    match keys.sealer.rotate(now) {
         Ok(true) => tracing::info!("session key rotated"),
         Ok(false) => {}
         Err(error) => tracing::error!(%error, "session key not rotated"),
     }
-    let Some(minter) = shared.minter() else {
-        return;
-    };
-    match minter.rotate(now) {
+    match keys.minter.rotate(now) {
         Ok(true) => tracing::info!("signing key moved along"),
         Ok(false) => {}
         Err(error) => tracing::error!(%error, "signing key not rotated"),

@@ -1,6 +1,7 @@
 //! `check`, `config show`, `config schema`.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -39,7 +40,7 @@ pub(super) fn check(args: CheckArgs, global: &Global) -> anyhow::Result<ExitCode
     } else {
         print_problems(&problems, global);
         if let Some(config) = &config {
-            print_summary(config);
+            println!("{}ok", summary(config));
         }
     }
     let is_good = config.is_some() && !(args.strict && problems.count(Severity::Warning) > 0);
@@ -76,6 +77,20 @@ fn show(global: &Global) -> anyhow::Result<ExitCode> {
         Err(problems) => {
             report(&problems, global);
             Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// A configuration to work with; warnings are printed. `None` when it has problems, which were reported.
+pub(super) fn load(path: &Path, global: &Global) -> Option<Config> {
+    match Config::load(path) {
+        Ok((config, warnings)) => {
+            print_problems(&warnings, global);
+            Some(config)
+        }
+        Err(problems) => {
+            report(&problems, global);
+            None
         }
     }
 }
@@ -154,7 +169,8 @@ fn print_json(document: &Document, config: Option<&Config>, problems: &Problems)
     println!("{report}");
 }
 
-fn print_summary(config: &Config) {
+/// What a configuration amounts to, in three lines.
+pub(super) fn summary(config: &Config) -> String {
     let listeners = config.listeners.iter().map(|one| one.address.to_string());
     let apps = config.wechat.apps.iter().map(|app| {
         let id = masked(app.id.as_str());
@@ -164,10 +180,12 @@ fn print_summary(config: &Config) {
         .into_iter()
         .filter(|(_, count)| *count > 0)
         .map(|(policy, count)| format!("{count} {policy}"));
-    println!("listeners  {}", joined(listeners));
-    println!("apps       {}", joined(apps));
-    println!("routes     {}", joined(routes));
-    println!("ok");
+    format!(
+        "listeners  {}\napps       {}\nroutes     {}\n",
+        joined(listeners),
+        joined(apps),
+        joined(routes)
+    )
 }
 
 fn joined(words: impl Iterator<Item = String>) -> String {

@@ -111,7 +111,8 @@ pub(super) fn routes(command: RoutesCommand, global: &Global) -> anyhow::Result<
 fn load(global: &Global) -> anyhow::Result<Config> {
     let path = global.config_path()?;
     // The report itself is the business of `check`.
-    Config::load(&path).map_err(|_| {
+    let loaded = Config::load(&path).map(|(config, _warnings)| config);
+    loaded.map_err(|_| {
         let path = path.display();
         anyhow::anyhow!("`{path}` has problems\ntry: wxgate check --config {path}")
     })

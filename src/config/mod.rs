@@ -31,11 +31,13 @@ mod surroundings;
 mod syntax;
 mod table;
 mod values;
+mod watch;
 
 pub use code::{Code, Severity};
 pub use problem::{Entry, Problem, Problems};
 pub use show::Shown;
 pub use surroundings::Surroundings;
+pub use watch::Watch;
 
 use file::File;
 use place::Place;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CACHE_CONTROL, SET_COOKIE, TRAILER};
+use http::header::{CACHE_CONTROL, SET_COOKIE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderValue, Response};
 
 use super::body::AnswerBody;
@@ -11,8 +11,9 @@ use super::journal::{Answered, Journal};
 use super::visitor::Visitor;
 use super::{Asked, Error, Gateway};
 use crate::message::{Request, TrailerFilter};
-use crate::proxy::{Additions, Forwarding, Origin};
+use crate::proxy::{Additions, EndSignal, Forwarding, Origin};
 use crate::route::{Route, RouteId};
+use crate::session::{Session, Sessions};
 
 impl Gateway {
     /// Sends the request on, with the visitor's identity where there is one.
@@ -40,12 +41,16 @@ impl Gateway {
             }
         };
         let origin = self.origin(asked);
+        let may_become_tunnel = request.headers().contains_key(UPGRADE);
+        let end = visitor
+            .filter(|_| may_become_tunnel)
+            .map(|visitor| self.end_of(visitor, asked));
         let additions = Additions {
             origin: &origin,
             headers: visitor.map_or(&[], |visitor| &visitor.headers),
             more: token,
             private: &self.private_names,
-            end: None,
+            end: end.as_ref().map(|end| end as _),
         };
         let target = asked.info.target.to_path_and_query();
         let forwarded = self
@@ -75,6 +80,21 @@ impl Gateway {
             let scrub = Arc::clone(&self.scrub);
             let filter: TrailerFilter = Arc::new(move |name| scrub.allows_trailer(name));
             body.forward_trailers(filter);
+        }
+    }
+
+    /// Makes the signal that ends a tunnel: the session was revoked, or has reached its absolute end.
+    fn end_of(&self, visitor: &Visitor, asked: &Asked<'_>) -> impl Fn() -> EndSignal + use<> {
+        let sessions = Arc::clone(&self.parts.sessions);
+        let session = visitor.session.clone();
+        let lifetime = sessions.ends_at(&session).duration_since(asked.now);
+        let lifetime = lifetime.unwrap_or_default();
+        move || {
+            let (sessions, session) = (Arc::clone(&sessions), session.clone());
+            Box::pin(async move {
+                let revoked = revoked(&sessions, &session);
+                let _ = tokio::time::timeout(lifetime, revoked).await;
+            })
         }
     }
 
@@ -121,6 +141,16 @@ fn may_be_shared(headers: &HeaderMap) -> bool {
         let value = value.to_str().unwrap_or("public").to_ascii_lowercase();
         value.contains("public") || value.contains("s-maxage")
     })
+}
+
+/// Waits until the session is revoked. A store that cannot say ends it as well.
+async fn revoked(sessions: &Sessions, session: &Session) {
+    let mut revocations = sessions.watch_revocations();
+    while revocations.changed().await.is_ok() {
+        if !matches!(sessions.is_revoked(session).await, Ok(false)) {
+            return;
+        }
+    }
 }
 
 fn sensitive(mut value: HeaderValue) -> HeaderValue {

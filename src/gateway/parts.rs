@@ -162,6 +162,11 @@ impl Gateway {
         &self.proxy
     }
 
+    /// The sessions, for the next generation to share revocations with.
+    pub fn sessions(&self) -> &Sessions {
+        &self.parts.sessions
+    }
+
     /// The routes, for lists to be read again.
     pub fn routes(&self) -> &Routes {
         &self.routes

@@ -20,7 +20,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Response, Uri, request};
 use tokio::time::Instant;
 
-use crate::drain;
+use crate::drain::Drain;
 use crate::message::{self, RequestBody};
 use crate::observe::Metrics;
 
@@ -62,7 +62,7 @@ pub type EndSignal = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Debug)]
 pub struct Proxy {
     upstreams: Vec<Arc<Upstream>>,
-    guard: drain::Guard,
+    tunnels: Arc<Drain>,
 }
 
 /// What we add to a request, and how its answer is cut.
@@ -105,13 +105,13 @@ impl fmt::Debug for Additions<'_> {
 }
 
 impl Proxy {
-    /// Nothing is connected yet. `previous` hands over pools and marks of upstreams whose settings are equal. The proxy and
-    /// each of its tunnels count as open in `guard` until they are dropped.
+    /// Nothing is connected yet. `previous` hands over pools and marks of upstreams whose settings are equal. Each
+    /// tunnel counts as open in `tunnels` until it ends.
     pub fn new(
         settings: Settings,
         previous: Option<&Self>,
         metrics: &Metrics,
-        guard: drain::Guard,
+        tunnels: Arc<Drain>,
     ) -> Self {
         let keep_or_make = |settings: UpstreamSettings| {
             let kept = previous
@@ -125,7 +125,7 @@ impl Proxy {
         };
         Self {
             upstreams: settings.upstreams.into_iter().map(keep_or_make).collect(),
-            guard,
+            tunnels,
         }
     }
 
@@ -240,7 +240,7 @@ impl Proxy {
                 first,
                 idle,
                 end: additions.end.map(|make| make()),
-                guard: self.guard.clone(),
+                guard: self.tunnels.guard(),
             };
             tokio::spawn(tunnel.run());
         }

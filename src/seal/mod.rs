@@ -31,7 +31,7 @@ const SHORTEST_GIVEN: usize = 32;
 const LONGEST_SEALED: usize = 16 << 10;
 
 /// Where the ring's secrets come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
     /// Made on first start in this file (mode 0600) and rotated by time.
     Automatic {

@@ -204,6 +204,11 @@ impl Sessions {
         Ok((!is_revoked).then_some(session))
     }
 
+    /// Whether a session that was loaded before has been ended since.
+    pub async fn is_revoked(&self, session: &Session) -> Result<bool, store::Error> {
+        self.revocations.is_revoked(session).await
+    }
+
     /// Changes whenever any session on this node was revoked: whoever kept a loaded session must load it again.
     pub fn revocations(&self) -> u64 {
         self.revocations.epoch()

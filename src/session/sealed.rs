@@ -55,7 +55,8 @@ impl Sessions {
     }
 
     /// The absolute end.
-    pub(super) fn ends_at(&self, session: &Session) -> SystemTime {
+    /// When the session ends, however much it is used.
+    pub fn ends_at(&self, session: &Session) -> SystemTime {
         end(session.started_at, self.settings.max_lifetime)
     }
 }

@@ -248,7 +248,7 @@ async fn reload_keeps_the_connections_of_equal_upstreams() {
         let settings = Settings {
             upstreams: vec![settings],
         };
-        let proxy = Proxy::new(settings, Some(&first), &Metrics::new(), drain.guard());
+        let proxy = Proxy::new(settings, Some(&first), &Metrics::new(), Arc::new(drain));
         Gateway::serve(Arc::new(proxy), Route::default(), Drain::new())
     };
 
