@@ -1,26 +1,249 @@
 //! A WeChat to develop and test against, with wire types of its own: it shares none with the client, so that a mistake
 //! there cannot cancel out.
+//!
+//! [`Simulator`] serves the API, the authorize page and a phone for people, on loopback only. `world` and `tokens` know
+//! who is who, `api` and `pages` speak for them, [`faults`] makes them fail on demand. `phone` is the phone that people
+//! see, `web_view` its browser, `rewrite` and `reporter` what that browser
+//! changes, `jar` its cookies.
 
+use std::fmt;
+use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::clock::Clock;
+
+mod api;
+mod bodies;
+pub mod faults;
+mod jar;
+mod pages;
+mod person;
+mod phone;
+mod query;
+mod reporter;
+mod rewrite;
+pub(crate) mod server;
+mod shared;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod web_view;
+mod world;
+
+pub use faults::{Endpoint, Fault, Faults, Switches, Trouble};
+pub use person::Person;
+pub use world::{AppKind, Call};
+
+use self::phone::{Phone, SiteOrigin};
+use self::reporter::Reporter;
+use self::server::{Body, Closed};
+use self::shared::{Shared, lock};
+use self::world::World;
+
+/// Answers paths that the simulator does not know; `None` is "not found".
+pub type Extra = Arc<dyn Fn(&Parts) -> Option<Response<Bytes>> + Send + Sync>;
+
+/// What a simulator can be started with.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// The time.
+    pub clock: Clock,
+    /// The one site that the phone opens, such as `http://127.0.0.1:9500`. `None` lets the address bar choose among the
+    /// http sites of this machine.
+    pub site: Option<String>,
+    /// Further pages beside the phone.
+    pub extra: Option<Extra>,
+}
 
 /// A running simulator; stops when dropped.
 #[derive(Debug)]
-pub struct Simulator {}
+pub struct Simulator {
+    shared: Arc<Shared>,
+    _tasks: [AbortOnDropHandle<()>; 2],
+}
 
 impl Simulator {
     /// Starts it on a loopback address; port 0 takes a free one. Refuses any other address.
-    #[expect(clippy::unused_async, reason = "written below the interface")]
-    pub async fn start(_address: SocketAddr) -> std::io::Result<Self> {
-        todo!()
+    pub async fn start(address: SocketAddr) -> io::Result<Self> {
+        Self::start_with_options(address, Options::default()).await
+    }
+
+    /// The same with a clock that a test can move.
+    pub async fn start_with(address: SocketAddr, clock: Clock) -> io::Result<Self> {
+        let options = Options {
+            clock,
+            ..Options::default()
+        };
+        Self::start_with_options(address, options).await
+    }
+
+    /// The same with everything that can be chosen. The phone's browser takes a second, free port of the same address.
+    ///
+    /// Refuses a site that is not an http address on loopback. Cancelling leaves nothing behind.
+    pub async fn start_with_options(address: SocketAddr, options: Options) -> io::Result<Self> {
+        let site = match &options.site {
+            None => None,
+            Some(site) => Some(SiteOrigin::parse(site).ok_or_else(|| {
+                let reason = "the phone opens only http sites on loopback";
+                io::Error::new(io::ErrorKind::InvalidInput, reason)
+            })?),
+        };
+        let listener = server::bind(address).await?;
+        let address = listener.local_addr()?;
+        let view_listener = server::bind(SocketAddr::new(address.ip(), 0)).await?;
+        let origin = format!("http://{address}");
+        let shared = Arc::new(Shared {
+            world: Mutex::new(World::new()),
+            phone: Mutex::new(Phone::new(site)),
+            faults: Faults::default(),
+            clock: options.clock,
+            wechat: SiteOrigin::parse(&origin).ok_or(io::ErrorKind::InvalidInput)?,
+            address,
+            view: view_listener.local_addr()?,
+            reporter: Reporter::new(&origin),
+            templates: pages::templates().map_err(io::Error::other)?,
+            extra: options.extra,
+        });
+        let _tasks = [
+            server::serve(listener, with(&shared, main_answer)),
+            server::serve(view_listener, with(&shared, view_answer)),
+        ];
+        Ok(Self { shared, _tasks })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        todo!()
+        self.shared.address
     }
 
     /// Serves both as `wechat_api.base_url` and as `wechat_api.open_url`: `http://127.0.0.1:<port>`.
     pub fn url(&self) -> String {
-        todo!()
+        self.shared.origin()
     }
+
+    /// The origin of the phone's browser; pages in its frame have this address instead of their own.
+    pub fn view_url(&self) -> String {
+        self.shared.view_origin()
+    }
+
+    /// Registers a service account. `callback_hosts` are hosts, or hosts with the beginning of a path; empty allows any.
+    pub fn add_app(&self, appid: &str, secret: &str, callback_hosts: &[&str]) {
+        self.add_app_of_kind(AppKind::ServiceAccount, appid, secret, callback_hosts);
+    }
+
+    /// Registers an app of any kind; replaces the one with this appid.
+    pub fn add_app_of_kind(
+        &self,
+        kind: AppKind,
+        appid: &str,
+        secret: &str,
+        callback_hosts: &[&str],
+    ) {
+        lock(&self.shared.world).add_app(appid, secret, kind, callback_hosts);
+    }
+
+    /// Adds a person beside Alice and Bob.
+    pub fn add_person(&self, name: &str) -> Person {
+        lock(&self.shared.world).add_person(name)
+    }
+
+    /// The person with this name; `alice` and `bob` are always there.
+    pub fn person(&self, name: &str) -> Option<Person> {
+        lock(&self.shared.world).person(name).cloned()
+    }
+
+    /// Whether answers carry a unionid: whether the account belongs to an open platform.
+    pub fn set_has_unionid(&self, has: bool) {
+        lock(&self.shared.world).set_has_unionid(has);
+    }
+
+    /// How many codes were exchanged with success.
+    pub fn logins(&self) -> usize {
+        lock(&self.shared.world).logins()
+    }
+
+    /// How many times the authorize page sent somebody back with a code.
+    pub fn authorizations(&self) -> usize {
+        lock(&self.shared.world).authorizations()
+    }
+
+    /// The API calls it received, in their order; the last 1000.
+    pub fn calls(&self) -> Vec<Call> {
+        lock(&self.shared.world).calls()
+    }
+
+    /// Makes things fail.
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// A second callback for the last authorization: same `state`, another code, as Android sends it.
+    ///
+    /// `None` before the first authorization.
+    pub fn double_callback(&self) -> Option<String> {
+        let (now, switches) = (self.shared.clock.now(), self.shared.faults.switches());
+        let (authorization, code) = lock(&self.shared.world).authorize_again(now, switches)?;
+        Some(pages::callback(&authorization, Some(&code)))
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Options")
+            .field("site", &self.site)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A handler that holds what is shared.
+fn with<Answering>(
+    shared: &Arc<Shared>,
+    answer: impl Fn(Arc<Shared>, Request<Incoming>) -> Answering + Clone + Send + 'static,
+) -> impl Fn(Request<Incoming>) -> Answering + Clone + Send + 'static {
+    let shared = Arc::clone(shared);
+    move |request| answer(Arc::clone(&shared), request)
+}
+
+async fn view_answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Closed> {
+    Ok(web_view::answer(&shared, request).await)
+}
+
+async fn main_answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Closed> {
+    if !server::is_for_loopback(request.headers()) {
+        let answer = server::answer(StatusCode::MISDIRECTED_REQUEST, "text/plain", "");
+        return Ok(answer);
+    }
+    let (request, body) = request.into_parts();
+    let path = request.uri.path();
+    if let Some(endpoint) = Endpoint::of(path) {
+        return api::answer(&shared, endpoint, &request).await;
+    }
+    Ok(match (request.method.as_str(), path) {
+        ("GET", pages::AUTHORIZE) => pages::authorize(&shared, &request),
+        ("POST", pages::CONFIRM) => pages::confirm(&shared, body).await,
+        ("GET", "/sim/faults") => server::json(StatusCode::OK, &shared.faults.active()),
+        ("POST", "/sim/faults") => shared.script(&request.headers, body).await,
+        ("GET", "/sim/state") => shared.state(),
+        _ => match shared.elsewhere(&request) {
+            Some(address) => server::redirect(StatusCode::FOUND, &address),
+            None if path == "/phone" || path.starts_with("/phone/") => {
+                phone::answer(&shared, &request, body).await
+            }
+            None => shared.extra_answer(&request),
+        },
+    })
 }

@@ -1,1 +1,0 @@
-//! Simulator, sample site and gateway in one process.

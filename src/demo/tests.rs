@@ -1,0 +1,117 @@
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::net::Ipv4Addr;
+
+use data_encoding::BASE64URL_NOPAD;
+use http::Request;
+use serde_json::Value;
+
+use super::*;
+
+fn loopback() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 0).into()
+}
+
+#[tokio::test]
+async fn addresses_beyond_loopback_are_refused() {
+    for (gateway, simulator) in [
+        ("0.0.0.0:0".parse().unwrap(), loopback()),
+        (loopback(), "0.0.0.0:0".parse().unwrap()),
+    ] {
+        let options = Options {
+            gateway,
+            simulator,
+            upstream: None,
+            gallery: None,
+        };
+        let error = format!("{:#}", Demo::start(options).await.unwrap_err());
+        assert!(error.contains("loopback addresses only"), "{error}");
+    }
+}
+
+async fn fetch(url: String, jwt: Option<&str>) -> (u16, String) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut request = client.get(url).header("accept-language", "en");
+    if let Some(jwt) = jwt {
+        request = request
+            .header("x-wxgate-jwt-assertion", jwt)
+            .header("x-wechat-openid", "o123")
+            .header("x-wechat-nickname", "%3Cb%3E%E7%88%B1%3C%2Fb%3E");
+    }
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn sample_site_shows_who_came_and_what_it_got() {
+    let received = Arc::new(Received::default());
+    let site = SampleSite::start(Arc::clone(&received), "http://127.0.0.1:9500")
+        .await
+        .unwrap();
+    let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
+    let jwt = format!(
+        "{}.{}.x",
+        encode(r#"{"alg":"ES256"}"#),
+        encode(r#"{"aud":"shop"}"#)
+    );
+
+    let (_, orders) = fetch(format!("{}/orders", site.url()), Some(&jwt)).await;
+    assert!(orders.contains("o123"), "{orders}");
+    let (_, member) = fetch(format!("{}/member", site.url()), Some(&jwt)).await;
+    assert!(
+        member.contains("&lt;b&gt;爱") && !member.contains("<b>"),
+        "{member}"
+    );
+    let (_, me) = fetch(format!("{}/api/me", site.url()), Some(&jwt)).await;
+    assert_eq!(
+        serde_json::from_str::<Value>(&me).unwrap()["openid"],
+        "o123"
+    );
+    let (_, debug) = fetch(format!("{}/debug", site.url()), Some(&jwt)).await;
+    assert!(
+        debug.contains("&quot;aud&quot;: &quot;shop&quot;"),
+        "{debug}"
+    );
+    assert!(debug.contains("audience=\"shop\""), "{debug}");
+    assert!(
+        debug.contains("http://127.0.0.1:9500/_wxgate/jwks")
+            || debug.contains("127.0.0.1:9500&#x2f;_wxgate")
+    );
+    assert_eq!(received.latest().unwrap().number, 4);
+
+    let (status, home) = fetch(format!("{}/", site.url()), None).await;
+    assert_eq!(status, 200);
+    assert!(home.contains("Welcome"));
+    let (status, _) = fetch(format!("{}/missing", site.url()), None).await;
+    assert_eq!(status, 404);
+}
+
+#[test]
+fn own_pages_are_served_and_others_left_to_the_gallery() {
+    let request = |path: &str| Request::get(path).body(()).unwrap().into_parts().0;
+    let gallery: Extra = Arc::new(|request: &Parts| {
+        (request.uri.path() == "/gallery/denied").then(|| Response::new(Bytes::from("denied")))
+    });
+    let with = pages(
+        Arc::default(),
+        "http://127.0.0.1:9500".to_owned(),
+        Some(Gallery(gallery)),
+    );
+    let without = pages(Arc::default(), "http://127.0.0.1:9500".to_owned(), None);
+
+    for path in ["/demo", "/demo/demo.js", "/demo/demo.css", "/demo/received"] {
+        assert!(with(&request(path)).is_some(), "{path}");
+    }
+    assert_eq!(with(&request("/gallery/denied")).unwrap().body(), "denied");
+    for absent in ["/gallery/other", "/other", "/demo/other"] {
+        assert!(with(&request(absent)).is_none(), "{absent}");
+    }
+    assert!(without(&request("/gallery/denied")).is_none());
+    let state = without(&request("/demo/received")).unwrap();
+    let state: Value = serde_json::from_slice(state.body()).unwrap();
+    assert_eq!(state["jwks"], "http://127.0.0.1:9500/_wxgate/jwks");
+    assert_eq!(
+        (&state["latest"], &state["gallery"]),
+        (&Value::Null, &false.into())
+    );
+}

@@ -1,0 +1,284 @@
+//! The JSON endpoints: `text/plain`, status 200 even for errors, and whatever the faults make of them.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::{Map, Value, json};
+
+use super::bodies::{Broken, Spaces};
+use super::faults::{Endpoint, Switches, Trouble};
+use super::query::Query;
+use super::server::{self, Body, BodyFailure, Closed};
+use super::shared::{Shared, lock};
+use super::tokens::{Grant, Issued, Refusal, TOKEN_LIFETIME};
+use super::world::{Call, World};
+
+/// The nickname of [`Trouble::Gbk`], in UTF-8 and in GBK.
+const GBK_NICKNAME: (&str, &[u8]) = ("爱丽丝", b"\xb0\xae\xc0\xf6\xcb\xbf");
+
+impl Endpoint {
+    /// The endpoint with this path; never [`Endpoint::Any`].
+    pub(super) fn of(path: &str) -> Option<Self> {
+        match path {
+            "/sns/oauth2/access_token" => Some(Self::Exchange),
+            "/sns/oauth2/refresh_token" => Some(Self::Refresh),
+            "/sns/auth" => Some(Self::Check),
+            "/sns/userinfo" => Some(Self::UserInfo),
+            _ => None,
+        }
+    }
+}
+
+/// Answers a call, or breaks the answer as the faults say.
+pub(super) async fn answer(
+    shared: &Shared,
+    endpoint: Endpoint,
+    request: &Parts,
+) -> Result<Response<Body>, Closed> {
+    let query = Query::parse(request.uri.query().unwrap_or_default());
+    lock(&shared.world).record(Call {
+        method: request.method.to_string(),
+        path: request.uri.path().to_owned(),
+        parameters: query.names().map(str::to_owned).collect(),
+        has_secret: query.get("secret").is_some(),
+    });
+    let trouble = shared.faults.take(endpoint);
+    if let Some(Trouble::Delay(delay)) = trouble {
+        tokio::time::sleep(delay).await;
+    }
+    if let Some(broken) = trouble.map(without_asking).transpose()?.flatten() {
+        return Ok(broken);
+    }
+    let moment = Moment {
+        now: shared.clock.now(),
+        switches: shared.faults.switches(),
+    };
+    let result = match request.method {
+        Method::GET => respond(&mut lock(&shared.world), endpoint, &query, &moment),
+        _ => Err(Refusal(43001)),
+    };
+    let body = result.unwrap_or_else(Refusal::to_json);
+    Ok(damaged(trouble, &text_of(&body)))
+}
+
+/// What every answer depends on.
+struct Moment {
+    now: SystemTime,
+    switches: Switches,
+}
+
+/// Troubles that need no right answer.
+fn without_asking(trouble: Trouble) -> Result<Option<Response<Body>>, Closed> {
+    let answer = match trouble {
+        Trouble::Errcode(code) => plain(text_of(&Refusal(code).to_json())),
+        Trouble::Down => return Err(Closed),
+        Trouble::Status(status) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            server::answer(status, "text/plain", "")
+        }
+        Trouble::Garbage => plain(vec![0, 159, 146, 150, 255, 254, 10, 13, 0]),
+        Trouble::Html => server::answer(
+            StatusCode::OK,
+            "text/html",
+            "<html><body><h1>Service unavailable</h1></body></html>",
+        ),
+        Trouble::Redirect => server::redirect(StatusCode::FOUND, "/somewhere/else"),
+        Trouble::Endless => streamed(Spaces::without_end()),
+        Trouble::Huge => streamed(Spaces::of(11 * 1024 * 1024)),
+        Trouble::Delay(_) | Trouble::Truncated | Trouble::Cut | Trouble::Gbk => return Ok(None),
+    };
+    Ok(Some(answer))
+}
+
+/// The right answer, or what is left of it.
+fn damaged(trouble: Option<Trouble>, right: &str) -> Response<Body> {
+    let half = Bytes::copy_from_slice(right.as_bytes().get(..right.len() / 2).unwrap_or_default());
+    match trouble {
+        Some(Trouble::Truncated) => plain(half),
+        Some(Trouble::Cut) => {
+            let mut answer = streamed(Broken::after(half));
+            answer
+                .headers_mut()
+                .insert("content-length", right.len().into());
+            answer
+        }
+        Some(Trouble::Gbk) => plain(in_gbk(right)),
+        Some(_) | None => plain(right.to_owned()),
+    }
+}
+
+fn respond(
+    world: &mut World,
+    endpoint: Endpoint,
+    query: &Query,
+    moment: &Moment,
+) -> Result<Value, Refusal> {
+    match endpoint {
+        Endpoint::Any => Err(Refusal(40066)),
+        Endpoint::Exchange => exchange(world, query, moment),
+        Endpoint::Refresh => refresh(world, query, moment),
+        Endpoint::Check => {
+            let (token, openid) = (
+                query.need("access_token", 41001)?,
+                query.need("openid", 41009)?,
+            );
+            world.check(token, openid, moment.now)?;
+            Ok(json!({ "errcode": 0, "errmsg": "ok" }))
+        }
+        Endpoint::UserInfo => user_info(world, query, moment),
+    }
+}
+
+fn exchange(world: &mut World, query: &Query, moment: &Moment) -> Result<Value, Refusal> {
+    let appid = query.need("appid", 41002)?;
+    let secret = query.need("secret", 41004)?;
+    let code = query.need("code", 41008)?;
+    if query.get("grant_type") != Some("authorization_code") {
+        return Err(Refusal(40002));
+    }
+    let issued = world.exchange(appid, secret, code, moment.now, moment.switches)?;
+    Ok(token_json(world, &issued, moment.switches))
+}
+
+fn refresh(world: &mut World, query: &Query, moment: &Moment) -> Result<Value, Refusal> {
+    let appid = query.need("appid", 41002)?;
+    let token = query.need("refresh_token", 41003)?;
+    if query.get("grant_type") != Some("refresh_token") {
+        return Err(Refusal(40002));
+    }
+    let issued = world.refresh(appid, token, moment.now)?;
+    Ok(token_json(world, &issued, moment.switches))
+}
+
+fn token_json(world: &World, issued: &Issued, switches: Switches) -> Value {
+    let grant = &issued.grant;
+    let scope = match grant.wants_profile {
+        true => "snsapi_userinfo",
+        false => "snsapi_base",
+    };
+    let mut fields = Map::new();
+    let mut add = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+    add("access_token", json!(issued.access_token));
+    add("expires_in", number(TOKEN_LIFETIME.as_secs(), switches));
+    add("refresh_token", json!(issued.refresh_token));
+    add("openid", json!(grant.person.openid(&grant.appid)));
+    add("scope", json!(scope));
+    if grant.is_snapshot {
+        add("is_snapshotuser", number(1, switches));
+    }
+    if let Some(unionid) = unionid(world, grant, issued.knows_unionid, switches) {
+        add("unionid", json!(unionid));
+    }
+    Value::Object(fields)
+}
+
+fn user_info(world: &World, query: &Query, moment: &Moment) -> Result<Value, Refusal> {
+    let token = query.need("access_token", 41001)?;
+    let openid = query.need("openid", 41009)?;
+    let grant = world.check(token, openid, moment.now)?;
+    if !grant.wants_profile {
+        return Err(Refusal(48001));
+    }
+    let mut value = json!({
+        "openid": openid,
+        "nickname": grant.person.nickname,
+        "sex": number(0, moment.switches),
+        "language": "",
+        "city": "",
+        "province": "",
+        "country": "",
+        "headimgurl": grant.person.avatar(),
+        "privilege": [],
+    });
+    if let (Value::Object(fields), Some(unionid)) =
+        (&mut value, unionid(world, grant, true, moment.switches))
+    {
+        fields.insert("unionid".to_owned(), json!(unionid));
+    }
+    Ok(value)
+}
+
+fn unionid(world: &World, grant: &Grant, knows: bool, switches: Switches) -> Option<String> {
+    knows.then(|| world.unionid(grant, switches)).flatten()
+}
+
+fn number(value: u64, switches: Switches) -> Value {
+    match switches.string_numbers {
+        true => json!(value.to_string()),
+        false => json!(value),
+    }
+}
+
+impl Refusal {
+    /// As WeChat writes it: the text changes between calls and ends with an id of the request.
+    fn to_json(self) -> Value {
+        let text = match self.0 {
+            -1 => "system error",
+            40001 => "invalid credential, access_token is invalid or not latest",
+            40002 => "invalid grant_type",
+            40003 => "invalid openid",
+            40013 => "invalid appid",
+            40014 => "invalid access_token",
+            40029 => "invalid code",
+            40030 => "invalid refresh_token",
+            40125 => "invalid appsecret",
+            40163 => "code been used",
+            41001 => "access_token missing",
+            41002 => "appid missing",
+            41003 => "refresh_token missing",
+            41004 => "appsecret missing",
+            41008 => "missing code",
+            41009 => "missing openid",
+            42001 => "access_token expired",
+            42002 => "refresh_token expired",
+            42003 => "oauth_code expired",
+            43001 => "require GET method",
+            45011 => "api minute-quota reach limit, must slower, retry next minute",
+            48001 => "api unauthorized",
+            _ => "refused",
+        };
+        json!({ "errcode": self.0, "errmsg": format!("{text}, rid: 65f2a1b0-51c2d3e4-7a8b9c0d") })
+    }
+}
+
+impl Query {
+    /// A parameter that must be there and not empty.
+    fn need(&self, name: &str, missing: i64) -> Result<&str, Refusal> {
+        self.get(name).ok_or(Refusal(missing))
+    }
+}
+
+/// The JSON text with every `/` written as `\/`, which is how the real one looks.
+fn text_of(value: &Value) -> String {
+    value.to_string().replace('/', "\\/")
+}
+
+fn in_gbk(text: &str) -> Vec<u8> {
+    let nickname = serde_json::from_str::<Value>(text)
+        .ok()
+        .and_then(|value| Some(value.get("nickname")?.as_str()?.to_owned()))
+        .unwrap_or_else(|| GBK_NICKNAME.0.to_owned());
+    let mut bytes = Vec::new();
+    for (index, part) in text.split(&nickname).enumerate() {
+        if index > 0 {
+            bytes.extend_from_slice(GBK_NICKNAME.1);
+        }
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    bytes
+}
+
+fn plain(body: impl Into<Bytes>) -> Response<Body> {
+    server::answer(StatusCode::OK, "text/plain", body)
+}
+
+fn streamed<B>(body: B) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BodyFailure>,
+{
+    plain("").map(|_| body.map_err(Into::into).boxed_unsync())
+}

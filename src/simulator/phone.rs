@@ -1,0 +1,239 @@
+//! The phone that people see: its state, its page, its buttons.
+
+use std::collections::HashMap;
+
+use http::request::Parts;
+use http::{HeaderMap, Response, StatusCode};
+use hyper::body::Incoming;
+use minijinja::context;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use url::Url;
+
+use super::jar::Jar;
+use super::pages::DEFAULT_PERSON;
+use super::server::{self, Body, is_loopback_name};
+use super::shared::{Shared, lock};
+
+/// The language of the phone: goes into its `User-Agent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Language {
+    #[serde(rename = "zh_CN")]
+    Chinese,
+    #[serde(rename = "en")]
+    English,
+}
+
+/// The one site that the phone opens: scheme and authority, always http on loopback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SiteOrigin {
+    url: Url,
+}
+
+/// What the phone remembers.
+#[derive(Debug)]
+pub(super) struct Phone {
+    pub(super) person: String,
+    pub(super) language: Language,
+    pub(super) site: Option<SiteOrigin>,
+    /// Set at start; the address bar cannot change it.
+    is_pinned: bool,
+    /// Each person has a phone of their own, so their cookies never meet.
+    jars: HashMap<String, Jar>,
+    /// Path and query of the last callback, as the reload and back buttons of a phone repeat it.
+    pub(super) last_callback: Option<String>,
+}
+
+/// A button of the phone.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Control {
+    /// Hands the phone to somebody else.
+    person: Option<String>,
+    language: Option<Language>,
+    /// Opens another site; refused when the site was given at start.
+    site: Option<String>,
+    /// Throws the cookies of this person away.
+    forget: bool,
+}
+
+impl SiteOrigin {
+    /// Takes the origin of an `http` address on loopback; `None` for every other place.
+    pub(super) fn parse(address: &str) -> Option<Self> {
+        let url = Url::parse(address).ok()?;
+        let is_here = url.scheme() == "http" && url.host_str().is_some_and(is_loopback_name);
+        let url = Url::parse(&url.origin().ascii_serialization()).ok()?;
+        is_here.then_some(Self { url })
+    }
+
+    /// `http://127.0.0.1:9500`
+    pub(super) fn as_text(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
+    /// `127.0.0.1:9500`
+    pub(super) fn authority(&self) -> String {
+        let port = self.url.port().map(|port| format!(":{port}"));
+        format!("{}{}", self.host(), port.unwrap_or_default())
+    }
+
+    /// Without port; an IPv6 address keeps its brackets.
+    pub(super) fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// Where to connect to: a name or address without brackets, and a port.
+    pub(super) fn endpoint(&self) -> (String, u16) {
+        let host = self.host().trim_matches(['[', ']']).to_owned();
+        (host, self.url.port().unwrap_or(80))
+    }
+}
+
+impl Phone {
+    /// In the hands of Alice.
+    pub(super) fn new(site: Option<SiteOrigin>) -> Self {
+        Self {
+            person: DEFAULT_PERSON.to_owned(),
+            language: Language::Chinese,
+            is_pinned: site.is_some(),
+            site,
+            jars: HashMap::new(),
+            last_callback: None,
+        }
+    }
+
+    /// The cookies of whoever holds the phone.
+    pub(super) fn jar(&mut self) -> &mut Jar {
+        self.jars.entry(self.person.clone()).or_default()
+    }
+
+    /// The phone's `User-Agent`: WeChat's browser on Android.
+    pub(super) fn user_agent(&self) -> String {
+        let language = match self.language {
+            Language::Chinese => "zh_CN",
+            Language::English => "en",
+        };
+        format!(
+            "Mozilla/5.0 (Linux; Android 14; Simulated Phone; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 \
+             Chrome/126.0.6478.188 Mobile Safari/537.36 XWEB/1260079 MMWEBSDK/20240501 MMWEBID/1 \
+             MicroMessenger/8.0.50.2701(0x28003253) WeChat/arm64 Weixin NetType/WIFI Language/{language} ABI/arm64"
+        )
+    }
+
+    fn press(&mut self, control: Control, is_known: bool) -> Result<(), &'static str> {
+        if let Some(site) = &control.site {
+            let site = SiteOrigin::parse(site).ok_or("only http sites on this machine")?;
+            if self.is_pinned && self.site.as_ref() != Some(&site) {
+                return Err("this phone opens one site only");
+            }
+            if self.site.as_ref() != Some(&site) {
+                self.jars.clear();
+                self.last_callback = None;
+            }
+            self.site = Some(site);
+        }
+        if let Some(person) = control.person {
+            if !is_known {
+                return Err("nobody has this name");
+            }
+            self.person = person;
+            self.last_callback = None;
+        }
+        if let Some(language) = control.language {
+            self.language = language;
+        }
+        if control.forget {
+            self.jars.remove(&self.person);
+            self.last_callback = None;
+        }
+        Ok(())
+    }
+}
+
+/// Answers below `/phone`.
+pub(super) async fn answer(shared: &Shared, request: &Parts, body: Incoming) -> Response<Body> {
+    match (request.method.as_str(), request.uri.path()) {
+        ("GET", "/phone") => {
+            let mut page = shared.render(StatusCode::OK, "phone.html", context! {});
+            shared.allow_phone(page.headers_mut());
+            page
+        }
+        ("GET", "/phone/phone.js") => server::answer(
+            StatusCode::OK,
+            "text/javascript; charset=utf-8",
+            include_str!("phone.js"),
+        ),
+        ("GET", "/phone/alone.js") => server::answer(
+            StatusCode::OK,
+            "text/javascript; charset=utf-8",
+            "import { startPhone } from \"/phone/phone.js\";\nstartPhone(document.getElementById(\"phone\"));\n",
+        ),
+        ("GET", "/phone/phone.css") => server::answer(
+            StatusCode::OK,
+            "text/css; charset=utf-8",
+            include_str!("phone.css"),
+        ),
+        ("GET", "/phone/state") => state(shared),
+        ("POST", "/phone/control") => control(shared, &request.headers, body).await,
+        _ => server::answer(StatusCode::NOT_FOUND, "text/plain", "not found"),
+    }
+}
+
+fn state(shared: &Shared) -> Response<Body> {
+    let people: Vec<_> = lock(&shared.world)
+        .people()
+        .iter()
+        .map(|person| json!({ "name": person.name, "nickname": person.nickname }))
+        .collect();
+    let active = shared.faults.active();
+    let phone = lock(&shared.phone);
+    let state = json!({
+        "people": people,
+        "person": phone.person,
+        "language": phone.language,
+        "site": phone.site.as_ref().map(SiteOrigin::as_text),
+        "view": shared.view_origin(),
+        "wechat": shared.origin(),
+        "trouble": active,
+    });
+    drop(phone);
+    server::json(StatusCode::OK, &state)
+}
+
+async fn control(shared: &Shared, headers: &HeaderMap, body: Incoming) -> Response<Body> {
+    let control = match read_json::<Control>(headers, body).await {
+        Ok(control) => control,
+        Err(refusal) => return refusal,
+    };
+    let name = control.person.clone().unwrap_or_default();
+    let is_known = lock(&shared.world).person(&name).is_some();
+    let pressed = lock(&shared.phone).press(control, is_known);
+    match pressed {
+        Ok(()) => state(shared),
+        Err(reason) => server::json(StatusCode::BAD_REQUEST, &json!({ "error": reason })),
+    }
+}
+
+/// Reads a JSON document, or says why not.
+///
+/// SECURITY: a page of another site can post text or a form here, but not `application/json` without asking first.
+pub(super) async fn read_json<T: serde::de::DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<T, Response<Body>> {
+    let content_type = headers
+        .get("content-type")
+        .and_then(|value| value.to_str().ok());
+    let is_json = content_type
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"));
+    if !is_json {
+        let reason = json!({ "error": "send application/json" });
+        return Err(server::json(StatusCode::UNSUPPORTED_MEDIA_TYPE, &reason));
+    }
+    let bytes = server::read_form(body).await.unwrap_or_default();
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let reason = json!({ "error": error.to_string() });
+        server::json(StatusCode::BAD_REQUEST, &reason)
+    })
+}

@@ -1,0 +1,272 @@
+//! What the phone's browser changes in requests and answers, as plain functions: addresses, headers, pages.
+
+use http::header::{
+    ACCEPT_ENCODING, CONNECTION, COOKIE, HOST, LOCATION, ORIGIN, REFERER, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::pages::PERSON_HEADER;
+use super::phone::SiteOrigin;
+use super::query::Query;
+use super::reporter::Reporter;
+
+/// Where WeChat's pages are in the frame.
+const WECHAT: &str = "/~wechat";
+
+/// Opens the last callback again.
+pub(super) const REPLAY: &str = "/~phone/replay";
+
+/// Says that the phone does not go there.
+pub(super) const FOREIGN: &str = "/~phone/foreign";
+
+/// Headers of one connection, and headers that would tell who really asks.
+const NOT_FORWARDED: [HeaderName; 13] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HOST,
+    COOKIE,
+    ACCEPT_ENCODING,
+    HeaderName::from_static("sec-ch-ua"),
+    HeaderName::from_static("sec-ch-ua-mobile"),
+    HeaderName::from_static("sec-ch-ua-platform"),
+];
+
+/// Headers that the frame must not see: of one connection, kept in the jar, or in the way of a frame.
+const NOT_RETURNED: [&str; 11] = [
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "trailer",
+    "upgrade",
+    "set-cookie",
+    "x-frame-options",
+    "strict-transport-security",
+    "clear-site-data",
+    "alt-svc",
+    "content-security-policy-report-only",
+];
+
+/// Who answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// The one site of the phone.
+    Site,
+    /// The simulated WeChat.
+    Wechat,
+}
+
+/// The three origins.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    pub(super) site: SiteOrigin,
+    pub(super) wechat: SiteOrigin,
+    /// The frame's own.
+    pub(super) view: String,
+}
+
+/// What the phone says of itself.
+#[derive(Clone, Debug)]
+pub(super) struct Device {
+    pub(super) user_agent: String,
+    pub(super) person: String,
+    pub(super) cookies: Option<String>,
+}
+
+impl Places {
+    pub(super) fn origin(&self, side: Side) -> &SiteOrigin {
+        match side {
+            Side::Site => &self.site,
+            Side::Wechat => &self.wechat,
+        }
+    }
+
+    /// Who answers an address of the frame, and what to ask there; `None` for what the phone does not open.
+    pub(super) fn target(&self, uri: &Uri) -> Option<(Side, Uri)> {
+        let path_and_query = uri.path_and_query()?.as_str();
+        match path_and_query.strip_prefix(WECHAT) {
+            // Only what a visitor meets at WeChat: neither the API nor the buttons of the phone.
+            Some(path) if path.starts_with("/connect/") => Some((Side::Wechat, path.parse().ok()?)),
+            Some(_) => None,
+            None if path_and_query.starts_with("/~") => None,
+            None => Some((Side::Site, path_and_query.parse().ok()?)),
+        }
+    }
+
+    /// An address of the site or of WeChat, as the frame asks for it; other places become a page that says no.
+    pub(super) fn to_view(&self, side: Side, address: &str) -> String {
+        if let Some(rest) = self.within(&self.site, address) {
+            return format!("{}{}", self.view, or_root(rest));
+        }
+        if let Some(rest) = self.within(&self.wechat, address) {
+            return format!("{}{WECHAT}{}", self.view, or_root(rest));
+        }
+        let is_absolute = address.starts_with("//")
+            || address
+                .split(['/', '?', '#'])
+                .next()
+                .is_some_and(|start| start.contains(':'));
+        if is_absolute {
+            let address = utf8_percent_encode(address, NON_ALPHANUMERIC);
+            return format!("{}{FOREIGN}?to={address}", self.view);
+        }
+        match side {
+            Side::Wechat if address.starts_with('/') => format!("{WECHAT}{address}"),
+            Side::Wechat | Side::Site => address.to_owned(),
+        }
+    }
+
+    /// What follows the origin in an address of it.
+    fn within<'a>(&self, origin: &SiteOrigin, address: &'a str) -> Option<&'a str> {
+        let rest = address.strip_prefix(origin.as_text().as_str())?;
+        (rest.is_empty() || rest.starts_with(['/', '?', '#'])).then_some(rest)
+    }
+
+    /// The headers of a request as WeChat's browser sends it.
+    pub(super) fn request_headers(
+        &self,
+        side: Side,
+        from_frame: &HeaderMap,
+        device: &Device,
+    ) -> HeaderMap {
+        let mut headers = from_frame.clone();
+        for name in NOT_FORWARDED {
+            headers.remove(name);
+        }
+        let simulated: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| name.as_str().starts_with("x-sim-"))
+            .cloned()
+            .collect();
+        for name in simulated {
+            headers.remove(name);
+        }
+        let came_from = self.rewrite_referer(&mut headers);
+        if headers
+            .get(ORIGIN)
+            .is_some_and(|origin| origin == self.view.as_str())
+        {
+            let origin = self.origin(came_from.unwrap_or(side)).as_text();
+            set(&mut headers, ORIGIN, &origin);
+        }
+        self.rewrite_fetch_metadata(side, came_from, &mut headers);
+        set(&mut headers, HOST, &self.origin(side).authority());
+        set(&mut headers, USER_AGENT, &device.user_agent);
+        headers
+            .entry("x-requested-with")
+            .or_insert(HeaderValue::from_static("com.tencent.mm"));
+        if let Some(cookies) = &device.cookies {
+            set(&mut headers, COOKIE, cookies);
+        }
+        if side == Side::Wechat {
+            set(
+                &mut headers,
+                HeaderName::from_static(PERSON_HEADER),
+                &device.person,
+            );
+        }
+        headers
+    }
+
+    /// Puts the real address into `Referer`; tells whose page it was.
+    fn rewrite_referer(&self, headers: &mut HeaderMap) -> Option<Side> {
+        let referer = headers.remove(REFERER)?;
+        let rest = referer.to_str().ok()?.strip_prefix(self.view.as_str())?;
+        let (side, rest) = match rest.strip_prefix(WECHAT) {
+            Some(rest) => (Side::Wechat, rest),
+            None => (Side::Site, rest),
+        };
+        // Browsers send no more than the origin to another one.
+        let address = format!("{}{rest}", self.origin(side).as_text());
+        set(headers, REFERER, &address);
+        Some(side)
+    }
+
+    /// The frame is the phone's whole screen, and the phone page around it does not exist.
+    fn rewrite_fetch_metadata(&self, side: Side, came_from: Option<Side>, headers: &mut HeaderMap) {
+        let is_navigation = headers
+            .get("sec-fetch-mode")
+            .is_some_and(|mode| mode == "navigate");
+        if !is_navigation {
+            return;
+        }
+        headers.insert("sec-fetch-dest", HeaderValue::from_static("document"));
+        let by_page = headers
+            .get("sec-fetch-site")
+            .is_some_and(|site| site == "same-origin");
+        let site = match (by_page, came_from) {
+            (false, _) => "none",
+            (true, Some(other)) if other != side => "cross-site",
+            (true, Some(_) | None) => "same-origin",
+        };
+        headers.insert("sec-fetch-site", HeaderValue::from_static(site));
+    }
+
+    /// Path and query of the callback, when this answer of WeChat leads to one.
+    pub(super) fn callback(&self, side: Side, headers: &HeaderMap) -> Option<String> {
+        let location = headers.get(LOCATION)?.to_str().ok()?;
+        let rest = self.within(&self.site, location)?;
+        let (_, query) = rest.split_once('?')?;
+        let carries_code = Query::parse(query).get("code").is_some();
+        (side == Side::Wechat && carries_code).then(|| rest.to_owned())
+    }
+
+    /// Makes the headers of an answer fit for the frame. Cookies must have been kept before.
+    pub(super) fn answer_headers(&self, side: Side, headers: &mut HeaderMap, reporter: &Reporter) {
+        for name in NOT_RETURNED {
+            headers.remove(name);
+        }
+        for name in ["location", "content-location"] {
+            if let Some(address) = headers.get(name).and_then(|value| value.to_str().ok()) {
+                let address = self.to_view(side, address);
+                set(headers, HeaderName::from_static(name), &address);
+            }
+        }
+        reporter.open_policies(headers, &self.site.as_text(), &self.view);
+    }
+
+    /// Rewrites the addresses in attributes of a page. Text stays: it may show an address to people.
+    pub(super) fn rewrite_page(&self, side: Side, page: &[u8]) -> Vec<u8> {
+        // A page in another encoding has no reason to hold our addresses; it passes unchanged.
+        let Ok(text) = std::str::from_utf8(page) else {
+            return page.to_vec();
+        };
+        let mut text = text.to_owned();
+        for origin in [&self.site, &self.wechat] {
+            let origin = origin.as_text();
+            let shown = self.to_view(side, &origin);
+            let shown = shown.strip_suffix('/').unwrap_or(&shown);
+            for before in ["=\"", "='", "url=", "URL="] {
+                for after in ['/', '"', '\'', '?', '#'] {
+                    let from = format!("{before}{origin}{after}");
+                    text = text.replace(&from, &format!("{before}{shown}{after}"));
+                }
+            }
+        }
+        text.into_bytes()
+    }
+}
+
+fn or_root(rest: &str) -> String {
+    match rest.starts_with('/') {
+        true => rest.to_owned(),
+        false => format!("/{rest}"),
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    match HeaderValue::from_str(value) {
+        Ok(value) => {
+            headers.insert(name, value);
+        }
+        Err(_) => {
+            headers.remove(name);
+        }
+    }
+}
