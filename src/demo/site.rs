@@ -120,7 +120,7 @@ impl Shop {
             Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
         };
         let mut answer = server::answer(status, "text/html; charset=utf-8", page);
-        let policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'";
+        let policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'";
         answer
             .headers_mut()
             .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));

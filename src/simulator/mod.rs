@@ -3,8 +3,7 @@
 //!
 //! [`Simulator`] serves the API, the authorize page and a phone for people, on loopback only. `world` and `tokens` know
 //! who is who, `api` and `pages` speak for them, [`faults`] makes them fail on demand. `phone` is the phone that people
-//! see, `web_view` its browser, `rewrite` and `reporter` what that browser
-//! changes, `jar` its cookies.
+//! see, `web_view` its browser, `rewrite` and `reporter` what that browser changes, `jar` its cookies.
 
 use std::fmt;
 use std::io;

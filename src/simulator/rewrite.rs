@@ -15,6 +15,10 @@ use super::reporter::Reporter;
 /// Where WeChat's pages are in the frame.
 const WECHAT: &str = "/~wechat";
 
+/// The mark by which the client knows an authorize address. It takes the mark away: a browser would carry it through every
+/// redirect to the page at the end.
+const MARK: &str = "#wechat_redirect";
+
 /// Opens the last callback again.
 pub(super) const REPLAY: &str = "/~phone/replay";
 
@@ -105,6 +109,7 @@ impl Places {
             return format!("{}{}", self.view, or_root(rest));
         }
         if let Some(rest) = self.within(&self.wechat, address) {
+            let rest = rest.strip_suffix(MARK).unwrap_or(rest);
             return format!("{}{WECHAT}{}", self.view, or_root(rest));
         }
         let is_absolute = address.starts_with("//")
@@ -248,6 +253,9 @@ impl Places {
                     text = text.replace(&from, &format!("{before}{shown}{after}"));
                 }
             }
+        }
+        for end in ['"', '\''] {
+            text = text.replace(&format!("{MARK}{end}"), &end.to_string());
         }
         text.into_bytes()
     }

@@ -1079,6 +1079,32 @@ async fn redirects_stay_in_the_frame() {
 }
 
 #[tokio::test]
+async fn authorize_addresses_lose_the_mark_that_only_the_client_needs() {
+    let bench = PhoneBench::start().await;
+    let view = bench.simulator.view_url();
+    let address = format!(
+        "{}/connect/oauth2/authorize?appid={APP}",
+        bench.simulator.url()
+    );
+    let expected = format!("{view}/~wechat/connect/oauth2/authorize?appid={APP}");
+    let places = rewrite::Places {
+        site: SiteOrigin::parse(&bench.site).unwrap(),
+        wechat: SiteOrigin::parse(&bench.simulator.url()).unwrap(),
+        view: view,
+    };
+    let marked = format!("{address}#wechat_redirect");
+    assert_eq!(places.to_view(rewrite::Side::Site, &marked), expected);
+    let page = places.rewrite_page(
+        rewrite::Side::Site,
+        format!("<a href=\"{marked}\">").as_bytes(),
+    );
+    assert_eq!(
+        String::from_utf8(page).unwrap(),
+        format!("<a href=\"{expected}\">")
+    );
+}
+
+#[tokio::test]
 async fn each_person_has_cookies_of_their_own() {
     let bench = PhoneBench::start().await;
     bench.open("/page", &[]).await;
