@@ -1,0 +1,279 @@
+// The demo's scenes in a desktop browser.
+//
+//   node tests/browser/demo.mjs START GATEWAY [SCREENSHOT]
+//
+// START is the start page (http://127.0.0.1:9510/demo), GATEWAY the site behind the gateway (http://127.0.0.1:9500).
+// Needs the package playwright-core and a Chromium, /usr/bin/chromium or the one that CHROMIUM names. Ends with
+// "N passed, N failed", and with exit code 1 when something failed.
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const { chromium } = createRequire(join(process.cwd(), "x.js"))("playwright-core");
+
+const [start, gateway, screenshot] = process.argv.slice(2);
+if (!start || !gateway) {
+  console.error("usage: demo.mjs START GATEWAY [SCREENSHOT]");
+  process.exit(2);
+}
+const wechat = new URL(start).origin;
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox"],
+});
+const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en-US" });
+const page = await context.newPage();
+
+const complaints = [];
+let view = "";
+// An error page in the phone has an honest status, which the browser reports as a failed resource.
+const isStatusOfPhonePage = (message) =>
+  message.text().startsWith("Failed to load resource") && new URL(message.location().url).origin === view;
+page.on("console", (message) => {
+  if (message.type() === "error" && !isStatusOfPhonePage(message)) complaints.push(message.text());
+});
+page.on("pageerror", (error) => complaints.push(String(error)));
+context.on("request", (request) => {
+  const url = new URL(request.url());
+  if (url.protocol !== "data:" && url.hostname !== "127.0.0.1") complaints.push(`foreign request: ${url.origin}`);
+});
+
+const phone = page.frameLocator("iframe[name=phone-screen]");
+const shown = () => phone.locator("body").innerText();
+const address = () => page.locator(".phone input").inputValue();
+const simulator = async (path) => (await context.request.get(wechat + path)).json();
+
+// Waits until the phone's text fits; the text is in the message when it does not.
+async function sees(pattern, timeout = 5000) {
+  const end = Date.now() + timeout;
+  let text = "";
+  while (Date.now() < end) {
+    text = await shown().catch(() => "");
+    if (pattern.test(text)) return text;
+    await page.waitForTimeout(50);
+  }
+  assert.fail(`the phone does not show ${pattern}, but: ${text.slice(0, 300)}`);
+}
+
+// Waits until the address bar fits.
+async function isAt(pattern, timeout = 5000) {
+  const end = Date.now() + timeout;
+  while (Date.now() < end) {
+    if (pattern.test(await address())) return;
+    await page.waitForTimeout(50);
+  }
+  assert.fail(`the phone is at ${await address()}, not at ${pattern}`);
+}
+
+async function received(check, timeout = 5000) {
+  const end = Date.now() + timeout;
+  let latest = null;
+  while (Date.now() < end) {
+    ({ latest } = await simulator("/demo/received"));
+    if (latest && check(latest)) return latest;
+    await page.waitForTimeout(50);
+  }
+  assert.fail(`the application received ${latest?.method} ${latest?.target} with ${JSON.stringify(latest?.identity)}`);
+}
+
+const header = (entry, name) => entry.identity.find(([known]) => known === name)?.[1] ?? "";
+const trouble = (name) => page.locator(`[data-trouble=${name}]`).click();
+const step = (name) => page.locator(`[data-step=${name}]`).click();
+
+// The buttons of the gateway's purpose page (P3) and of WeChat's consent sheet.
+async function consent(answer) {
+  await phone.locator("a, button").filter({ hasText: /continue with wechat|使用微信继续/i }).first().click();
+  await sees(/asks for/);
+  await phone.getByRole("button", { name: answer }).click();
+}
+
+const scenes = {
+  async "the start page is ready, says that it is simulated, and speaks the browser's language"() {
+    await page.goto(start);
+    await page.locator("html[data-ready=true]").waitFor();
+    view = (await simulator("/phone/state")).view;
+    await sees(/Welcome/);
+    assert.match(await page.locator(".ribbon").innerText(), /SIMULATED/);
+    assert.match(await page.locator(".steps").innerText(), /Log in silently/);
+    assert.equal(await address(), `${gateway}/`);
+  },
+
+  async "a public page is shown without a login"() {
+    assert.equal((await simulator("/sim/state")).authorizations, 0);
+    const entry = await received((entry) => entry.target === "/");
+    assert.equal(header(entry, "x-wechat-openid"), "");
+    assert.equal(entry.jwt, null);
+  },
+
+  async "step 1: the phone logs in silently"() {
+    await step("orders");
+    await isAt(/\/orders$/);
+    await sees(/My orders/);
+    const entry = await received((entry) => entry.target === "/orders");
+    assert.match(header(entry, "x-wechat-openid"), /^o[\w-]{27}$/);
+    const { logins, calls } = await simulator("/sim/state");
+    assert.equal(logins, 1);
+    assert.deepEqual(calls[0].parameters.toSorted(), ["appid", "code", "grant_type", "secret"]);
+  },
+
+  async "headers and the decoded JWT are shown, and fit together"() {
+    const entry = await received((entry) => entry.jwt !== null);
+    const { header: head, claims } = entry.jwt;
+    assert.equal(head.alg, "ES256");
+    assert.equal(claims.openid, header(entry, "x-wechat-openid"));
+    assert.equal(claims.iss, gateway);
+    assert.equal(claims.sub, `wechat:${claims.appid}:${claims.openid}`);
+    await page.locator("#jwt").getByText("ES256").waitFor();
+    assert.match(await page.locator("#headers").innerText(), new RegExp(claims.openid));
+    const keys = await (await context.request.get(await page.locator("#jwks").getAttribute("href"))).json();
+    assert.ok(keys.keys.some((key) => key.kid === head.kid), "the key of the JWT is published");
+  },
+
+  async "a script of the page reaches the API with the same session"() {
+    await phone.locator("#ask").click();
+    await phone.locator("#answer").getByText("openid").waitFor();
+    assert.match(await phone.locator("#answer").innerText(), /^200/);
+    assert.equal((await simulator("/sim/state")).logins, 1);
+  },
+
+  async "step 2: consent, then the nickname arrives"() {
+    await step("member");
+    await consent(/Allow/);
+    await isAt(/\/member$/);
+    await sees(/爱丽丝/);
+    const entry = await received((entry) => entry.target === "/member");
+    assert.match(decodeURIComponent(header(entry, "x-wechat-nickname")), /^爱丽丝/);
+    assert.match(header(entry, "x-wechat-unionid"), /^o6_bm/);
+    assert.match(entry.jwt.claims.unionid, /^o6_bm/);
+  },
+
+  async "step 3: the application's own view"() {
+    await step("debug");
+    await isAt(/\/debug$/);
+    await sees(/What the app receives/);
+    assert.match(await phone.locator("#jwt-claims").innerText(), /"openid"/);
+    assert.equal(await phone.locator("details").count(), 5);
+  },
+
+  async "the back button goes back"() {
+    await page.getByRole("button", { name: "Back", exact: true }).click();
+    await isAt(/\/member$/);
+    await sees(/爱丽丝/);
+  },
+
+  async "everything fits one screen, for the picture"() {
+    await step("member");
+    await sees(/爱丽丝/);
+    await page.locator("#request").getByText("GET /member").waitFor();
+    await page.waitForTimeout(1500);
+    if (screenshot) await page.screenshot({ path: screenshot });
+    const size = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight]);
+    assert.ok(size[0] <= 1280 && size[1] <= 800, `the page is ${size.join(" by ")} pixels`);
+  },
+
+  async "another person's phone is another visitor"() {
+    const alice = header(await received((entry) => entry.target === "/member"), "x-wechat-openid");
+    await page.locator("[data-person=bob]").click();
+    await sees(/Welcome/);
+    await step("orders");
+    await received((entry) => entry.target === "/orders" && ![alice, ""].includes(header(entry, "x-wechat-openid")));
+    await page.locator("[data-person=alice]").click();
+    await sees(/Welcome/);
+  },
+
+  async "trouble: a refusal ends at a page with a fresh try"() {
+    await trouble("refuse");
+    const text = await sees(/WXG-LOGIN-CANCELLED/);
+    assert.doesNotMatch(text, /40\d{3}|errcode/);
+    assert.match(await page.locator("#told").innerText(), /without a code/);
+  },
+
+  async "trouble: a refusal by hand on the consent sheet ends there too"() {
+    await page.getByRole("button", { name: "Clear cookies" }).click();
+    await sees(/Welcome/);
+    await step("member");
+    await consent(/Refuse/);
+    await sees(/WXG-LOGIN-CANCELLED/);
+  },
+
+  async "trouble: a snapshot page logs nobody in"() {
+    await trouble("snapshot");
+    await sees(/使用完整服务|full service/i);
+    await page.locator("[data-trouble=none]").click();
+    await sees(/Welcome/);
+  },
+
+  async "trouble: a callback that is opened again ends at the page"() {
+    const before = (await simulator("/sim/state")).logins;
+    await trouble("replay");
+    await isAt(/\/orders$/);
+    await sees(/My orders/);
+    await page.waitForTimeout(500);
+    assert.doesNotMatch(await sees(/My orders/), /40163|WXG-/);
+    const { logins } = await simulator("/sim/state");
+    assert.equal(logins, before + 1, "the second callback needed no second login");
+  },
+
+  async "trouble: a wrong AppSecret is the operator's, told without details of it"() {
+    await trouble("secret");
+    const text = await sees(/WXG-LOGIN-SETUP/);
+    assert.doesNotMatch(text, /[0-9a-f]{32}(?![0-9a-f-])/);
+  },
+
+  async "trouble: a slow WeChat gives a page within six seconds"() {
+    const started = Date.now();
+    await trouble("slow");
+    await sees(/WXG-WECHAT-/, 8000);
+    assert.ok(Date.now() - started < 6500, `took ${Date.now() - started} ms`);
+  },
+
+  async "trouble: WeChat down gives a page"() {
+    await trouble("down");
+    await sees(/WXG-WECHAT-/, 8000);
+  },
+
+  async "back to normal: everything works again"() {
+    await trouble("none");
+    await sees(/Welcome/);
+    await step("orders");
+    await sees(/My orders/);
+  },
+
+  async "the page speaks Chinese too, and so does the phone"() {
+    await page.getByRole("button", { name: "中文 / English" }).click();
+    await sees(/我的订单/);
+    assert.match(await page.locator(".steps").innerText(), /静默登录/);
+    assert.doesNotMatch(await page.locator("main").innerText(), /Log in silently/);
+  },
+
+  async "a desktop browser is told to use WeChat"() {
+    const desktop = await context.newPage();
+    const answer = await desktop.goto(`${gateway}/orders`);
+    assert.match(await desktop.locator("body").innerText(), /WeChat|微信/);
+    assert.ok(new URL(desktop.url()).origin === gateway, "no redirect to WeChat");
+    assert.notEqual(answer.headers()["x-wxgate-response"], undefined);
+    await desktop.close();
+  },
+
+  async "there were no console errors and no foreign requests"() {
+    assert.deepEqual(complaints, []);
+  },
+};
+
+let passed = 0;
+let failed = 0;
+for (const [name, scene] of Object.entries(scenes)) {
+  try {
+    await scene();
+    passed += 1;
+    console.log(`ok    ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAIL  ${name}\n      ${error.message.split("\n").slice(0, 6).join("\n      ")}`);
+  }
+}
+await browser.close();
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed > 0 ? 1 : 0);
