@@ -1090,7 +1090,7 @@ async fn authorize_addresses_lose_the_mark_that_only_the_client_needs() {
     let places = rewrite::Places {
         site: SiteOrigin::parse(&bench.site).unwrap(),
         wechat: SiteOrigin::parse(&bench.simulator.url()).unwrap(),
-        view: view,
+        view,
     };
     let marked = format!("{address}#wechat_redirect");
     assert_eq!(places.to_view(rewrite::Side::Site, &marked), expected);
