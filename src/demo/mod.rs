@@ -98,7 +98,7 @@ impl Demo {
         &self.simulator
     }
 
-    /// What to tell people when it runs.
+    /// What to tell people when it runs: whole lines.
     pub fn banner(&self) -> String {
         let version = env!("CARGO_PKG_VERSION");
         let Self {
@@ -115,7 +115,7 @@ impl Demo {
              \x20 3  what the app receives     {debug_url}\n\
              \n\
              Open 1 and follow the steps. Open 2 in this browser: it is not WeChat, and the gateway says so.\n\
-             Press Ctrl-C to stop."
+             Press Ctrl-C to stop.\n"
         )
     }
 
