@@ -9,6 +9,9 @@ use anyhow::Context;
 use data_encoding::HEXLOWER;
 
 use super::APP_ID;
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{Config, Surroundings};
 
 /// What the configuration is made of.
 #[derive(Debug)]
@@ -22,6 +25,7 @@ pub(super) struct Wiring {
 /// The running gateway and its directory of keys.
 #[derive(Debug)]
 pub(super) struct Gateway {
+    app: App,
     _state: StateDirectory,
 }
 
@@ -30,18 +34,18 @@ impl Gateway {
     pub(super) async fn start(wiring: &Wiring) -> anyhow::Result<Self> {
         let state = StateDirectory::make().context("cannot make a directory for keys")?;
         let text = wiring.configuration(&state.0);
-        start_app(&text).await?;
-        Ok(Self { _state: state })
+        let surroundings = Surroundings::of_process();
+        let (config, _warnings) = Config::parse(&text, Path::new("demo.toml"), &surroundings)
+            .map_err(|problems| anyhow::anyhow!("{}", problems.render(false)))?;
+        let app = App::start(config, Clock::system()).await?;
+        Ok(Self { app, _state: state })
     }
 
     /// Ends it in order.
-    #[expect(clippy::unused_async, reason = "the gateway joins here")]
-    pub(super) async fn stop(self) {}
-}
-
-#[expect(clippy::unused_async, reason = "the gateway joins here")]
-async fn start_app(_text: &str) -> anyhow::Result<()> {
-    anyhow::bail!("this build has no gateway")
+    pub(super) async fn stop(self) {
+        // What had to be cut belongs to a browser that is closed with the demo.
+        let _ = self.app.shutdown().await;
+    }
 }
 
 impl Wiring {
