@@ -1,11 +1,42 @@
 //! What people see: every page wxgate can emit, in three languages, light and dark.
+//!
+//! A page is rendered on the server and complete in one answer: no font, picture, style or script comes from anywhere else,
+//! and everything but comfort works without script.
+#![doc = include_str!("templates.md")]
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::header::{ACCEPT, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::message::{Answer, RequestInfo};
+use crate::message::{self, Answer, Load, RequestInfo};
+use crate::seal::random_text;
+
+mod address;
+mod cause;
+mod context;
+mod gallery;
+mod language;
+mod look;
+mod page;
+mod protect;
+mod qr;
+mod template;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use cause::Cause;
+pub use gallery::gallery;
+pub use language::Language;
+pub use page::{NeededClient, Page};
+
+use context::{Context, Occasion};
+use template::Templates;
+
+/// Characters `[A-Za-z0-9]` in a nonce: 131 bits.
+const NONCE_LENGTH: usize = 22;
 
 /// How pages look.
 #[derive(Clone, Debug)]
@@ -24,19 +55,8 @@ pub struct Settings {
     pub contact: Option<String>,
     /// Operator hints on error pages.
     pub show_details: bool,
-    /// Single pages overridden by files of the same name here.
+    /// Single pages overridden by files of the same name here; see [the module](self#templates-of-your-own).
     pub templates: Option<PathBuf>,
-}
-
-/// Languages of our pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Language {
-    /// Simplified Chinese.
-    ZhCn,
-    /// Traditional Chinese.
-    ZhTw,
-    /// English.
-    En,
 }
 
 /// Light, dark, or as the system says.
@@ -50,185 +70,12 @@ pub enum Theme {
     Dark,
 }
 
-/// Something to show.
-#[derive(Clone, Debug)]
-pub enum Page {
-    /// P3: who asks for what, before `snsapi_userinfo`; the button leads on.
-    Purpose {
-        /// Where the button leads.
-        continue_url: String,
-        /// Where "without profile" leads, where the route allows it.
-        without_profile_url: Option<String>,
-        /// Moves on by itself (`userinfo_prompt = "auto"` never gets here).
-        app: String,
-    },
-    /// P6: a login did not finish.
-    NotFinished {
-        /// Why.
-        cause: Cause,
-        /// A fresh try for the same target.
-        retry_url: Option<String>,
-    },
-    /// P7: no login fits this browser, or the route wants another client.
-    WrongClient {
-        /// Which client is needed.
-        needs: NeededClient,
-        /// The address to open there; shown as link and QR code.
-        address: String,
-    },
-    /// P8: logged in, not allowed.
-    Denied {
-        /// Masked id to tell the operator; `None` when nobody is logged in.
-        account: Option<String>,
-        /// Leads to the logout page, to switch accounts.
-        switch_url: Option<String>,
-    },
-    /// P9: WeChat shows a preview of the site.
-    Snapshot,
-    /// P10: the site behind us does not answer, or WeChat or our store does not.
-    Trouble {
-        /// Why.
-        cause: Cause,
-    },
-    /// P11: a short refusal.
-    Refused {
-        /// Why.
-        cause: Cause,
-        /// For 429.
-        retry_after: Option<Duration>,
-    },
-    /// P12: who is logged in.
-    Account {
-        /// Masked id.
-        account: String,
-        /// Nickname, if known.
-        nickname: Option<String>,
-        /// The app's name.
-        app: String,
-        /// RFC 3339, UTC.
-        since: String,
-        /// RFC 3339, UTC.
-        until: String,
-        /// Where the logout form posts.
-        logout_url: String,
-        /// Proves that the form came from us.
-        form_token: String,
-    },
-    /// P12 when nobody is logged in.
-    NobodyLoggedIn {
-        /// Starts a login.
-        login_url: String,
-    },
-    /// The button behind `GET logout`.
-    ConfirmLogout {
-        /// Where the form posts.
-        logout_url: String,
-        /// Proves that the form came from us.
-        form_token: String,
-    },
-    /// P13: logged out.
-    LoggedOut {
-        /// Starts a login.
-        login_url: String,
-        /// In WeChat the next visit logs in silently again.
-        inside_wechat: bool,
-    },
-    /// A framed page load: leads the top window to the address.
-    BreakOut {
-        /// Where to.
-        address: String,
-    },
-    /// `keep_fragment`: saves `#...` under the key, then goes to WeChat.
-    SaveFragment {
-        /// Names the attempt in `sessionStorage`.
-        key: String,
-        /// The authorize URL.
-        address: String,
-    },
-    /// `keep_fragment`: goes to the target with the saved `#...`.
-    RestoreFragment {
-        /// Names the attempt in `sessionStorage`.
-        key: String,
-        /// Path and query.
-        address: String,
-    },
-}
-
-/// Which client is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NeededClient {
-    /// WeChat itself; the visitor is elsewhere.
-    Wechat,
-    /// WeChat itself; the visitor is in WeCom.
-    WechatNotWecom,
-    /// A mini program.
-    MiniProgram,
-    /// A desktop browser.
-    Desktop,
-    /// A phone browser.
-    Phone,
-}
-
-/// Why a page is shown; each has a stable code for people to quote, and a text in every language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Cause {
-    /// The visitor cancelled or WeChat sent nothing usable.
-    LoginCancelled,
-    /// The attempt is unknown to this browser, too old, or from another one.
-    LoginState,
-    /// WeChat refused the code, twice.
-    LoginCode,
-    /// WeChat blocked or limits this account.
-    LoginBlocked,
-    /// WeChat says that the operator's set-up is wrong.
-    LoginSetup,
-    /// Loop guard: the browser did not keep our cookie.
-    LoopCookie,
-    /// Loop guard: http where https is configured, so `Secure` cookies get lost.
-    LoopHttp,
-    /// Loop guard: the callback arrives on another host than the visitor is on.
-    LoopHost,
-    /// Loop guard: clocks are apart, so everything looks expired.
-    LoopClock,
-    /// Loop guard: sealed by a node with other keys.
-    LoopKeys,
-    /// Loop guard: WeChat gives no unionid.
-    LoopUnionid,
-    /// WeChat did not answer in time.
-    WechatTimeout,
-    /// WeChat answered nonsense or an error of its own.
-    WechatTrouble,
-    /// The store does not answer.
-    StoreTrouble,
-    /// The upstream refused or broke the connection.
-    UpstreamBroken,
-    /// The upstream was too slow.
-    UpstreamTimeout,
-    /// No server of the upstream is healthy.
-    UpstreamUnavailable,
-    /// Something in us is wrong.
-    Internal,
-    /// 400.
-    BadRequest,
-    /// 404: no route.
-    NotFound,
-    /// 405.
-    MethodNotAllowed,
-    /// 408.
-    TooSlow,
-    /// 413.
-    TooLarge,
-    /// 421.
-    UnknownHost,
-    /// 429.
-    TooManyRequests,
-    /// 501: an `Expect` or upgrade we do not do.
-    NotSupported,
-}
-
 /// Renders pages.
 #[derive(Debug)]
-pub struct Pages {}
+pub struct Pages {
+    settings: Settings,
+    templates: Templates,
+}
 
 /// Why pages cannot be shown: a template of the operator is broken.
 #[derive(Debug, thiserror::Error)]
@@ -242,21 +89,125 @@ pub struct Error {
 
 impl Pages {
     /// Reads and checks the operator's templates. Blocking file access.
-    pub fn new(_settings: Settings) -> Result<Self, Error> {
-        todo!()
+    pub fn new(settings: Settings) -> Result<Self, Error> {
+        let templates = Templates::new(&settings)?;
+        Ok(Self {
+            settings,
+            templates,
+        })
     }
 
     /// Renders a page for whoever asks. `headers` tell the language (`?lang=`, cookie, WeChat's `Language/`, `Accept-Language`).
     ///
-    /// Sets content type and content security policy; the caller adds `Cache-Control` and the request id header.
+    /// A page that says no ([`Page::code`]) becomes JSON when a script or a tool asks. Sets content type, content security
+    /// policy, `Retry-After` and the cookie that remembers `?lang=`; the caller adds `Cache-Control` and the request id header.
     pub fn render(
         &self,
-        _status: StatusCode,
-        _reason: &'static str,
-        _page: &Page,
-        _info: &RequestInfo,
-        _headers: &HeaderMap,
+        status: StatusCode,
+        reason: &'static str,
+        page: &Page,
+        info: &RequestInfo,
+        headers: &HeaderMap,
     ) -> Answer {
-        todo!()
+        let mut answer = match page.code() {
+            Some(code) if !reads_html(info, headers) => failure(status, reason, code, info),
+            code => self.html(status, reason, page, info, headers, code),
+        };
+        if let Page::Refused {
+            retry_after: Some(wait),
+            ..
+        } = page
+        {
+            let seconds = HeaderValue::from(seconds_up(*wait));
+            answer.headers_mut().insert(RETRY_AFTER, seconds);
+        }
+        answer
     }
+
+    fn html(
+        &self,
+        status: StatusCode,
+        reason: &'static str,
+        page: &Page,
+        info: &RequestInfo,
+        headers: &HeaderMap,
+        code: Option<&'static str>,
+    ) -> Answer {
+        let choice = language::choose(&self.settings.languages, info.target.query(), headers);
+        let nonce = random_text(NONCE_LENGTH);
+        let occasion = Occasion {
+            host: info.host.as_str(),
+            nonce: &nonce,
+            request_id: info.id.as_str(),
+            received: info.received,
+            query: repeatable(info),
+        };
+        let context = Context::new(&self.settings, page, choice.language, &occasion);
+        let Some(html) = self.templates.render(page, &context) else {
+            let code = code.unwrap_or_default();
+            return message::text(status, reason, format!("{code} {}\n", info.id));
+        };
+        let protection = protect::Protection {
+            page,
+            nonce: &nonce,
+            has_script: html.contains("<script"),
+        };
+        let mut answer = message::html(status, reason, html);
+        protection.apply(answer.headers_mut());
+        language::announce(choice, answer.headers_mut());
+        answer
+    }
+}
+
+/// Whether somebody reads what we answer: a page load, or a form, which names `text/html` too.
+fn reads_html(info: &RequestInfo, headers: &HeaderMap) -> bool {
+    let names_html = || {
+        headers
+            .get_all(ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.contains("text/html"))
+    };
+    match info.load {
+        Load::Page | Load::FramedPage | Load::Prefetch => true,
+        Load::Background => names_html(),
+    }
+}
+
+fn failure(
+    status: StatusCode,
+    reason: &'static str,
+    code: &'static str,
+    info: &RequestInfo,
+) -> Answer {
+    let body = serde_json::json!({
+        "error": reason.replace('-', "_"),
+        "code": code,
+        "request_id": info.id.as_str(),
+    });
+    let mut answer = message::json(status, reason, &body);
+    protect::no_sniffing(answer.headers_mut());
+    answer
+}
+
+/// The query with which the page may be asked for again in another language; `None` where a second request would not show
+/// the same, or where the query holds what must stand on no page (the callback's code and state).
+fn repeatable(info: &RequestInfo) -> Option<String> {
+    if !matches!(info.method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    let pairs = || info.target.query().unwrap_or_default().split('&');
+    let named = |pair: &str, name: &str| pair.split('=').next() == Some(name);
+    if pairs().any(|pair| named(pair, "code") || named(pair, "state")) {
+        return None;
+    }
+    let kept: Vec<&str> = pairs()
+        .filter(|pair| !pair.is_empty() && !named(pair, "lang"))
+        .collect();
+    Some(kept.join("&"))
+}
+
+/// Whole seconds, rounded up, so that nobody comes back too early; at least 1.
+fn seconds_up(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
