@@ -30,7 +30,11 @@ fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let simulator = runtime.block_on(Simulator::start(([127, 0, 0, 1], 0).into()))?;
-    simulator.add_app("wx0123456789abcdef", "0f1e2d3c4b5a69788796a5b4c3d2e1f0", &[]);
+    simulator.add_app(
+        "wx0123456789abcdef",
+        "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+        &[],
+    );
 
     let (origin, plain, wxgate) = (free_port()?, free_port()?, free_port()?);
     let _origin = start_nginx(folder.path(), "origin", &origin_config(origin), 1)?;
@@ -90,7 +94,12 @@ impl Peer {
             let answer = request.send().await?.error_for_status()?;
             anyhow::Ok(answer.bytes().await?)
         })?;
-        ensure!(answer.len() == 1024, "{}: {} bytes", self.name, answer.len());
+        ensure!(
+            answer.len() == 1024,
+            "{}: {} bytes",
+            self.name,
+            answer.len()
+        );
         Ok(())
     }
 
@@ -124,16 +133,24 @@ impl Peer {
 fn report(rounds: &[(Figures, Figures)]) -> String {
     let column = |pick: fn(&(Figures, Figures)) -> f64| median(rounds.iter().map(pick).collect());
     let mut text = String::new();
-    let _ = writeln!(
-        text,
-        "{:<20} {:>12} {:>12}",
-        "", "CPU µs/req", "requests/s"
-    );
-    let rows: [(_, fn(&(Figures, Figures)) -> Figures); 2] =
-        [("nginx plain", |round| round.0), ("wxgate, logged in", |round| round.1)];
+    let _ = writeln!(text, "{:<20} {:>12} {:>12}", "", "CPU µs/req", "requests/s");
+    let rows: [(_, fn(&(Figures, Figures)) -> Figures); 2] = [
+        ("nginx plain", |round| round.0),
+        ("wxgate, logged in", |round| round.1),
+    ];
     for (name, pick) in rows {
-        let cpu = median(rounds.iter().map(|round| pick(round).micros_per_request).collect());
-        let rate = median(rounds.iter().map(|round| pick(round).requests_per_second).collect());
+        let cpu = median(
+            rounds
+                .iter()
+                .map(|round| pick(round).micros_per_request)
+                .collect(),
+        );
+        let rate = median(
+            rounds
+                .iter()
+                .map(|round| pick(round).requests_per_second)
+                .collect(),
+        );
         let _ = writeln!(text, "{name:<20} {cpu:>12.2} {rate:>12.0}");
     }
     let ratio = column(|(nginx, wxgate)| wxgate.micros_per_request / nginx.micros_per_request);
@@ -226,7 +243,14 @@ fn start_wxgate(
     );
     std::fs::write(&file, config)?;
     let child = Command::new("taskset")
-        .args(["-c", "0", env!("CARGO_BIN_EXE_wxgate"), "run", "--allow-simulator", "-c"])
+        .args([
+            "-c",
+            "0",
+            env!("CARGO_BIN_EXE_wxgate"),
+            "run",
+            "--allow-simulator",
+            "-c",
+        ])
         .arg(&file)
         .env("BENCH_SECRET", "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
         .stdout(Stdio::null())
@@ -286,9 +310,12 @@ fn cpu_time(process: u32) -> anyhow::Result<Duration> {
         // Fields 14 and 15 of proc(5), counted from the state after the name; 100 ticks a second on Linux.
         let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
         total += Duration::from_millis(ticks * 10);
-        let children =
-            std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"))?;
-        processes.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+        let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"))?;
+        processes.extend(
+            children
+                .split_whitespace()
+                .filter_map(|child| child.parse::<u32>().ok()),
+        );
     }
     Ok(total)
 }

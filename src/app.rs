@@ -174,13 +174,17 @@ impl App {
     pub async fn reload(&self, config: Config) -> anyhow::Result<()> {
         let result = self.replace(config);
         let worked = result.is_ok();
-        self.shared.metrics.config_loaded(worked, self.shared.clock.now());
+        self.shared
+            .metrics
+            .config_loaded(worked, self.shared.clock.now());
         result
     }
 
     /// Notes a reload that failed before there was a configuration.
     pub fn reload_failed(&self) {
-        self.shared.metrics.config_loaded(false, self.shared.clock.now());
+        self.shared
+            .metrics
+            .config_loaded(false, self.shared.clock.now());
     }
 
     /// Opens the access log's file again.
@@ -219,12 +223,9 @@ impl App {
         assemble::refuse_restart_keys(&old, &config)?;
         let addresses: Vec<_> = self.addresses().collect();
         let gateway = self.current.0.load_full();
-        let new = self.shared.gateway(
-            &config,
-            Some((&old, &gateway)),
-            &addresses,
-            &self.tunnels,
-        )?;
+        let new =
+            self.shared
+                .gateway(&config, Some((&old, &gateway)), &addresses, &self.tunnels)?;
         for (running, settings) in self.listeners.iter().zip(&config.listeners) {
             running.tuning.change(settings.clone());
         }

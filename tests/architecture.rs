@@ -22,6 +22,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "target",
             "observe",
             "simulator",
+            "clock",
         ],
     ),
     (
@@ -56,7 +57,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "gateway",
         &[
             "listen", "login", "route", "session", "identity", "jwt", "proxy", "pages", "limit",
-            "observe", "store", "target", "message", "clock",
+            "observe", "store", "target", "message", "clock", "wechat", "seal",
         ],
     ),
     (
@@ -68,7 +69,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "route",
-        &["session", "identity", "wechat", "message", "target"],
+        &[
+            "session", "identity", "wechat", "message", "target", "clock",
+        ],
     ),
     (
         "session",

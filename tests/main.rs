@@ -5,5 +5,8 @@
     reason = "a failed unwrap is a failed test"
 )]
 
+mod support;
+
 mod architecture;
 mod config;
+mod login_in_wechat;

@@ -217,19 +217,23 @@ pub(super) fn refuse_restart_keys(old: &Config, new: &Config) -> anyhow::Result<
 
 fn upstream_names(config: &Config) -> Vec<Arc<str>> {
     let upstreams = config.proxy.upstreams.iter();
-    upstreams.map(|upstream| upstream.name.as_str().into()).collect()
+    upstreams
+        .map(|upstream| upstream.name.as_str().into())
+        .collect()
 }
 
 fn body_patience(config: &Config) -> Duration {
-    let patience = config.listeners.iter().map(|one| one.timeouts.body_progress);
+    let patience = config
+        .listeners
+        .iter()
+        .map(|one| one.timeouts.body_progress);
     patience.min().unwrap_or(Duration::from_secs(30))
 }
 
 /// Random, so that request ids of two processes never meet.
 fn request_id_seed() -> u64 {
     let text = seal::random_text(16);
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }

@@ -90,7 +90,6 @@ pub(super) fn demo(args: DemoArgs, _global: &Global) -> anyhow::Result<ExitCode>
             gateway: args.listen,
             simulator: args.simulator,
             upstream: args.upstream,
-            gallery: Some(crate::demo::Gallery::of_pages()),
         })
         .await?;
         print!("{}", demo.banner());
@@ -131,11 +130,18 @@ pub(super) fn healthcheck(args: HealthcheckArgs, global: &Global) -> anyhow::Res
         bail!("`admin.listen` is \"none\", so there is nobody to ask");
     };
     let endpoint = if args.ready { "/readyz" } else { "/healthz" };
-    let token = config.admin.token.as_ref().map(|token| token.reveal().as_str());
+    let token = config
+        .admin
+        .token
+        .as_ref()
+        .map(|token| token.reveal().as_str());
     let status = ask(reachable(address), endpoint, token)
         .with_context(|| format!("http://{address}{endpoint}"))?;
     if global.json {
-        println!("{}", serde_json::json!({ "endpoint": endpoint, "status": status }));
+        println!(
+            "{}",
+            serde_json::json!({ "endpoint": endpoint, "status": status })
+        );
     } else {
         println!("{endpoint}: {status}");
     }
@@ -200,7 +206,10 @@ async fn reload_now(app: &App, path: &Path, args: &RunArgs, global: &Global) {
     match result {
         Ok(()) => tracing::info!("configuration reloaded"),
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "configuration not reloaded, the old one stays");
+            tracing::error!(
+                error = format!("{error:#}"),
+                "configuration not reloaded, the old one stays"
+            );
         }
     }
 }
@@ -252,7 +261,9 @@ fn ask(address: SocketAddr, endpoint: &str, token: Option<&str>) -> anyhow::Resu
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let token = token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
+    let token = token.map_or(String::new(), |token| {
+        format!("Authorization: Bearer {token}\r\n")
+    });
     write!(
         stream,
         "GET {endpoint} HTTP/1.1\r\nHost: {address}\r\n{token}Connection: close\r\n\r\n"

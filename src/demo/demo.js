@@ -116,9 +116,8 @@ function show(entry) {
 }
 
 async function watch() {
-  const { latest, jwks, gallery } = await (await fetch("/demo/received")).json();
+  const { latest, jwks } = await (await fetch("/demo/received")).json();
   find("#jwks").href = jwks;
-  find("#gallery").hidden = !gallery;
   if (latest && latest.number !== seen) {
     seen = latest.number;
     show(latest);

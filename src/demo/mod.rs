@@ -15,10 +15,12 @@ use serde_json::json;
 
 use crate::simulator::{self, Extra, Simulator};
 
+mod gallery;
 mod gateway;
 mod received;
 mod site;
 
+use self::gallery::Gallery;
 use self::gateway::{Gateway, Wiring};
 use self::received::Received;
 use self::site::SampleSite;
@@ -35,13 +37,7 @@ pub struct Options {
     pub simulator: SocketAddr,
     /// Put the gateway in front of this site instead of the sample.
     pub upstream: Option<String>,
-    /// Answers below `/gallery/`: every page the gateway can show.
-    pub gallery: Option<Gallery>,
 }
-
-/// Answers below `/gallery/`; `None` is "not found".
-#[derive(Clone)]
-pub struct Gallery(pub Extra);
 
 /// A running demo. [`stop`](Self::stop) ends it in order; dropping it ends it at once.
 #[derive(Debug)]
@@ -69,7 +65,7 @@ impl Demo {
             .context("cannot start the sample site")?;
         let simulator = simulator::Options {
             site: Some(gateway_url.clone()),
-            extra: Some(pages(received, gateway_url.clone(), options.gallery)),
+            extra: Some(pages(received, gateway_url.clone(), Gallery::new()?)),
             ..simulator::Options::default()
         };
         let simulator = Simulator::start_with_options(options.simulator, simulator)
@@ -125,12 +121,6 @@ impl Demo {
     }
 }
 
-impl std::fmt::Debug for Gallery {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Gallery(…)")
-    }
-}
-
 /// Finds the port before anything listens: the address goes into the configuration of the gateway and of the phone.
 ///
 /// The socket is closed again, so another program could take the port in between; the gateway's start then fails.
@@ -143,7 +133,7 @@ fn reserve(address: SocketAddr) -> anyhow::Result<SocketAddr> {
 }
 
 /// The demo's own pages, served by the simulator beside the phone.
-fn pages(received: Arc<Received>, site: String, gallery: Option<Gallery>) -> Extra {
+fn pages(received: Arc<Received>, site: String, gallery: Gallery) -> Extra {
     Arc::new(move |request: &Parts| match request.uri.path() {
         "/demo" => Some(file("text/html; charset=utf-8", include_str!("demo.html"))),
         "/demo/demo.js" => Some(file(
@@ -155,15 +145,11 @@ fn pages(received: Arc<Received>, site: String, gallery: Option<Gallery>) -> Ext
             let answer = json!({
                 "site": site,
                 "jwks": format!("{site}/_wxgate/jwks"),
-                "gallery": gallery.is_some(),
                 "latest": received.latest(),
             });
             Some(file("application/json", answer.to_string()))
         }
-        path if path.starts_with("/gallery/") => {
-            gallery.as_ref().and_then(|gallery| (gallery.0)(request))
-        }
-        _ => None,
+        _ => gallery.answer(request),
     })
 }
 

@@ -22,7 +22,6 @@ async fn addresses_beyond_loopback_are_refused() {
             gateway,
             simulator,
             upstream: None,
-            gallery: None,
         };
         let error = format!("{:#}", Demo::start(options).await.unwrap_err());
         assert!(error.contains("loopback addresses only"), "{error}");
@@ -89,29 +88,19 @@ async fn sample_site_shows_who_came_and_what_it_got() {
 #[test]
 fn own_pages_are_served_and_others_left_to_the_gallery() {
     let request = |path: &str| Request::get(path).body(()).unwrap().into_parts().0;
-    let gallery: Extra = Arc::new(|request: &Parts| {
-        (request.uri.path() == "/gallery/denied").then(|| Response::new(Bytes::from("denied")))
-    });
-    let with = pages(
-        Arc::default(),
-        "http://127.0.0.1:9500".to_owned(),
-        Some(Gallery(gallery)),
-    );
-    let without = pages(Arc::default(), "http://127.0.0.1:9500".to_owned(), None);
+    let site = "http://127.0.0.1:9500".to_owned();
+    let with = pages(Arc::default(), site, Gallery::new().unwrap());
 
     for path in ["/demo", "/demo/demo.js", "/demo/demo.css", "/demo/received"] {
         assert!(with(&request(path)).is_some(), "{path}");
     }
-    assert_eq!(with(&request("/gallery/denied")).unwrap().body(), "denied");
+    let denied = with(&request("/gallery/denied?lang=en&theme=dark")).unwrap();
+    assert!(String::from_utf8_lossy(denied.body()).contains("lang=\"en\""));
     for absent in ["/gallery/other", "/other", "/demo/other"] {
         assert!(with(&request(absent)).is_none(), "{absent}");
     }
-    assert!(without(&request("/gallery/denied")).is_none());
-    let state = without(&request("/demo/received")).unwrap();
+    let state = with(&request("/demo/received")).unwrap();
     let state: Value = serde_json::from_slice(state.body()).unwrap();
     assert_eq!(state["jwks"], "http://127.0.0.1:9500/_wxgate/jwks");
-    assert_eq!(
-        (&state["latest"], &state["gallery"]),
-        (&Value::Null, &false.into())
-    );
+    assert_eq!(state["latest"], Value::Null);
 }

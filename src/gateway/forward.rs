@@ -6,8 +6,8 @@ use http::header::{CACHE_CONTROL, SET_COOKIE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderValue, Response};
 
 use super::body::AnswerBody;
-use super::scrub::LOGOUT_HEADER;
 use super::journal::{Answered, Journal};
+use super::scrub::LOGOUT_HEADER;
 use super::visitor::Visitor;
 use super::{Asked, Error, Gateway};
 use crate::message::{Request, TrailerFilter};
@@ -37,7 +37,10 @@ impl Gateway {
             Some(visitor) => {
                 let audience = route.audience.as_deref();
                 let audience = audience.unwrap_or(asked.info.host.as_str());
-                Some(self.visitors.token(visitor, audience, &self.parts, asked.now)?)
+                Some(
+                    self.visitors
+                        .token(visitor, audience, &self.parts, asked.now)?,
+                )
             }
         };
         let origin = self.origin(asked);
@@ -64,7 +67,8 @@ impl Gateway {
             status: response.status(),
             waited: forwarded.waited,
         });
-        self.ready_answer(response.headers_mut(), visitor, asked).await?;
+        self.ready_answer(response.headers_mut(), visitor, asked)
+            .await?;
         Ok(response.map(AnswerBody::upstream))
     }
 
@@ -116,7 +120,9 @@ impl Gateway {
         visitor: Option<&Visitor>,
         asked: &Asked<'_>,
     ) -> Result<(), Error> {
-        let wants_logout = headers.remove(LOGOUT_HEADER).is_some_and(|value| value == "1");
+        let wants_logout = headers
+            .remove(LOGOUT_HEADER)
+            .is_some_and(|value| value == "1");
         self.scrub.cookies(headers);
         let Some(visitor) = visitor else {
             return Ok(());

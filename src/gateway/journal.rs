@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use http::{StatusCode, Version};
 use tokio::time::Instant;
 
+use super::error::Error;
 use super::parts::{Gateway, Parts, RouteFacts};
-use super::respond::Error;
 use super::visitor::Visitor;
 use crate::listen::Peer;
 use crate::message::RequestInfo;

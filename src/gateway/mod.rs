@@ -20,6 +20,7 @@ use crate::target::Refusal;
 
 mod body;
 mod endpoints;
+mod error;
 mod forward;
 mod hints;
 mod journal;
@@ -29,9 +30,9 @@ mod respond;
 mod scrub;
 mod visitor;
 
+use error::Error;
 use hints::Hints;
 use journal::Journal;
-use respond::Error;
 use visitor::Visitor;
 
 pub use body::AnswerBody;
@@ -100,9 +101,10 @@ impl Gateway {
             let answer = respond::to_answer(&error, &info, &hints.headers(), &self.parts);
             own(answer)
         });
-        response
-            .headers_mut()
-            .insert(self.settings.request_id_header.clone(), info.id.header().clone());
+        response.headers_mut().insert(
+            self.settings.request_id_header.clone(),
+            info.id.header().clone(),
+        );
         journal.status = response.status();
         response.body_mut().set_journal(journal);
         response
@@ -142,7 +144,8 @@ impl Gateway {
         match decision {
             Decision::Allow { identity } => {
                 let visitor = visitor.filter(|_| identity);
-                self.forward(request, (id, route), visitor, asked, journal).await
+                self.forward(request, (id, route), visitor, asked, journal)
+                    .await
             }
             Decision::LogIn(need) => {
                 let answer = self.login.start(need, &route.rule, info, request.headers());

@@ -52,7 +52,9 @@ impl Inspector {
     /// Whether the peer may say where requests come from.
     pub(super) fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.trusted_proxies.iter().any(|net| net.contains(&address))
+        self.trusted_proxies
+            .iter()
+            .any(|net| net.contains(&address))
     }
 
     /// Everything known about a request, and whether it must be refused. What could not be read is the public host and `/`.
@@ -126,7 +128,9 @@ impl Inspector {
         let (Some(value), None) = (values.next(), values.next()) else {
             return Err(Error::BadRequest("host-header"));
         };
-        let text = value.to_str().map_err(|_| Error::BadRequest("host-header"))?;
+        let text = value
+            .to_str()
+            .map_err(|_| Error::BadRequest("host-header"))?;
         if let Some(authority) = request.uri().authority() {
             if !authority.as_str().eq_ignore_ascii_case(text) {
                 return Err(Error::BadRequest("authority"));
@@ -145,7 +149,8 @@ impl Inspector {
         if let Some(host) = self.hosts.get(name) {
             return Some(host.clone());
         }
-        let is_below = |suffix: &String| name.len() > suffix.len() && name.ends_with(suffix.as_str());
+        let is_below =
+            |suffix: &String| name.len() > suffix.len() && name.ends_with(suffix.as_str());
         self.wildcard_hosts
             .iter()
             .any(is_below)
@@ -161,7 +166,9 @@ fn canonical_host(text: &str) -> Option<&str> {
         let is_address = address.parse::<std::net::Ipv6Addr>().is_ok();
         return (is_port && is_address).then_some(address);
     }
-    let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
+    let (name, port) = text
+        .split_once(':')
+        .map_or((text, None), |(name, port)| (name, Some(port)));
     if !port.is_none_or(is_port) {
         return None;
     }
@@ -232,7 +239,10 @@ impl RequestIds {
     fn next(&self) -> RequestId {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut text = [0_u8; 24];
-        write_hex(&mut text, u128::from(self.seed) << 32 | u128::from(number & 0xffff_ffff));
+        write_hex(
+            &mut text,
+            u128::from(self.seed) << 32 | u128::from(number & 0xffff_ffff),
+        );
         let value = HeaderValue::from_bytes(&text).ok();
         value
             .and_then(RequestId::new)
@@ -308,7 +318,11 @@ mod tests {
             let found = inspector.client(&headers, peer, inspector.trusts(peer));
             found.to_string()
         };
-        assert_eq!(client("192.0.2.1", "1.2.3.4"), "192.0.2.1", "untrusted peer");
+        assert_eq!(
+            client("192.0.2.1", "1.2.3.4"),
+            "192.0.2.1",
+            "untrusted peer"
+        );
         assert_eq!(client("10.0.0.1", "6.6.6.6, 1.2.3.4"), "1.2.3.4");
         assert_eq!(client("10.0.0.1", "6.6.6.6, 1.2.3.4, 10.0.0.9"), "1.2.3.4");
         assert_eq!(client("10.0.0.1", "garbage"), "10.0.0.1");

@@ -3,86 +3,14 @@
 use http::header::{CACHE_CONTROL, CONNECTION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::error::{Error, Refused};
 use super::parts::Parts;
 use crate::message::{self, Answer, BodyError, RequestInfo};
 use crate::observe::IdentityMask;
 use crate::pages::{Cause, NeededClient, Page};
 use crate::route::policy::Reason;
-use crate::route::{Client, OnDeny, Rule};
-use crate::session::Session;
-use crate::target::Refusal;
-use crate::wechat::OpenId;
-use crate::{jwt, login, proxy, store};
-
-/// Why a request gets no answer from the application.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    /// The request line is refused. The client's fault.
-    #[error("{0}")]
-    Target(Refusal),
-    /// The message is refused: the word says which part. The client's fault.
-    #[error("malformed request: {0}")]
-    BadRequest(&'static str),
-    /// `CONNECT`, `TRACE`, or a method in lower case.
-    #[error("method not allowed")]
-    MethodNotAllowed,
-    /// An `Expect` that nobody meets.
-    #[error("unknown expectation")]
-    Expectation,
-    /// No route serves this host.
-    #[error("host is not served here")]
-    UnknownHost,
-    /// No route serves this path.
-    #[error("no route")]
-    NotFound,
-    /// The policy says no.
-    #[error("refused: {}", .0.reason.as_str())]
-    Refused(Refused),
-    /// The client announced more than the limit.
-    #[error("announced body is larger than the limit")]
-    AnnouncedTooLarge,
-    /// The store did not answer: nobody gets in, nobody is logged out.
-    #[error("store")]
-    Store(#[from] store::Error),
-    /// Login cannot answer.
-    #[error("login")]
-    Login(#[from] login::Error),
-    /// No token could be signed: nothing goes upstream without one.
-    #[error("signing")]
-    Token(#[source] jwt::Error),
-    /// The token fits no header.
-    #[error("token fits no header")]
-    TokenHeader,
-    /// The subject needs a unionid that the policy let pass without one.
-    #[error("session has no subject")]
-    NoSubject,
-    /// The upstream.
-    #[error("upstream")]
-    Upstream(#[from] proxy::Error),
-}
-
-/// A "no" of the policy.
-#[derive(Debug)]
-pub(super) struct Refused {
-    reason: Reason,
-    on_deny: OnDeny,
-    /// Which client the route wants.
-    client: Option<Client>,
-    /// The refused person, as it may be shown.
-    openid: Option<OpenId>,
-}
-
-impl Error {
-    /// A "no" of the policy, to whoever is logged in.
-    pub(super) fn refused(reason: Reason, rule: &Rule, session: Option<&Session>) -> Self {
-        Self::Refused(Refused {
-            reason,
-            on_deny: rule.on_deny,
-            client: rule.clients.first().copied(),
-            openid: session.map(|session| session.person.openid.clone()),
-        })
-    }
-}
+use crate::route::{Client, OnDeny};
+use crate::{login, proxy};
 
 /// Whose fault an error is: sets the log level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +43,11 @@ pub(super) fn to_answer(
     let mut answer = parts
         .pages
         .render(story.status, story.reason, &story.page, info, headers);
-    if story.status.is_client_error() && story.reason.starts_with("b") {
+    let leaves_bytes_unread = matches!(
+        story.status,
+        StatusCode::BAD_REQUEST | StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE
+    );
+    if leaves_bytes_unread {
         // What follows on this connection may be the rest of what we refused.
         answer
             .headers_mut()
@@ -210,11 +142,7 @@ fn denied(refused: &Refused, info: &RequestInfo, parts: &Parts) -> Story {
                 Client::Desktop => NeededClient::Desktop,
                 Client::Phone => NeededClient::Phone,
             },
-            address: format!(
-                "{}{}",
-                parts.site.origin(&info.host),
-                info.target.as_str()
-            ),
+            address: format!("{}{}", parts.site.origin(&info.host), info.target.as_str()),
         },
         _ => {
             let is_somebody = refused.openid.is_some();
@@ -282,27 +210,6 @@ fn upstream(error: &proxy::Error) -> Story {
         reason,
         page: Page::Trouble { cause },
         fault: Fault::Upstream,
-    }
-}
-
-impl Error {
-    /// One word for logs.
-    pub(super) fn word(&self) -> &'static str {
-        match self {
-            Self::Target(_) => "bad-target",
-            Self::BadRequest(word) => word,
-            Self::MethodNotAllowed => "method-not-allowed",
-            Self::Expectation => "expectation",
-            Self::UnknownHost => "unknown-host",
-            Self::NotFound => "no-route",
-            Self::Refused(refused) => refused.reason.as_str(),
-            Self::AnnouncedTooLarge => "body",
-            Self::Store(_) => "store",
-            Self::Login(_) => "login",
-            Self::Token(_) | Self::TokenHeader | Self::NoSubject => "token",
-            Self::Upstream(proxy::Error::RequestBody(_)) => "body",
-            Self::Upstream(_) => "upstream",
-        }
     }
 }
 

@@ -171,7 +171,12 @@ mod tests {
     const FILLERS: &str = "!#$%&'*+-.^_`|~";
 
     fn scrub() -> Scrub {
-        let names = ["x-wechat-openid", "remote-user", "x-request-id", "authorization"];
+        let names = [
+            "x-wechat-openid",
+            "remote-user",
+            "x-request-id",
+            "authorization",
+        ];
         let names = names.map(HeaderName::from_static);
         Scrub::new(&names, ["__Host-wxgate"])
     }
@@ -210,7 +215,13 @@ mod tests {
 
     #[test]
     fn only_trusted_proxies_say_where_a_request_came_from() {
-        for name in ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "x-original-url"] {
+        for name in [
+            "forwarded",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-real-ip",
+            "x-original-url",
+        ] {
             assert!(!survives(name, false), "{name}");
             assert!(survives(name, true), "{name}");
             let folded = name.replace('-', "_");
@@ -220,7 +231,15 @@ mod tests {
 
     #[test]
     fn other_headers_stay() {
-        for name in ["accept", "cookie", "x-requested-with", "x-wechatty", "x_custom", "from", "xwechat-openid"] {
+        for name in [
+            "accept",
+            "cookie",
+            "x-requested-with",
+            "x-wechatty",
+            "x_custom",
+            "from",
+            "xwechat-openid",
+        ] {
             assert!(survives(name, false), "{name}");
         }
     }
@@ -232,12 +251,21 @@ mod tests {
         headers.insert("x-forwarded-prefix", HeaderValue::from_static("/a"));
         headers.insert(LOGOUT_HEADER, HeaderValue::from_static("1"));
         headers.append(SET_COOKIE, HeaderValue::from_static("a=1"));
-        headers.append(SET_COOKIE, HeaderValue::from_static("__Host-wxgate=forged; Path=/"));
+        headers.append(
+            SET_COOKIE,
+            HeaderValue::from_static("__Host-wxgate=forged; Path=/"),
+        );
 
         scrub().cookies(&mut headers);
-        let private: Vec<_> = headers.keys().filter(|name| scrub().is_private(name)).collect();
+        let private: Vec<_> = headers
+            .keys()
+            .filter(|name| scrub().is_private(name))
+            .collect();
 
         assert_eq!(private, ["x_wechat_openid"]);
-        assert_eq!(headers.get_all(SET_COOKIE).iter().collect::<Vec<_>>(), ["a=1"]);
+        assert_eq!(
+            headers.get_all(SET_COOKIE).iter().collect::<Vec<_>>(),
+            ["a=1"]
+        );
     }
 }

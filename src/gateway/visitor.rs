@@ -10,8 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use quick_cache::sync::Cache;
 
 use super::OptionalClaim;
+use super::error::Error;
 use super::parts::Parts;
-use super::respond::Error;
 use crate::clock::unix_seconds;
 use crate::identity::Person;
 use crate::jwt::Claims;
@@ -59,7 +59,11 @@ struct Token {
 }
 
 impl Visitors {
-    pub(super) fn new(jwt_header: HeaderName, jwt_prefix: String, claims: Vec<OptionalClaim>) -> Self {
+    pub(super) fn new(
+        jwt_header: HeaderName,
+        jwt_prefix: String,
+        claims: Vec<OptionalClaim>,
+    ) -> Self {
         Self {
             known: Cache::new(MOST_VISITORS),
             jwt_header,
@@ -101,7 +105,10 @@ impl Visitors {
         now: SystemTime,
     ) -> Result<(HeaderName, HeaderValue), Error> {
         let generation = parts.minter.generation();
-        let mut tokens = visitor.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = visitor
+            .tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let is_fresh = |token: &Token| token.generation == generation && now < token.until;
         let kept = tokens
             .iter()

@@ -137,7 +137,10 @@ fn mask_key(file: &Path) -> io::Result<Secret<String>> {
         Ok(key) if key.len() >= 32 => Ok(Secret::new(key)),
         Ok(_) => Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("`{}` is damaged: remove it to make a new key", file.display()),
+            format!(
+                "`{}` is damaged: remove it to make a new key",
+                file.display()
+            ),
         )),
         Err(error) if error.kind() == io::ErrorKind::NotFound => made(),
         Err(error) => Err(error),
@@ -246,7 +249,7 @@ mod tests {
         let settings = Settings {
             level: Level::ERROR,
             format: Format::Json,
-            identity: IdentityMask::Masked,
+            identity: IdentityMode::Masked,
             access_log: None,
         };
 

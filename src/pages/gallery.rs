@@ -73,7 +73,7 @@ fn clients() -> Vec<(&'static str, Page)> {
             needs: NeededClient::Wechat,
             address: format!(
                 "https://shop.example.com/orders?filter={}",
-                "abcdefgh".repeat(80)
+                "abcdefgh".repeat(58)
             ),
         },
     ));

@@ -173,6 +173,7 @@ fn thousandths(text: &str) -> Option<u16> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
     use http::HeaderName;
 
@@ -180,13 +181,12 @@ mod tests {
 
     const WECHAT: &str = "Mozilla/5.0 (iPhone) Mobile/15E148 MicroMessenger/8.0.42(0x18002a2f) NetType/WIFI Language/";
 
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        let pair = |(name, value): &(&'static str, &str)| {
+    type Pair<'a> = (&'static str, &'a str);
+
+    fn headers(pairs: &[Pair<'_>]) -> HeaderMap {
+        let pair = |(name, value): &Pair<'_>| {
             let value = HeaderValue::from_str(value);
-            (
-                HeaderName::from_static(name),
-                value.expect("a header value"),
-            )
+            (HeaderName::from_static(name), value.unwrap())
         };
         pairs.iter().map(pair).collect()
     }
@@ -220,7 +220,7 @@ mod tests {
         let in_chinese = format!("{WECHAT}zh_CN");
         let in_hong_kong = format!("{WECHAT}zh_HK miniProgram/wx0123456789abcdef");
         let in_french = format!("{WECHAT}fr");
-        let table: &[(Option<&str>, &[(&'static str, &str)], Language)] = &[
+        let table: &[(Option<&str>, &[Pair<'_>], Language)] = &[
             (
                 Some("a=b&lang=en"),
                 &[("cookie", "wxgate-lang=zh-TW")],

@@ -24,6 +24,7 @@ mod protect;
 mod qr;
 mod template;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests;
 mod text;
 

@@ -2,33 +2,36 @@
 
 use std::fmt::Write;
 
-use fast_qr::{ECL, QRBuilder, Version};
+use fast_qr::{ECL, Module, QRBuilder};
 use serde::Serialize;
 
-/// Longer addresses make codes that phones read badly from a screen and that weigh too much.
-const LARGEST: Version = Version::V15;
+/// What version 15 (77 modules a side) holds at 15 % redundancy. Bigger codes weigh too much and are read badly from a screen.
+const LONGEST_ROBUST: usize = 412;
 
-/// A QR code, to be drawn as `<path d="…">` in a square of `size` units with the quiet zone around it.
+/// What version 15 holds at 7 %: a screen is neither dirty nor torn, so bigger modules help more than redundancy.
+const LONGEST: usize = 520;
+
+/// A QR code, to be drawn as a stroked `<path>` one unit wide, moved down by half a unit, with four units of quiet zone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct QrCode {
     /// Modules on each side, without the quiet zone.
     size: usize,
-    /// SVG path data: one rectangle for each horizontal run of dark modules.
+    /// SVG path data: a line for each horizontal run of dark modules.
     path: String,
 }
 
 impl QrCode {
-    /// Encodes text; `None` when it is empty or longer than about 500 bytes.
+    /// Encodes text; `None` when it is empty or longer than 520 bytes.
     pub(super) fn new(text: &str) -> Option<Self> {
-        if text.is_empty() {
+        if text.is_empty() || text.len() > LONGEST {
             return None;
         }
-        let build = |level: ECL| QRBuilder::new(text).ecl(level).build().ok();
-        // A screen is neither dirty nor torn: where the text is long, bigger modules help more than redundancy.
-        let fits = |code: &fast_qr::QRCode| code.size <= side(LARGEST);
-        let code = build(ECL::M)
-            .filter(fits)
-            .or_else(|| build(ECL::L).filter(fits))?;
+        let level = if text.len() <= LONGEST_ROBUST {
+            ECL::M
+        } else {
+            ECL::L
+        };
+        let code = QRBuilder::new(text).ecl(level).build().ok()?;
         let mut path = String::new();
         for row in 0..code.size {
             draw_row(&mut path, &code[row], row);
@@ -40,19 +43,16 @@ impl QrCode {
     }
 }
 
-fn side(version: Version) -> usize {
-    17 + 4 * (version as usize + 1)
-}
-
-fn draw_row(path: &mut String, modules: &[fast_qr::Module], row: usize) {
-    let mut column = 0;
+fn draw_row(path: &mut String, modules: &[Module], row: usize) {
+    // Writing to a String cannot fail.
+    let _ = write!(path, "M0 {row}");
     for run in modules.chunk_by(|left, right| left.value() == right.value()) {
         let length = run.len();
-        if run.first().is_some_and(|module| module.value()) {
-            // Writing to a String cannot fail.
-            let _ = write!(path, "M{column} {row}h{length}v1h-{length}z");
-        }
-        column += length;
+        let _ = if run.first().is_some_and(|module| module.value()) {
+            write!(path, "h{length}")
+        } else {
+            write!(path, "m{length} 0")
+        };
     }
 }
 
@@ -64,14 +64,21 @@ mod tests {
     /// Draws the path back into rows of modules.
     fn modules(code: &QrCode) -> Vec<Vec<bool>> {
         let mut rows = vec![vec![false; code.size]; code.size];
-        for run in code.path.split('z').filter(|run| !run.is_empty()) {
-            let (start, rest) = run.strip_prefix('M').unwrap().split_once('h').unwrap();
-            let (column, row) = start.split_once(' ').unwrap();
-            let length: usize = rest.split_once('v').unwrap().0.parse().unwrap();
-            let column: usize = column.parse().unwrap();
-            for module in &mut rows[row.parse::<usize>().unwrap()][column..column + length] {
-                *module = true;
+        for line in code.path.split('M').skip(1) {
+            let start = line.find(['h', 'm']).unwrap();
+            let row: usize = line[..start].strip_prefix("0 ").unwrap().parse().unwrap();
+            let mut column = 0;
+            let steps = line[start..]
+                .replace(" 0", "")
+                .replace('h', " h")
+                .replace('m', " m");
+            for step in steps.split_ascii_whitespace() {
+                let (kind, length) = step.split_at(1);
+                let end = column + length.parse::<usize>().unwrap();
+                rows[row][column..end].fill(kind == "h");
+                column = end;
             }
+            assert_eq!(column, code.size);
         }
         rows
     }
@@ -101,10 +108,16 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_gives_no_code() {
-        assert_eq!(QrCode::new(""), None);
-        assert_eq!(QrCode::new(&"x".repeat(600)), None);
-        assert_eq!(QrCode::new(&"x".repeat(5000)), None);
-        let largest = QrCode::new(&"x".repeat(500)).unwrap();
-        assert!(largest.size <= 77 && largest.path.len() < 20_000);
+        for length in [0, 521, 5000] {
+            assert_eq!(QrCode::new(&"x".repeat(length)), None, "{length}");
+        }
+        for length in [1, 412, 413, 520] {
+            let code = QrCode::new(&"x".repeat(length)).unwrap();
+            assert!(
+                code.size <= 77 && code.path.len() < 12_000,
+                "{length}: {}",
+                code.path.len()
+            );
+        }
     }
 }

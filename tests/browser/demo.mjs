@@ -7,10 +7,8 @@
 // "N passed, N failed", and with exit code 1 when something failed.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 
-const { chromium } = createRequire(join(process.cwd(), "x.js"))("playwright-core");
+import { chromium } from "playwright-core";
 
 const [start, gateway, screenshot] = process.argv.slice(2);
 if (!start || !gateway) {

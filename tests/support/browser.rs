@@ -61,7 +61,13 @@ impl Visit {
     /// The visitor sees the page of the site.
     #[track_caller]
     pub(crate) fn assert_ok(&self) {
-        assert_eq!(self.status(), StatusCode::OK, "{}: {}", self.url(), self.text());
+        assert_eq!(
+            self.status(),
+            StatusCode::OK,
+            "{}: {}",
+            self.url(),
+            self.text()
+        );
         assert_eq!(self.last().reason(), "", "{}: {}", self.url(), self.text());
     }
 }
@@ -126,12 +132,20 @@ impl Browser {
         };
         let mut url = self.absolute(address);
         while !url.path().contains(stop) {
-            assert!(visit.hops.len() < MOST_HOPS, "no way to {stop}: {:?}", visit.hops);
+            assert!(
+                visit.hops.len() < MOST_HOPS,
+                "no way to {stop}: {:?}",
+                visit.hops
+            );
             let reply = self.load(&url).await;
             visit.hops.push(url.clone());
             let location = reply.header("location").to_owned();
             visit.replies.push(reply);
-            assert!(!location.is_empty(), "no redirect at {url}: {}", visit.text());
+            assert!(
+                !location.is_empty(),
+                "no redirect at {url}: {}",
+                visit.text()
+            );
             url = url.join(&location).unwrap();
         }
         (visit, url)
@@ -162,10 +176,17 @@ impl Browser {
         };
         let mut url = self.absolute(address);
         loop {
-            assert!(visit.hops.len() < MOST_HOPS.min(most), "redirect loop: {:?}", visit.hops);
+            assert!(
+                visit.hops.len() < MOST_HOPS.min(most),
+                "redirect loop: {:?}",
+                visit.hops
+            );
             let reply = self.load(&url).await;
             visit.hops.push(url.clone());
-            let next = reply.status.is_redirection().then(|| reply.header("location").to_owned());
+            let next = reply
+                .status
+                .is_redirection()
+                .then(|| reply.header("location").to_owned());
             visit.replies.push(reply);
             match next {
                 Some(location) if !location.is_empty() => url = url.join(&location).unwrap(),
@@ -190,8 +211,8 @@ impl Browser {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Reply {
-        let is_simulator = url.port() == Some(self.simulator.port())
-            && url.host_str() == Some("127.0.0.1");
+        let is_simulator =
+            url.port() == Some(self.simulator.port()) && url.host_str() == Some("127.0.0.1");
         let authority = match url.port() {
             Some(port) => format!("{}:{port}", url.host_str().unwrap()),
             None => url.host_str().unwrap().to_owned(),
@@ -217,7 +238,11 @@ impl Browser {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::from(Bytes::copy_from_slice(body.as_bytes())));
-        let address = if is_simulator { self.simulator } else { self.gateway };
+        let address = if is_simulator {
+            self.simulator
+        } else {
+            self.gateway
+        };
         let reply = exchange(address, request.unwrap()).await;
         if !is_simulator {
             self.keep_cookies(url.host_str().unwrap(), &reply);

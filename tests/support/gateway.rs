@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use wxgate::app::{App, Outcome};
 use wxgate::clock::Clock;
-use wxgate::config::Config;
+use wxgate::config::{Config, Surroundings};
 use wxgate::simulator::Simulator;
 
 use super::{Browser, Upstream, agents};
@@ -115,9 +115,10 @@ impl TestGateway {
     /// The configuration that a setup gives for this gateway.
     pub(crate) fn config(&self, setup: &Setup) -> Config {
         let text = self.config_text(setup);
-        match Config::parse(&text, Path::new("test.toml")) {
+        let surroundings = Surroundings::of_process();
+        match Config::parse(&text, Path::new("test.toml"), &surroundings) {
             Ok((config, _warnings)) => config,
-            Err(problems) => panic!("{text}\n{problems}"),
+            Err(problems) => panic!("{}", problems.render(false)),
         }
     }
 

@@ -91,7 +91,10 @@ async fn answer(
     log: Arc<Mutex<Vec<Seen>>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map_or(Bytes::new(), |body| body.to_bytes());
+    let body = body
+        .collect()
+        .await
+        .map_or(Bytes::new(), |body| body.to_bytes());
     let mut response = Response::new(Full::from(format!("site answers {}", parts.uri)));
     for answer in parts.headers.get_all("x-answer") {
         let (name, value) = answer.to_str().unwrap().split_once('=').unwrap();

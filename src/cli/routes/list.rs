@@ -90,4 +90,3 @@ pub(super) fn methods(methods: &[Method]) -> String {
     let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
     names.join(",")
 }
-

@@ -1,6 +1,5 @@
 //! Rules and decisions in words.
 
-
 use crate::route::list::{Ids, Source};
 use crate::route::policy::{Because, Need, Reason};
 use crate::route::{OnDeny, Question, Rule, Unauthenticated, Verdict};

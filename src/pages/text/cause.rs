@@ -4,7 +4,6 @@ use super::{Phrase, phrase};
 use crate::pages::Cause;
 
 /// The headline.
-#[expect(clippy::too_many_lines, reason = "a table: one row for each cause")]
 pub(super) fn title(cause: Cause) -> Phrase {
     match cause {
         Cause::LoginCancelled => {

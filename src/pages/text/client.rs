@@ -23,6 +23,7 @@ pub(super) const ADDRESS: [Word; 5] = [
 ];
 
 /// Which client is needed and how to get there.
+#[expect(clippy::too_many_lines, reason = "a table: one row for each client")]
 pub(super) fn words(needs: NeededClient) -> [Word; 4] {
     let in_wechat = phrase(
         "请在微信中打开",

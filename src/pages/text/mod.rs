@@ -1,5 +1,6 @@
 //! Every text we show, in every language: a [`Phrase`] that lacks one does not compile.
 
+mod account;
 mod cause;
 mod client;
 mod hint;

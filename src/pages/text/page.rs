@@ -1,6 +1,6 @@
 //! The words of each page.
 
-use super::{Phrase, Word, cause, client, phrase};
+use super::{Phrase, Word, account, cause, client, phrase};
 use crate::pages::Page;
 
 /// Every word a page's template may use, in all languages.
@@ -22,12 +22,12 @@ pub(in crate::pages) fn words(page: &Page) -> Vec<Word> {
             words.extend(DENIED);
         }
         Page::Snapshot => words.extend(SNAPSHOT),
-        Page::Account { .. } => words.extend(ACCOUNT),
-        Page::NobodyLoggedIn { .. } => words.extend(NOBODY),
-        Page::ConfirmLogout { .. } => words.extend(CONFIRM_LOGOUT),
+        Page::Account { .. } => words.extend(account::ACCOUNT),
+        Page::NobodyLoggedIn { .. } => words.extend(account::NOBODY),
+        Page::ConfirmLogout { .. } => words.extend(account::CONFIRM_LOGOUT),
         Page::LoggedOut { inside_wechat, .. } => {
-            words.push(("lead", logged_out(*inside_wechat)));
-            words.extend(LOGGED_OUT);
+            words.push(("lead", account::logged_out(*inside_wechat)));
+            words.extend(account::LOGGED_OUT);
         }
         Page::BreakOut { .. } => words.extend(BREAK_OUT),
         Page::SaveFragment { .. } => words.extend(SAVE_FRAGMENT),
@@ -91,7 +91,7 @@ const PURPOSE: [Word; 7] = [
         phrase(
             "不提供昵称和头像",
             "不提供暱稱和頭像",
-            "Continue without name and picture",
+            "Without name and picture",
         ),
     ),
 ];
@@ -197,97 +197,6 @@ const SNAPSHOT: [Word; 5] = [
         ),
     ),
 ];
-
-const ACCOUNT: [Word; 9] = [
-    ("title", phrase("你已登录", "你已登入", "You are logged in")),
-    (
-        "lead",
-        phrase(
-            "在“{site}”的登录信息",
-            "在「{site}」的登入資訊",
-            "Your login at {site}",
-        ),
-    ),
-    ("nickname", phrase("昵称", "暱稱", "Name")),
-    ("account", phrase("账号", "帳號", "Account")),
-    ("app", phrase("登录方式", "登入方式", "Logged in by")),
-    ("since", phrase("登录时间", "登入時間", "Since")),
-    ("until", phrase("有效期至", "有效期至", "Valid until")),
-    ("log_out", phrase("退出登录", "登出", "Log out")),
-    (
-        "log_out_everywhere",
-        phrase(
-            "在所有设备上退出",
-            "在所有裝置上登出",
-            "Log out on all devices",
-        ),
-    ),
-];
-
-const NOBODY: [Word; 3] = [
-    (
-        "title",
-        phrase("你还没有登录", "你尚未登入", "You are not logged in"),
-    ),
-    (
-        "lead",
-        phrase(
-            "登录后即可使用“{site}”。",
-            "登入後即可使用「{site}」。",
-            "Log in to use {site}.",
-        ),
-    ),
-    (
-        "log_in",
-        phrase("微信登录", "微信登入", "Log in with WeChat"),
-    ),
-];
-
-const CONFIRM_LOGOUT: [Word; 5] = [
-    ("title", phrase("要退出登录吗？", "要登出嗎？", "Log out?")),
-    (
-        "lead",
-        phrase(
-            "退出后，再次使用“{site}”需要重新登录。",
-            "登出後，再次使用「{site}」需要重新登入。",
-            "You will have to log in again to use {site}.",
-        ),
-    ),
-    ("log_out", phrase("退出登录", "登出", "Log out")),
-    (
-        "log_out_everywhere",
-        phrase(
-            "在所有设备上退出",
-            "在所有裝置上登出",
-            "Log out on all devices",
-        ),
-    ),
-    ("stay", phrase("暂不退出", "先不登出", "Stay logged in")),
-];
-
-const LOGGED_OUT: [Word; 2] = [
-    (
-        "title",
-        phrase("你已退出登录", "你已登出", "You are logged out"),
-    ),
-    ("log_in", phrase("重新登录", "重新登入", "Log in again")),
-];
-
-fn logged_out(inside_wechat: bool) -> Phrase {
-    if inside_wechat {
-        phrase(
-            "在微信中再次打开“{site}”时，会自动为你登录。",
-            "在微信中再次開啟「{site}」時，會自動為你登入。",
-            "When you open {site} in WeChat again, you will be logged in without being asked.",
-        )
-    } else {
-        phrase(
-            "现在可以放心关闭这个页面。",
-            "現在可以放心關閉這個頁面。",
-            "You can safely close this page now.",
-        )
-    }
-}
 
 const BREAK_OUT: [Word; 3] = [
     (

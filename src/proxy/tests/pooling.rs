@@ -238,9 +238,9 @@ async fn sweep_closes_what_is_old_or_was_closed() {
 #[tokio::test]
 async fn reload_keeps_the_connections_of_equal_upstreams() {
     let origin = ScriptedOrigin::answering(OK).await;
-    let drain = Drain::new();
+    let drain = Arc::new(Drain::new());
     let first = Arc::new(proxy(upstream(&[origin.address]), &drain));
-    let gateway = Gateway::serve(Arc::clone(&first), Route::default(), Drain::new()).await;
+    let gateway = Gateway::serve(Arc::clone(&first), Route::default(), Arc::clone(&drain)).await;
     gateway.get("/").await;
     let reloaded = |change: u32| {
         let mut settings = upstream(&[origin.address]);
@@ -248,8 +248,8 @@ async fn reload_keeps_the_connections_of_equal_upstreams() {
         let settings = Settings {
             upstreams: vec![settings],
         };
-        let proxy = Proxy::new(settings, Some(&first), &Metrics::new(), Arc::new(drain));
-        Gateway::serve(Arc::new(proxy), Route::default(), Drain::new())
+        let proxy = Proxy::new(settings, Some(&first), &Metrics::new(), Arc::clone(&drain));
+        Gateway::serve(Arc::new(proxy), Route::default(), Arc::clone(&drain))
     };
 
     reloaded(0).await.get("/").await;

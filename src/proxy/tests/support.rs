@@ -156,7 +156,7 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 pub(super) struct Gateway {
     pub(super) address: SocketAddr,
     pub(super) proxy: Arc<Proxy>,
-    pub(super) drain: Drain,
+    pub(super) drain: Arc<Drain>,
 }
 
 /// What differs between tests.
@@ -205,11 +205,11 @@ pub(super) fn upstream(servers: &[SocketAddr]) -> UpstreamSettings {
 }
 
 /// A proxy for one upstream.
-pub(super) fn proxy(settings: UpstreamSettings, drain: &Drain) -> Proxy {
+pub(super) fn proxy(settings: UpstreamSettings, drain: &Arc<Drain>) -> Proxy {
     let settings = Settings {
         upstreams: vec![settings],
     };
-    Proxy::new(settings, None, &Metrics::new(), drain.guard())
+    Proxy::new(settings, None, &Metrics::new(), Arc::clone(drain))
 }
 
 /// Where test requests come from.
@@ -247,7 +247,7 @@ impl Gateway {
         let mut settings = upstream(servers);
         let mut route = Route::default();
         change(&mut settings, &mut route);
-        let drain = Drain::new();
+        let drain = Arc::new(Drain::new());
         let proxy = Arc::new(proxy(settings, &drain));
         Self::serve(proxy, route, drain).await
     }
@@ -258,7 +258,7 @@ impl Gateway {
     }
 
     /// Around an existing proxy.
-    pub(super) async fn serve(proxy: Arc<Proxy>, route: Route, drain: Drain) -> Self {
+    pub(super) async fn serve(proxy: Arc<Proxy>, route: Route, drain: Arc<Drain>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::clone(&proxy);
