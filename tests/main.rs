@@ -9,4 +9,5 @@ mod support;
 
 mod architecture;
 mod config;
+mod docs;
 mod login_in_wechat;
