@@ -21,6 +21,7 @@ pub(crate) mod agents {
 }
 
 /// A browser with a cookie jar per host. It knows only the gateway and the simulator.
+#[derive(Clone)]
 pub(crate) struct Browser {
     gateway: SocketAddr,
     simulator: SocketAddr,
@@ -28,12 +29,14 @@ pub(crate) struct Browser {
     agent: String,
     person: String,
     consent: &'static str,
+    /// Cookies with such names are not kept.
+    drops: fn(&str) -> bool,
     /// Host to cookies.
     cookies: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 /// Where a page load ended, and the way there.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Visit {
     /// Every address asked for, the first one first.
     pub(crate) hops: Vec<Url>,
@@ -58,6 +61,13 @@ impl Visit {
         self.last().text()
     }
 
+    /// The visitor sees a page of ours with this cause.
+    #[track_caller]
+    pub(crate) fn assert_page(&self, status: u16, cause: &str) {
+        let found = (self.status().as_u16(), self.last().cause());
+        assert_eq!(found, (status, cause), "{}: {}", self.url(), self.text());
+    }
+
     /// The visitor sees the page of the site.
     #[track_caller]
     pub(crate) fn assert_ok(&self) {
@@ -77,13 +87,23 @@ const MOST_HOPS: usize = 20;
 
 impl Browser {
     pub(crate) fn new(gateway: &TestGateway, agent: &str, person: &str) -> Self {
+        Self::connected(gateway.address(), gateway, agent, person)
+    }
+
+    /// In WeChat, in front of a gateway that is a process of its own.
+    pub(crate) fn at(address: SocketAddr, gateway: &TestGateway, person: &str) -> Self {
+        Self::connected(address, gateway, agents::WECHAT_ANDROID, person)
+    }
+
+    fn connected(address: SocketAddr, gateway: &TestGateway, agent: &str, person: &str) -> Self {
         Self {
-            gateway: gateway.address(),
+            gateway: address,
             simulator: gateway.simulator().address(),
             public_url: Url::parse(gateway.public_url()).unwrap(),
             agent: agent.to_owned(),
             person: person.to_owned(),
             consent: "allow",
+            drops: |_| false,
             cookies: BTreeMap::new(),
         }
     }
@@ -93,9 +113,35 @@ impl Browser {
         self.consent = "refuse";
     }
 
+    /// Says yes on WeChat's consent sheet from now on.
+    pub(crate) fn grant_consent(&mut self) {
+        self.consent = "allow";
+    }
+
+    /// Somebody else holds the phone from now on.
+    pub(crate) fn switch_person(&mut self, person: &str) {
+        person.clone_into(&mut self.person);
+    }
+
     /// Follows the gateway to another address after a restart.
     pub(crate) fn follow(&mut self, gateway: &TestGateway) {
         self.gateway = gateway.address();
+    }
+
+    /// The same for a gateway that is a process of its own.
+    pub(crate) fn follow_to(&mut self, address: SocketAddr) {
+        self.gateway = address;
+    }
+
+    /// Presses the main button of a page.
+    pub(crate) async fn press(&mut self, page: &Visit) -> Visit {
+        let address = page.url().join(&page.last().action()).unwrap();
+        self.get(address.as_str()).await
+    }
+
+    /// From now on keeps no cookie whose name answers `true`.
+    pub(crate) fn drop_cookies(&mut self, drops: fn(&str) -> bool) {
+        self.drops = drops;
     }
 
     pub(crate) fn clear_cookies(&mut self) {
@@ -266,6 +312,9 @@ impl Browser {
             let cookie = cookie.to_str().unwrap();
             let (pair, attributes) = cookie.split_once(';').unwrap_or((cookie, ""));
             let (name, value) = pair.split_once('=').unwrap();
+            if (self.drops)(name) {
+                continue;
+            }
             if value.is_empty() || attributes.to_ascii_lowercase().contains("max-age=0") {
                 jar.remove(name);
             } else {

@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use http::Request;
+use http_body_util::Full;
 use tempfile::TempDir;
 use wxgate::app::{App, Outcome};
 use wxgate::clock::Clock;
 use wxgate::config::{Config, Surroundings};
 use wxgate::simulator::Simulator;
 
-use super::{Browser, Upstream, agents};
+use super::{Browser, Upstream, agents, exchange};
 
 pub(crate) const APP_ID: &str = "wx0123456789abcdef";
 pub(crate) const APP_SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
@@ -200,6 +202,22 @@ impl TestGateway {
 
     pub(crate) fn state_dir(&self) -> &Path {
         self.state.path()
+    }
+
+    /// The value of a series on the metrics page; 0 while there is none.
+    pub(crate) async fn metric(&self, series: &str) -> f64 {
+        let request = Request::get("/metrics").header("host", "localhost");
+        let request = request.body(Full::default()).unwrap();
+        let page = exchange(self.admin_address(), request).await;
+        let mut lines = page.text().lines();
+        let value = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// Calls that the simulated WeChat got at the endpoint with this path.
+    pub(crate) fn calls(&self, path: &str) -> usize {
+        let calls = self.simulator.calls();
+        calls.iter().filter(|call| call.path == path).count()
     }
 
     fn log_path(&self) -> PathBuf {

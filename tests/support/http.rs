@@ -34,6 +34,39 @@ impl Reply {
         value
     }
 
+    /// The `WXG-…` code that the page shows; empty when there is none.
+    pub(crate) fn cause(&self) -> &str {
+        let text = self.text();
+        let start = text.find("WXG-").unwrap_or(text.len());
+        let is_code = |letter: char| letter.is_ascii_uppercase() || letter == '-';
+        let length = text[start..].find(|letter| !is_code(letter));
+        &text[start..start + length.unwrap_or(0)]
+    }
+
+    /// Where the page's main button leads.
+    #[track_caller]
+    pub(crate) fn action(&self) -> String {
+        self.link(r#"id="action""#).expect("no button on the page")
+    }
+
+    /// Where the first link with this attribute leads.
+    pub(crate) fn link(&self, attribute: &str) -> Option<String> {
+        let tags = self.text().split('<').filter(|tag| tag.starts_with("a "));
+        let mut links = tags.filter(|tag| tag.contains(attribute));
+        let (_, rest) = links.next()?.split_once("href=\"")?;
+        let (address, _) = rest.split_once('"')?;
+        Some(address.replace("&#x2f;", "/").replace("&amp;", "&"))
+    }
+
+    /// The text of every `Set-Cookie` of this name.
+    pub(crate) fn set_cookies(&self, name: &str) -> Vec<&str> {
+        let lines = self.headers.get_all("set-cookie").iter();
+        lines
+            .map(|line| line.to_str().unwrap())
+            .filter(|line| line.split('=').next() == Some(name))
+            .collect()
+    }
+
     /// Why wxgate answered by itself; empty when it did not.
     pub(crate) fn reason(&self) -> &str {
         self.header("x-wxgate-response")

@@ -6,6 +6,6 @@ mod http;
 mod upstream;
 
 pub(crate) use browser::{Browser, Visit, agents};
-pub(crate) use gateway::{Setup, TestGateway};
+pub(crate) use gateway::{APP_ID, APP_SECRET, Setup, TestGateway};
 pub(crate) use http::{Reply, exchange, raw};
 pub(crate) use upstream::{Seen, Upstream};
