@@ -11,3 +11,4 @@ mod architecture;
 mod config;
 mod docs;
 mod login_in_wechat;
+mod wechat_trouble;

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::time::{Instant, sleep};
+
 use super::attempt::State;
 use super::ending::Ending;
 use super::exchange::CodeKey;
@@ -24,10 +26,8 @@ const KEEP: Duration = Duration::from_secs(300);
 /// Stands in the store while an exchange runs.
 const PENDING: &[u8] = b"pending";
 
-/// How often, and how many times, a pending exchange of another process is looked at: 10 seconds in all, as long as
-/// exchange and profile may take by default.
+/// How often a pending exchange of another process is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-const MOST_LOOKS: u32 = 100;
 
 /// What to exchange, and for whom.
 #[derive(Clone, Debug)]
@@ -133,9 +133,11 @@ impl Redeemer {
 
     /// Somebody had this code before us: another node, or this one before a restart.
     async fn wait_for_kept(&self, name: &str, errand: &Errand) -> Answered {
-        for _ in 0..MOST_LOOKS {
+        // Whoever exchanges it began before now, so by then the outcome is there or the process is gone.
+        let deadline = Instant::now() + self.wechat.timeout();
+        while Instant::now() < deadline {
             match self.store.get(name).await {
-                Ok(Some(value)) if value == PENDING => tokio::time::sleep(LOOK_EVERY).await,
+                Ok(Some(value)) if value == PENDING => sleep(LOOK_EVERY).await,
                 Ok(value) => {
                     let kept = value.and_then(|value| self.open(&value, &errand.state));
                     return Answered::again(kept.unwrap_or(Outcome::Failed(Failure::Used)));

@@ -53,6 +53,8 @@ pub(super) struct Call<'a> {
     pub(super) path: &'static str,
     /// In the order in which it is sent.
     pub(super) query: &'a [(&'static str, &'a str)],
+    /// When the answer must be there, every retry included.
+    pub(super) deadline: Instant,
 }
 
 impl Caller {
@@ -82,19 +84,23 @@ impl Caller {
         })
     }
 
-    /// Sends a GET and parses the answer, all within one deadline.
+    /// How long the calls of one login may take in all.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Sends a GET and parses the answer, all before the call's deadline.
     ///
     /// It is sent again, at most twice, when WeChat says that it was busy or when nothing was sent.
     pub(super) async fn send<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Error> {
-        let deadline = Instant::now() + self.timeout;
         let mut tries = 1;
         loop {
-            let error = match self.send_once(&call, deadline).await {
+            let error = match self.send_once(&call).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             let pause = pause();
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = call.deadline.saturating_duration_since(Instant::now());
             if !may_send_again(&error, tries, pause < left) {
                 return Err(error);
             }
@@ -103,13 +109,9 @@ impl Caller {
         }
     }
 
-    async fn send_once<T: DeserializeOwned>(
-        &self,
-        call: &Call<'_>,
-        deadline: Instant,
-    ) -> Result<T, Error> {
+    async fn send_once<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, Error> {
         let started = Instant::now();
-        let result = match timeout_at(deadline, self.fetch(call)).await {
+        let result = match timeout_at(call.deadline, self.fetch(call)).await {
             Ok(fetched) => fetched.and_then(|body| parse(&body)),
             Err(_) => Err(Error::Timeout(self.timeout)),
         };

@@ -41,7 +41,7 @@ pub struct Settings {
     pub proxy: Option<String>,
     /// Deadline for the connection.
     pub connect_timeout: Duration,
-    /// Deadline for a whole login step, every retry included.
+    /// For all calls of one login together, every retry included.
     pub timeout: Duration,
 }
 
@@ -84,6 +84,11 @@ impl Client {
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// How long the calls of one login may take in all.
+    pub fn timeout(&self) -> Duration {
+        self.shared.caller.timeout()
     }
 
     /// The app with this name.

@@ -163,6 +163,7 @@ fn grant(openid: &str) -> Grant {
         scope: Scope::Userinfo,
         is_snapshot: false,
         access_token: Secret::new(TOKEN.to_owned()),
+        deadline: tokio::time::Instant::now() + Duration::from_secs(5),
     }
 }
 

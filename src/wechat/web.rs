@@ -5,6 +5,7 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::secret::Secret;
@@ -75,6 +76,8 @@ pub struct Grant {
     pub is_snapshot: bool,
     /// For [`Client::user_info`].
     pub access_token: Secret<String>,
+    /// When the calls of this login must be over: the visitor waits for all of them together.
+    pub deadline: Instant,
 }
 
 /// What WeChat shows of a person.
@@ -110,10 +113,11 @@ impl Client {
         )
     }
 
-    /// Trades a code for a grant, within the whole deadline.
+    /// Trades a code for a grant. The timeout of the login begins here.
     ///
     /// Sent once; again only when WeChat says that it was busy or nothing was sent. Dropping the future loses the code.
     pub async fn exchange(&self, app: &App, code: &Code) -> Result<Grant, Error> {
+        let deadline = Instant::now() + self.timeout();
         let query = [
             ("appid", app.id.as_str()),
             ("secret", app.secret.reveal().as_str()),
@@ -125,12 +129,13 @@ impl Client {
             endpoint: "access_token",
             path: "/sns/oauth2/access_token",
             query: &query,
+            deadline,
         };
         let answer: GrantAnswer = self.shared.caller.send(call).await?;
-        answer.into_grant()
+        answer.into_grant(deadline)
     }
 
-    /// Nickname and avatar of whoever gave the grant, within a whole deadline of its own; needs [`Scope::Userinfo`].
+    /// Nickname and avatar of whoever gave the grant, before the deadline of the grant; needs [`Scope::Userinfo`].
     ///
     /// `language` is `zh_CN`, `zh_TW` or `en`. With [`Scope::Base`] WeChat refuses with errcode 48001, which reads like a
     /// mistake of the operator; do not ask then.
@@ -150,6 +155,7 @@ impl Client {
             endpoint: "userinfo",
             path: "/sns/userinfo",
             query: &query,
+            deadline: grant.deadline,
         };
         let answer: UserInfoAnswer = self.shared.caller.send(call).await?;
         answer.into_user_info(grant)
@@ -170,7 +176,7 @@ struct GrantAnswer {
 }
 
 impl GrantAnswer {
-    fn into_grant(self) -> Result<Grant, Error> {
+    fn into_grant(self, deadline: Instant) -> Result<Grant, Error> {
         let is_snapshot = is_set(&self.is_snapshotuser);
         let access_token = match self.access_token {
             Value::String(token) if !token.is_empty() => Secret::new(token),
@@ -182,6 +188,7 @@ impl GrantAnswer {
             scope: parse_scope(&self.scope)?,
             is_snapshot,
             access_token,
+            deadline,
         })
     }
 }
