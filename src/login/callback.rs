@@ -154,7 +154,6 @@ pub(super) fn intent_again(attempt: Option<&Attempt>, rounds: u8) -> Intent {
         required: attempt.is_some_and(|attempt| attempt.required),
         clicked: false,
         is_at_target: false,
-        allows_base: false,
         rounds,
     }
 }

@@ -73,7 +73,6 @@ impl Login {
             required: query.required,
             clicked: query.clicked && is_click(visit.headers),
             is_at_target: false,
-            allows_base: false,
             rounds,
         };
         self.open(&intent, Unauthenticated::Auto, kept, visit)

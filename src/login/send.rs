@@ -39,8 +39,6 @@ pub(super) struct Intent {
     pub(super) clicked: bool,
     /// Whether the address in the browser is the target, so that its `#...` is there to be saved.
     pub(super) is_at_target: bool,
-    /// Whether the target does with [`Scope::Base`] as well.
-    pub(super) allows_base: bool,
     /// Visits to WeChat before this one in the same chain.
     pub(super) rounds: u8,
 }
@@ -132,9 +130,9 @@ impl Login {
             clicked: true,
             ..intent.query()
         });
-        let without_profile_url = intent
-            .allows_base
-            .then(|| self.link(&LoginQuery::to(&intent.target)));
+        // Where the route demands the profile, the link would only lead back here.
+        let without_profile_url =
+            (!intent.required).then(|| self.link(&LoginQuery::to(&intent.target)));
         let page = Page::Purpose {
             continue_url,
             without_profile_url,

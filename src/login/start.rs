@@ -11,8 +11,8 @@ use super::query::LoginQuery;
 use super::send::Intent;
 use super::{Login, Visit, answer, guard};
 use crate::message::{self, Answer, Load};
+use crate::route::Rule;
 use crate::route::policy::{Because, Need};
-use crate::route::{Auth, Rule};
 use crate::wechat::Scope;
 
 /// The body of a 401.
@@ -37,9 +37,6 @@ impl Login {
             required: true,
             clicked: false,
             is_at_target: true,
-            allows_base: matches!(rule.auth, Auth::Public | Auth::Optional | Auth::Base)
-                && !rule.require_unionid
-                && need.because != Because::Unionid,
             rounds: guard::rounds_before(
                 kept.ring(),
                 visit.info.host.as_str(),
