@@ -39,7 +39,7 @@ pub struct App {
     connections: Drain,
     tunnels: Arc<Drain>,
     admin_connections: Drain,
-    housekeeping: JoinHandle<()>,
+    housekeeping: Drain,
 }
 
 /// A listener at work.
@@ -59,6 +59,9 @@ impl Running {
         }
     }
 }
+
+/// How long a shutdown waits for tasks of our own, which have no visitor any more.
+const LAST_TASKS: Duration = Duration::from_secs(2);
 
 /// How a shutdown went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,10 +137,13 @@ impl App {
         });
         shared.metrics.config_loaded(true, shared.clock.now());
         shared.readiness.set_started();
-        let housekeeping = tokio::spawn(housekeeping::run(
+        let housekeeping = Drain::new();
+        // It ends by its guard, also when the app is dropped.
+        drop(tokio::spawn(housekeeping::run(
+            housekeeping.guard(),
             Arc::clone(&shared),
             Arc::clone(&current.0),
-        ));
+        )));
         Ok(Self {
             shared,
             current,
@@ -209,11 +215,19 @@ impl App {
             connections: self.connections.open(),
             tunnels: self.tunnels.open(),
         };
-        self.housekeeping.abort();
+        self.housekeeping.stop();
         self.admin_connections.stop();
-        for listener in self.listeners.iter().chain(&self.admin) {
+        for listener in self.listeners.into_iter().chain(self.admin) {
             listener.task.abort();
+            // Only cancelled; what it held is let go of when it is gone.
+            let _ = listener.task.await;
         }
+        // They hold the store, whose file the next process wants.
+        let last_tasks = async {
+            self.housekeeping.stopped().await;
+            self.admin_connections.stopped().await;
+        };
+        let _ = tokio::time::timeout(LAST_TASKS, last_tasks).await;
         self.shared.close().await;
         outcome
     }

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::assemble::Shared;
+use crate::drain::Guard;
 use crate::gateway::Gateway;
 
 /// How often lists are looked at; a ban must not wait long.
@@ -15,13 +16,21 @@ const OFTEN: Duration = Duration::from_secs(1);
 /// Every so many of the above, the rest is done as well.
 const SELDOM: u32 = 60;
 
-/// Runs until it is aborted; aborting between two steps loses nothing.
-pub(super) async fn run(shared: Arc<Shared>, current: Arc<ArcSwap<Gateway>>) {
+/// Runs until the guard is told to stop; what has begun then is finished, so that nothing is held afterwards.
+pub(super) async fn run(
+    // First, so that it is dropped last: whoever waits for it may take the store's file.
+    mut guard: Guard,
+    shared: Arc<Shared>,
+    current: Arc<ArcSwap<Gateway>>,
+) {
     let mut ticks = interval(OFTEN);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut round: u32 = 0;
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = guard.stopping() => return,
+        }
         let is_full_round = round.is_multiple_of(SELDOM);
         round = round.wrapping_add(1);
         let (parts, gateway) = (Arc::clone(&shared), current.load_full());
