@@ -11,4 +11,5 @@ mod architecture;
 mod config;
 mod docs;
 mod login_in_wechat;
+mod sessions;
 mod wechat_trouble;

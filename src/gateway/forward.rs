@@ -132,6 +132,7 @@ impl Gateway {
             sessions.revoke(&visitor.session, asked.now).await?;
             self.parts.metrics.session_ended("application");
             headers.append(SET_COOKIE, sessions.removal());
+            headers.append(SET_COOKIE, self.login.forget_attempts());
         } else if !may_be_shared(headers) {
             if let Some(cookie) = visitor.renewed_cookie(&self.parts, asked.now) {
                 headers.append(SET_COOKIE, sensitive(cookie));

@@ -76,9 +76,9 @@ impl Login {
         }
         self.end(session, form.everywhere, visit).await?;
         let mut answer = self.logged_out(visit);
-        // A code that is still good must not log in again by itself, and the next login begins a new chain.
-        let removal = self.attempts.removal();
-        answer.headers_mut().append(SET_COOKIE, removal);
+        answer
+            .headers_mut()
+            .append(SET_COOKIE, self.forget_attempts());
         Ok(answer)
     }
 

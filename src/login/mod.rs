@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use self::cookie::AttemptsCookie;
 use self::exchange::Exchange;
@@ -224,6 +224,12 @@ impl Login {
             now: self.parts.clock.now(),
         };
         answer::finish(self.answer_to_need(need, rule, &visit))
+    }
+
+    /// A `Set-Cookie` for whoever was logged out: a callback that is asked for again must not log in by itself, and the next
+    /// login begins a new chain.
+    pub fn forget_attempts(&self) -> HeaderValue {
+        self.attempts.removal()
     }
 
     /// The service account for the WeChat browser.
