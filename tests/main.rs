@@ -10,6 +10,6 @@ mod support;
 mod architecture;
 mod config;
 mod docs;
+mod identity;
 mod login_in_wechat;
-mod sessions;
-mod wechat_trouble;
+mod quirks;
