@@ -87,19 +87,26 @@ const MOST_HOPS: usize = 20;
 
 impl Browser {
     pub(crate) fn new(gateway: &TestGateway, agent: &str, person: &str) -> Self {
-        Self::connected(gateway.address(), gateway, agent, person)
+        Self::at(gateway.address(), gateway, agent, person)
     }
 
-    /// In WeChat, in front of a gateway that is a process of its own.
-    pub(crate) fn at(address: SocketAddr, gateway: &TestGateway, person: &str) -> Self {
-        Self::connected(address, gateway, agents::WECHAT_ANDROID, person)
+    /// In front of a gateway that is a process of its own, with the simulator of another.
+    pub(crate) fn at(address: SocketAddr, gateway: &TestGateway, agent: &str, person: &str) -> Self {
+        let addresses = (address, gateway.simulator().address());
+        Self::between(addresses, gateway.public_url(), agent, person)
     }
 
-    fn connected(address: SocketAddr, gateway: &TestGateway, agent: &str, person: &str) -> Self {
+    /// The same for a gateway and a simulator in other processes.
+    pub(crate) fn between(
+        (gateway, simulator): (SocketAddr, SocketAddr),
+        public_url: &str,
+        agent: &str,
+        person: &str,
+    ) -> Self {
         Self {
-            gateway: address,
-            simulator: gateway.simulator().address(),
-            public_url: Url::parse(gateway.public_url()).unwrap(),
+            gateway,
+            simulator,
+            public_url: Url::parse(public_url).unwrap(),
             agent: agent.to_owned(),
             person: person.to_owned(),
             consent: "allow",
@@ -195,6 +202,15 @@ impl Browser {
             url = url.join(&location).unwrap();
         }
         (visit, url)
+    }
+
+    /// Presses the main button of a page of ours, and follows every redirect.
+    pub(crate) async fn press_action(&mut self, page: &Visit) -> Visit {
+        let button = page.text().split_once("id=\"action\" href=\"");
+        let (_, rest) = button.unwrap_or_else(|| panic!("no button: {}", page.text()));
+        let (address, _) = rest.split_once('"').unwrap();
+        let address = address.replace("&#x2f;", "/").replace("&amp;", "&");
+        self.get(&address).await
     }
 
     /// Loads one address and follows nothing.
