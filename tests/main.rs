@@ -8,8 +8,12 @@
 mod support;
 
 mod architecture;
+mod callback_attacks;
 mod config;
 mod docs;
 mod identity;
+mod jwt;
 mod login_in_wechat;
 mod quirks;
+mod sessions;
+mod wechat_trouble;

@@ -729,7 +729,7 @@ async fn logout_survives_kill_9_of_the_real_binary() {
     let mut people = Vec::new();
     for name in ["alice", "bob", "carol"] {
         gateway.simulator().add_person(name);
-        let mut browser = Browser::at(process.address, &gateway, name);
+        let mut browser = Browser::at(process.address, &gateway, agents::WECHAT_ANDROID, name);
         browser.get("/orders").await.assert_ok();
         people.push(browser);
     }
@@ -760,7 +760,7 @@ async fn callback_interrupted_by_kill_9_leads_in_afterwards() {
     let (gateway, config) = stopped_gateway().await;
     let process = Process::start(&config);
     gateway.simulator().add_person("alice");
-    let mut alice = Browser::at(process.address, &gateway, "alice");
+    let mut alice = Browser::at(process.address, &gateway, agents::WECHAT_ANDROID, "alice");
     let (_, callback) = alice.get_until("/orders?a=1", "/callback/").await;
     let slow = wxgate::simulator::faults::Trouble::Delay(Duration::from_secs(30));
     let endpoint = wxgate::simulator::faults::Endpoint::Exchange;

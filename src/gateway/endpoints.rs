@@ -59,10 +59,7 @@ impl Gateway {
     /// The public keys. Anybody may read them from anywhere and keep them for five minutes.
     fn jwks(&self, headers: &HeaderMap) -> Answer {
         let jwks = self.parts.minter.jwks();
-        let is_known = headers
-            .get_all(IF_NONE_MATCH)
-            .iter()
-            .any(|value| value == jwks.etag);
+        let is_known = names_tag(headers, &jwks.etag);
         let mut answer = if is_known {
             message::empty(StatusCode::NOT_MODIFIED, "jwks")
         } else {
@@ -81,6 +78,17 @@ impl Gateway {
         headers.insert(ETAG, jwks.etag);
         answer
     }
+}
+
+/// Whether `If-None-Match` names the tag: a list, compared weakly, for caches on the way may weaken a tag
+/// (RFC 9110, section 13.1.2).
+fn names_tag(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let lists = headers.get_all(IF_NONE_MATCH).iter();
+    let mut tags = lists.flat_map(|list| list.as_bytes().split(|byte| *byte == b','));
+    tags.any(|one| {
+        let one = one.trim_ascii();
+        one == b"*" || one.strip_prefix(b"W/").unwrap_or(one) == tag.as_bytes()
+    })
 }
 
 fn only_reading(method: &Method) -> Result<(), Error> {
