@@ -11,6 +11,7 @@ mod architecture;
 mod callback_attacks;
 mod config;
 mod docs;
+mod forwarded_identity;
 mod identity;
 mod jwt;
 mod login_in_wechat;

@@ -153,6 +153,11 @@ impl Simulator {
         lock(&self.shared.world).add_person(name)
     }
 
+    /// Changes what other people see of a person; any text.
+    pub fn set_nickname(&self, name: &str, nickname: &str) {
+        lock(&self.shared.world).set_nickname(name, nickname);
+    }
+
     /// The person with this name; `alice` and `bob` are always there.
     pub fn person(&self, name: &str) -> Option<Person> {
         lock(&self.shared.world).person(name).cloned()

@@ -101,6 +101,14 @@ impl World {
         person
     }
 
+    pub(super) fn set_nickname(&mut self, name: &str, nickname: &str) {
+        for person in &mut self.people {
+            if person.name == name {
+                nickname.clone_into(&mut person.nickname);
+            }
+        }
+    }
+
     pub(super) fn person(&self, name: &str) -> Option<&Person> {
         self.people.iter().find(|person| person.name == name)
     }
