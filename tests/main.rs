@@ -11,6 +11,7 @@ mod architecture;
 mod callback_attacks;
 mod config;
 mod docs;
+mod examples;
 mod forwarded_identity;
 mod identity;
 mod jwt;
