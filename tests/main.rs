@@ -9,6 +9,7 @@ mod support;
 
 mod architecture;
 mod callback_attacks;
+mod cli;
 mod config;
 mod docs;
 mod examples;

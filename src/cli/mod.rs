@@ -16,6 +16,7 @@ mod check;
 mod keys;
 mod routes;
 mod serve;
+mod sim;
 
 /// Put WeChat login in front of any website without changing it.
 #[derive(Debug, Parser)]
@@ -62,7 +63,7 @@ enum Command {
     /// Show the whole loop on this machine: simulated WeChat, sample site and gateway
     Demo(serve::DemoArgs),
     /// Run only the simulated WeChat, to test applications against
-    Sim(serve::SimArgs),
+    Sim(sim::SimArgs),
     /// List routes in matching order, or explain which one a URL gets
     #[command(subcommand)]
     Routes(routes::RoutesCommand),
@@ -82,13 +83,16 @@ enum Command {
 
 /// Runs the command of this process.
 pub fn main() -> ExitCode {
-    let line = CommandLine::parse();
+    let line = match CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => return misunderstood(&error),
+    };
     let global = &line.global;
     let result = match line.command {
         Command::Run(args) => serve::run(args, global),
         Command::Check(args) => check::check(args, global),
         Command::Demo(args) => serve::demo(args, global),
-        Command::Sim(args) => serve::sim(args, global),
+        Command::Sim(args) => sim::sim(args, global),
         Command::Routes(command) => routes::routes(command, global),
         Command::Keygen(args) => keys::keygen(args, global),
         Command::Jwt(command) => keys::jwt(command, global),
@@ -103,6 +107,18 @@ pub fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Prints help, version or what is wrong with the words of the command line.
+fn misunderstood(error: &clap::Error) -> ExitCode {
+    // Where it cannot be printed, nobody reads it.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    // Docker reserves 2 for itself, so `healthcheck` must not return it, whatever else is on the line.
+    let is_healthcheck = std::env::args_os().any(|word| word == "healthcheck");
+    ExitCode::from(if is_healthcheck { 1 } else { 2 })
 }
 
 impl Global {

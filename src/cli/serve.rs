@@ -1,4 +1,4 @@
-//! `run`, `demo`, `sim`, `healthcheck`.
+//! `run`, `demo`, `healthcheck`.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +14,6 @@ use crate::app::App;
 use crate::config::{Config, Watch};
 use crate::demo::Demo;
 use crate::observe;
-use crate::simulator::Simulator;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -39,14 +38,6 @@ pub(super) struct DemoArgs {
     /// Put the gateway in front of this site instead of the sample
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
-}
-
-/// Arguments of `sim`.
-#[derive(Debug, clap::Args)]
-pub(super) struct SimArgs {
-    /// Where to listen; loopback only, port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:9510", value_name = "ADDRESS")]
-    listen: SocketAddr,
 }
 
 /// Arguments of `healthcheck`.
@@ -100,26 +91,6 @@ pub(super) fn demo(args: DemoArgs, _global: &Global) -> anyhow::Result<ExitCode>
     })
 }
 
-/// Runs the simulator until a signal comes.
-pub(super) fn sim(args: SimArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    runtime()?.block_on(async {
-        let simulator = Simulator::start(args.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}", args.listen))?;
-        let url = simulator.url();
-        if global.json {
-            println!("{}", serde_json::json!({ "url": url }));
-        } else {
-            println!("wxgate sim: a simulated WeChat, loopback only\n");
-            println!("[wechat_api]\nbase_url = \"{url}\"\nopen_url = \"{url}\"\n");
-            println!("Serve with: wxgate run --allow-simulator\nPress Ctrl-C to stop.");
-        }
-        std::io::stdout().flush()?;
-        ended().await?;
-        Ok(ExitCode::SUCCESS)
-    })
-}
-
 /// Asks the admin listener. Exit code 0 or 1, never 2: Docker reserves it.
 pub(super) fn healthcheck(args: HealthcheckArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let path = global.config_path()?;
@@ -162,7 +133,7 @@ fn refuse_simulator(config: &Config, args: &RunArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -235,7 +206,7 @@ async fn stop(app: App) -> ExitCode {
 }
 
 /// Waits for SIGTERM or SIGINT.
-async fn ended() -> anyhow::Result<()> {
+pub(super) async fn ended() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {

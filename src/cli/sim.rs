@@ -1,0 +1,96 @@
+//! `sim`: the simulated WeChat by itself.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use super::Global;
+use super::serve::{ended, runtime};
+use crate::simulator::Simulator;
+use crate::wechat::AppId;
+
+/// Arguments of `sim`.
+#[derive(Debug, clap::Args)]
+pub(super) struct SimArgs {
+    /// Where to listen; loopback only, port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:9510", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// A service account that it knows; may be given more than once
+    #[arg(long = "app", value_name = "APPID:SECRET", value_parser = sim_app, default_value = DEFAULT_APP)]
+    apps: Vec<SimApp>,
+}
+
+/// What it knows when nobody says otherwise. No secret: everybody can log in as everybody there.
+const DEFAULT_APP: &str = "wx0123456789abcdef:0123456789abcdef0123456789abcdef";
+
+/// A service account of the simulated WeChat.
+#[derive(Clone, Debug, serde::Serialize)]
+struct SimApp {
+    app_id: String,
+    secret: String,
+}
+
+/// Runs the simulator until a signal comes.
+pub(super) fn sim(args: SimArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    runtime()?.block_on(async {
+        let simulator = Simulator::start(args.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", args.listen))?;
+        for app in &args.apps {
+            simulator.add_app(&app.app_id, &app.secret, &[]);
+        }
+        let url = simulator.url();
+        if global.json {
+            println!("{}", serde_json::json!({ "url": url, "apps": args.apps }));
+        } else {
+            print!("{}", sim_banner(&url, &args.apps));
+        }
+        std::io::stdout().flush()?;
+        ended().await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// `APPID:SECRET`, in letters and digits that need no quoting anywhere.
+fn sim_app(text: &str) -> Result<SimApp, String> {
+    let is_plain = |text: &str| {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        !text.is_empty() && text.bytes().all(is_allowed)
+    };
+    match text.split_once(':') {
+        Some((app_id, secret)) if AppId::parse(app_id).is_some() && is_plain(secret) => {
+            Ok(SimApp {
+                app_id: app_id.to_owned(),
+                secret: secret.to_owned(),
+            })
+        }
+        _ => Err("an appid, a colon and a secret; letters, digits, `-` and `_` only".to_owned()),
+    }
+}
+
+/// What to tell people. Between the two comments stands what a configuration needs.
+fn sim_banner(url: &str, apps: &[SimApp]) -> String {
+    let mut sections = String::new();
+    for (number, app) in (1..).zip(apps) {
+        let SimApp { app_id, secret } = app;
+        let name = match number {
+            1 => "main".to_owned(),
+            _ => format!("app{number}"),
+        };
+        sections.push_str(&format!(
+            "[wechat.{name}]\nkind = \"service-account\"\napp_id = \"{app_id}\"\nsecret = \"{secret}\"\n\n"
+        ));
+    }
+    if apps.len() > 1 {
+        sections.push_str("[login]\ninside_wechat = \"main\"\n\n");
+    }
+    format!(
+        "wxgate sim: a simulated WeChat, loopback only. Its phone: {url}/phone\n\n\
+         # In the configuration of the gateway:\n\n\
+         {sections}[wechat_api]\nbase_url = \"{url}\"\nopen_url = \"{url}\"\n\n\
+         # Serve with: wxgate run --allow-simulator\n\
+         Press Ctrl-C to stop.\n"
+    )
+}
