@@ -11,6 +11,7 @@ mod architecture;
 mod callback_attacks;
 mod cli;
 mod config;
+mod docker;
 mod docs;
 mod examples;
 mod forwarded_identity;
