@@ -71,6 +71,8 @@ struct Peer {
 #[derive(Clone, Copy)]
 struct Figures {
     micros_per_request: f64,
+    /// The part of it that the kernel took.
+    system_micros: f64,
     requests_per_second: f64,
 }
 
@@ -104,7 +106,7 @@ impl Peer {
     }
 
     fn load(&self, cookie: &str, time: &str) -> anyhow::Result<Figures> {
-        let before = cpu_time(self.process)?;
+        let (user_before, system_before) = cpu_time(self.process)?;
         let began = Instant::now();
         let output = Command::new("taskset")
             .args(["-c", "1", "wrk", "-t1", "-c", CONNECTIONS, "-d", time])
@@ -115,7 +117,8 @@ impl Peer {
             .output()
             .context("wrk or taskset is missing")?;
         let took = began.elapsed();
-        let cpu = cpu_time(self.process)? - before;
+        let (user, system) = cpu_time(self.process)?;
+        let (user, system) = (user - user_before, system - system_before);
         let text = String::from_utf8_lossy(&output.stdout);
         ensure!(!text.contains("Non-2xx"), "{}: {text}", self.name);
         let requests = text
@@ -124,7 +127,8 @@ impl Peer {
             .and_then(|(count, _)| count.parse::<f64>().ok())
             .with_context(|| format!("{}: {text}", self.name))?;
         Ok(Figures {
-            micros_per_request: cpu.as_secs_f64() * 1e6 / requests,
+            micros_per_request: (user + system).as_secs_f64() * 1e6 / requests,
+            system_micros: system.as_secs_f64() * 1e6 / requests,
             requests_per_second: requests / took.as_secs_f64(),
         })
     }
@@ -151,7 +155,13 @@ fn report(rounds: &[(Figures, Figures)]) -> String {
                 .map(|round| pick(round).requests_per_second)
                 .collect(),
         );
-        let _ = writeln!(text, "{name:<20} {cpu:>12.2} {rate:>12.0}");
+        let system = median(
+            rounds
+                .iter()
+                .map(|round| pick(round).system_micros)
+                .collect(),
+        );
+        let _ = writeln!(text, "{name:<20} {cpu:>12.2} {system:>12.2} {rate:>12.0}");
     }
     let ratio = column(|(nginx, wxgate)| wxgate.micros_per_request / nginx.micros_per_request);
     let rate = column(|(nginx, wxgate)| wxgate.requests_per_second / nginx.requests_per_second);
@@ -296,8 +306,8 @@ async fn log_in(address: SocketAddr) -> anyhow::Result<String> {
 }
 
 /// User and system time of a process and its children that still run, as `/proc` counts it.
-fn cpu_time(process: u32) -> anyhow::Result<Duration> {
-    let mut total = Duration::ZERO;
+fn cpu_time(process: u32) -> anyhow::Result<(Duration, Duration)> {
+    let (mut user, mut system) = (Duration::ZERO, Duration::ZERO);
     let mut processes = vec![process];
     while let Some(process) = processes.pop() {
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
@@ -308,8 +318,8 @@ fn cpu_time(process: u32) -> anyhow::Result<Duration> {
             .split_whitespace()
             .collect();
         // Fields 14 and 15 of proc(5), counted from the state after the name; 100 ticks a second on Linux.
-        let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-        total += Duration::from_millis(ticks * 10);
+        user += Duration::from_millis(fields[11].parse::<u64>()? * 10);
+        system += Duration::from_millis(fields[12].parse::<u64>()? * 10);
         let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children"))?;
         processes.extend(
             children
@@ -317,7 +327,7 @@ fn cpu_time(process: u32) -> anyhow::Result<Duration> {
                 .filter_map(|child| child.parse::<u32>().ok()),
         );
     }
-    Ok(total)
+    Ok((user, system))
 }
 
 fn free_port() -> anyhow::Result<SocketAddr> {

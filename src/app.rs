@@ -88,7 +88,11 @@ impl Handler for Current {
 
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
         let gateway = self.0.load_full();
-        gateway.handle(request, peer).await
+        let answer = gateway.handle(request, peer);
+        if std::env::var_os("SZ").is_some() {
+            eprintln!("handle future {}", std::mem::size_of_val(&answer));
+        }
+        answer.await
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 
-use crate::support::{Browser, Reply, Setup, TestGateway};
+use crate::support::{Browser, Reply, Setup, TestGateway, agents};
 
 const SESSION: &str = "__Host-wxgate";
 const ATTEMPTS: &str = "__Host-wxgate-login";

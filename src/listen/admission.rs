@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use memchr::memchr;
+
 /// A reason to refuse a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
@@ -110,21 +112,19 @@ impl Scanner {
                 .iter()
                 .take_while(|byte| matches!(byte, b'\r' | b'\n'));
             let bytes = bytes.get(blank.count()..).unwrap_or_default();
-            let Some(end) = head_end(bytes) else {
+            let Some((end, facts)) = Facts::of_head(bytes) else {
                 self.partial.extend_from_slice(bytes);
                 return &[];
             };
-            let (head, rest) = bytes.split_at(end);
-            self.judge(head);
-            return rest;
+            self.judge(facts);
+            return bytes.get(end..).unwrap_or_default();
         }
         let before = self.partial.len();
         self.partial.extend_from_slice(bytes);
-        match head_end(&self.partial) {
-            Some(end) => {
-                let mut head = std::mem::take(&mut self.partial);
-                head.truncate(end);
-                self.judge(&head);
+        match Facts::of_head(&self.partial) {
+            Some((end, facts)) => {
+                self.partial = Vec::new();
+                self.judge(facts);
                 bytes.get(end.saturating_sub(before)..).unwrap_or_default()
             }
             None => {
@@ -137,8 +137,7 @@ impl Scanner {
         }
     }
 
-    fn judge(&mut self, head: &[u8]) {
-        let facts = Facts::of(head);
+    fn judge(&mut self, facts: Facts) {
         if let Some(flaw) = facts.flaw {
             self.flaws.push_back((self.heads, flaw));
         }
@@ -167,44 +166,78 @@ enum Length {
 }
 
 impl Facts {
-    fn of(head: &[u8]) -> Self {
+    /// Reads a head in one pass; where it ends, or `None` when its empty line has not come.
+    fn of_head(bytes: &[u8]) -> Option<(usize, Self)> {
         let mut facts = Self {
             flaw: None,
             is_chunked: false,
             length: Length::None,
         };
-        let (mut lengths, mut encodings, mut hosts) = (0, 0, 0);
-        for (number, line) in head.split_inclusive(|byte| *byte == b'\n').enumerate() {
-            let Some(line) = line.strip_suffix(b"\r\n") else {
-                facts.flaw = Some(Flaw::BareLineFeed);
-                continue;
+        let mut counts = Counts::default();
+        let mut from = 0;
+        loop {
+            let rest = bytes.get(from..)?;
+            let end = memchr(b'\n', rest)?;
+            let line = rest.get(..end)?;
+            let line = match line.split_last() {
+                Some((b'\r', line)) => line,
+                _ => {
+                    facts.flaw = Some(Flaw::BareLineFeed);
+                    line
+                }
             };
-            if number == 0 {
-                if line.contains(&b'#') {
+            if from == 0 {
+                if memchr(b'#', line).is_some() {
                     facts.flaw = Some(Flaw::Fragment);
                 }
-            } else if let Some(value) = field(line, b"content-length") {
-                lengths += 1;
-                facts.length = match std::str::from_utf8(value).map(|text| text.trim().parse()) {
-                    Ok(Ok(length)) => Length::Of(length),
-                    _ => Length::Unreadable,
-                };
-            } else if field(line, b"transfer-encoding").is_some() {
-                encodings += 1;
-                facts.is_chunked = true;
-            } else if field(line, b"host").is_some() {
-                hosts += 1;
+            } else if line.is_empty() {
+                facts.flaw = facts.flaw.or(counts.flaw());
+                return Some((from + end + 1, facts));
+            } else {
+                facts.note(line, &mut counts);
             }
+            from += end + 1;
         }
-        if facts.flaw.is_none() {
-            facts.flaw = match (lengths, encodings, hosts) {
-                (1.., 1.., _) => Some(Flaw::TwoFramings),
-                (2.., _, _) | (_, 2.., _) => Some(Flaw::RepeatedFraming),
-                (_, _, 2..) => Some(Flaw::RepeatedHost),
-                _ => None,
-            };
+    }
+
+    fn note(&mut self, line: &[u8], counts: &mut Counts) {
+        match line.first() {
+            Some(b'c' | b'C') => {
+                if let Some(value) = field(line, b"content-length") {
+                    counts.lengths += 1;
+                    let value = std::str::from_utf8(value).map(|text| text.trim().parse());
+                    self.length = match value {
+                        Ok(Ok(length)) => Length::Of(length),
+                        _ => Length::Unreadable,
+                    };
+                }
+            }
+            Some(b't' | b'T') if field(line, b"transfer-encoding").is_some() => {
+                counts.encodings += 1;
+                self.is_chunked = true;
+            }
+            Some(b'h' | b'H') if field(line, b"host").is_some() => counts.hosts += 1,
+            _ => {}
         }
-        facts
+    }
+}
+
+/// How often a field stands in a head.
+#[derive(Default)]
+struct Counts {
+    lengths: u32,
+    encodings: u32,
+    hosts: u32,
+}
+
+impl Counts {
+    fn flaw(&self) -> Option<Flaw> {
+        match (self.lengths, self.encodings, self.hosts) {
+            (1.., 1.., _) => Some(Flaw::TwoFramings),
+            (2.., _, _) | (_, 2.., _) => Some(Flaw::RepeatedFraming),
+            (_, _, 2..) => Some(Flaw::RepeatedHost),
+            _ => None,
+        }
     }
 }
 
@@ -213,20 +246,6 @@ fn field<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
     let (start, rest) = line.split_at_checked(name.len())?;
     let value = rest.strip_prefix(b":")?;
     start.eq_ignore_ascii_case(name).then_some(value)
-}
-
-/// Where the head ends: after the first empty line.
-fn head_end(bytes: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    loop {
-        let line = bytes.get(from..)?.iter().position(|byte| *byte == b'\n')?;
-        let next = from + line + 1;
-        match bytes.get(next..)? {
-            [b'\n', ..] => return Some(next + 1),
-            [b'\r', b'\n', ..] => return Some(next + 2),
-            _ => from = next,
-        }
-    }
 }
 
 enum Progress<'b> {

@@ -5,6 +5,7 @@
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
+use memchr::memmem;
 
 /// A kind of browser, as far as `User-Agent` tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,13 +40,13 @@ impl Browser {
 
     /// Reads a `User-Agent` value.
     pub fn from_user_agent(agent: &str) -> Self {
-        if agent.contains("wxwork") {
+        let says = |word: &str| memmem::find(agent.as_bytes(), word.as_bytes()).is_some();
+        if says("wxwork") {
             return Self::WeCom;
         }
-        if agent.contains("MicroMessenger") {
-            return Self::of_wechat(agent);
+        if says("MicroMessenger") {
+            return Self::of_wechat(says);
         }
-        let says = |word: &str| agent.contains(word);
         if agent.is_empty()
             || ["bot", "Bot", "spider", "curl/", "Wget"]
                 .into_iter()
@@ -62,12 +63,12 @@ impl Browser {
         }
     }
 
-    fn of_wechat(agent: &str) -> Self {
-        if agent.contains("miniProgram") || agent.contains("miniprogramhtmlwebview") {
+    fn of_wechat(says: impl Fn(&str) -> bool) -> Self {
+        if says("miniProgram") || says("miniprogramhtmlwebview") {
             Self::MiniProgram
-        } else if agent.contains("WindowsWechat") || agent.contains("MacWechat") {
+        } else if says("WindowsWechat") || says("MacWechat") {
             Self::WechatDesktop
-        } else if agent.contains("iPhone") || agent.contains("iPad") || agent.contains("iPod") {
+        } else if says("iPhone") || says("iPad") || says("iPod") {
             Self::WechatIos
         } else {
             Self::WechatAndroid

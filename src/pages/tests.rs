@@ -236,7 +236,11 @@ fn what_strangers_choose_is_escaped() {
         Page::Snapshot,
     ];
     for page in shown {
-        let html = body(&show(&pages, &page, "/?%22%3E%3Cscript%3Ealert(1)%3C/script%3E"));
+        let html = body(&show(
+            &pages,
+            &page,
+            "/?%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
+        ));
         assert!(!html.contains("<script>alert"), "{page:?}");
         assert!(!html.contains("\"><script"), "{page:?}");
         assert!(

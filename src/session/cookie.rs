@@ -5,10 +5,12 @@
 
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use cookie::time::OffsetDateTime;
 use cookie::{Cookie, SameSite};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use memchr::memchr;
 
 /// The most cookies of our name that are tried; browsers send one, cookie tossing sends more.
 pub(super) const MOST_CANDIDATES: usize = 3;
@@ -57,7 +59,7 @@ impl CookieNames {
         headers
             .get_all(COOKIE)
             .into_iter()
-            .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
+            .flat_map(parts)
             .filter_map(|part| value_of(part, self.session.as_bytes()))
             .filter(|value| (1..=LONGEST_COOKIE).contains(&value.len()))
             .take(MOST_CANDIDATES)
@@ -65,38 +67,58 @@ impl CookieNames {
 
     /// Removes our cookies from what goes upstream, and the header where nothing else is left.
     pub(super) fn cut(&self, headers: &mut HeaderMap) {
-        let is_clean = |header: &HeaderValue| parts(header).all(|part| !self.is_reserved(part));
-        if headers.get_all(COOKIE).into_iter().all(is_clean) {
-            return;
-        }
-        let kept: Vec<HeaderValue> = headers
-            .get_all(COOKIE)
-            .into_iter()
-            .filter_map(|header| self.without_ours(header))
-            .collect();
+        let mut values = headers.get_all(COOKIE).into_iter();
+        let kept: Vec<HeaderValue> = match (values.next(), values.next()) {
+            (None, _) => return,
+            // Nearly every request has one such header.
+            (Some(only), None) => match self.without_ours(only) {
+                Cut::Same => return,
+                Cut::Rest(rest) => {
+                    headers.insert(COOKIE, rest);
+                    return;
+                }
+                Cut::Nothing => Vec::new(),
+            },
+            _ => headers
+                .get_all(COOKIE)
+                .into_iter()
+                .filter_map(|header| match self.without_ours(header) {
+                    Cut::Same => Some(header.clone()),
+                    Cut::Rest(rest) => Some(rest),
+                    Cut::Nothing => None,
+                })
+                .collect(),
+        };
         headers.remove(COOKIE);
         for header in kept {
             headers.append(COOKIE, header);
         }
     }
 
-    fn without_ours(&self, header: &HeaderValue) -> Option<HeaderValue> {
+    fn without_ours(&self, header: &HeaderValue) -> Cut {
         if parts(header).all(|part| !self.is_reserved(part)) {
-            return Some(header.clone());
+            return Cut::Same;
         }
-        let kept: Vec<&[u8]> = parts(header)
-            .filter(|part| !self.is_reserved(part))
-            .collect();
-        let rest = kept.join(&b';');
-        let rest = rest.trim_ascii_start();
+        let mut rest = Vec::with_capacity(header.len());
+        for part in parts(header).filter(|part| !self.is_reserved(part)) {
+            if !rest.is_empty() {
+                rest.push(b';');
+            }
+            let is_first = rest.is_empty();
+            rest.extend_from_slice(if is_first {
+                part.trim_ascii_start()
+            } else {
+                part
+            });
+        }
         if rest
             .iter()
             .all(|byte| *byte == b';' || byte.is_ascii_whitespace())
         {
-            return None;
+            return Cut::Nothing;
         }
         // A part of a valid value is valid.
-        HeaderValue::from_bytes(rest).ok()
+        HeaderValue::from_maybe_shared(Bytes::from(rest)).map_or(Cut::Nothing, Cut::Rest)
     }
 
     fn is_reserved(&self, part: &[u8]) -> bool {
@@ -135,19 +157,40 @@ fn header(mut cookie: Cookie<'_>, secure: bool) -> HeaderValue {
     HeaderValue::try_from(cookie.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
+/// What is left of a header without our cookies.
+enum Cut {
+    /// Ours are not in it.
+    Same,
+    /// The others.
+    Rest(HeaderValue),
+    /// There were only ours.
+    Nothing,
+}
+
+/// The text between semicolons.
 fn parts(header: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    header.as_bytes().split(|byte| *byte == b';')
+    let mut rest = Some(header.as_bytes());
+    std::iter::from_fn(move || {
+        let text = rest?;
+        match memchr(b';', text) {
+            Some(end) => {
+                rest = text.get(end + 1..);
+                text.get(..end)
+            }
+            None => rest.take(),
+        }
+    })
 }
 
 /// The name, without the white space around it. A part without `=` is a name, as some servers see it.
 fn name_of(part: &[u8]) -> &[u8] {
-    let end = part.iter().position(|byte| *byte == b'=');
+    let end = memchr(b'=', part);
     part[..end.unwrap_or(part.len())].trim_ascii()
 }
 
 /// The value, where the name is `name` and the value is text.
 fn value_of<'p>(part: &'p [u8], name: &[u8]) -> Option<&'p str> {
-    let end = part.iter().position(|byte| *byte == b'=')?;
+    let end = memchr(b'=', part)?;
     if part[..end].trim_ascii() != name {
         return None;
     }

@@ -91,7 +91,12 @@ impl Browser {
     }
 
     /// In front of a gateway that is a process of its own, with the simulator of another.
-    pub(crate) fn at(address: SocketAddr, gateway: &TestGateway, agent: &str, person: &str) -> Self {
+    pub(crate) fn at(
+        address: SocketAddr,
+        gateway: &TestGateway,
+        agent: &str,
+        person: &str,
+    ) -> Self {
         let addresses = (address, gateway.simulator().address());
         Self::between(addresses, gateway.public_url(), agent, person)
     }

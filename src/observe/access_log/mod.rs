@@ -11,11 +11,11 @@ use std::time::{Duration, SystemTime};
 use super::{AccessLogSettings, Format, Metrics};
 
 mod json;
+mod numbers;
 mod query;
 #[cfg(test)]
 mod tests;
 mod text;
-mod time;
 mod writer;
 
 use writer::Writer;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::numbers::{write_seconds, write_timestamp};
 use super::query::{is_secret, parameters};
-use super::time::{write_seconds, write_timestamp};
 use super::{AccessRecord, QueryDetail, shorten};
 
 /// Appends one line: time, address, request, status, bytes, duration, then what is known about the route and the visitor.
