@@ -1,5 +1,7 @@
 //! Callbacks that somebody made up, stole or sent to the wrong place: no code is ever exchanged for them.
 
+use std::time::Duration;
+
 use http::Method;
 use url::Url;
 
@@ -135,6 +137,8 @@ async fn callbacks_with_strange_parameters_exchange_nothing() {
         (String::new(), cancelled),
         (format!("state={state}"), cancelled),
         (format!("code=&state={state}"), cancelled),
+        // What some clients send for a refusal.
+        (format!("code=authdeny&state={state}"), cancelled),
         (format!("code={code}&code={code}&state={state}"), cancelled),
         (format!("code={code}&code=x&state={state}"), cancelled),
         (format!("code=x&state={state}&code={code}"), cancelled),
@@ -252,4 +256,45 @@ async fn changed_attempts_cookie_is_no_cookie() {
     assert_eq!(gateway.simulator().calls().len(), 1, "only bob's login");
     assert_eq!(gateway.upstream().seen().len(), seen);
     alice.get(callback.as_str()).await.assert_ok();
+}
+
+#[tokio::test]
+async fn flood_of_logins_and_callbacks_is_held_back_and_members_are_not() {
+    let gateway = TestGateway::with(|setup| {
+        setup.sections = r#"
+            [rate_limit]
+            login_start = { limit = 3, window = "1m" }
+            callback = { limit = 4, window = "1m" }
+        "#
+        .to_owned();
+    })
+    .await;
+    let mut member = gateway.browser_in_wechat("member");
+    member.get("/orders").await.assert_ok();
+    let mut alice = gateway.browser_in_wechat("alice");
+    let callback = callback_of(&mut alice).await;
+    callback_of(&mut alice).await;
+
+    let limited = |reply: &Reply| {
+        assert_eq!(reply.status, 429);
+        assert_eq!(reply.cause(), "WXG-TOO-MANY-REQUESTS");
+        let wait: u64 = reply.header("retry-after").parse().unwrap();
+        assert!((1..=60).contains(&wait), "{wait}");
+        assert_eq!(reply.header("location"), "");
+    };
+    limited(&alice.get_once("/orders").await);
+    for _ in 0..3 {
+        let reply = alice.get_once("/_wxgate/callback/main?code=x").await;
+        assert_eq!(reply.cause(), "WXG-LOGIN-STATE");
+    }
+    limited(&alice.get_once(callback.as_str()).await);
+    assert_eq!(gateway.simulator().calls().len(), 1, "the member's");
+
+    member.get("/orders").await.assert_ok();
+    gateway.clock().advance(Duration::from_secs(61));
+    alice.get(callback.as_str()).await.assert_ok();
+    for rule in ["login_start", "callback"] {
+        let series = format!(r#"wxgate_rate_limited_total{{rule="{rule}"}}"#);
+        assert_eq!(gateway.metric(&series).await, 1.0, "{rule}");
+    }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
+use tokio::net::TcpListener;
 use wxgate::simulator::faults::{Endpoint, Trouble};
 
 use crate::support::{Browser, TestGateway, Visit};
@@ -401,6 +402,62 @@ async fn wechat_that_is_gone_leaves_members_alone() {
     visit.assert_page(502, "WXG-WECHAT-TROUBLE");
     let series = r#"wxgate_logins_finished_total{app="main",method="base",result="wechat_error"}"#;
     assert_eq!(gateway.metric(series).await, 1.0);
+}
+
+#[tokio::test]
+async fn wechat_that_cannot_be_reached_ends_at_a_page_in_time() {
+    // One port where nobody listens, and one where nobody answers.
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed_address = closed.local_addr().unwrap();
+    drop(closed);
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent_address = silent.local_addr().unwrap();
+    for (address, status, cause) in [
+        (closed_address, 502, "WXG-WECHAT-TROUBLE"),
+        (silent_address, 504, "WXG-WECHAT-TIMEOUT"),
+    ] {
+        let gateway = TestGateway::with(|setup| {
+            setup.api_url = Some(format!("http://{address}"));
+        })
+        .await;
+        let mut visitor = gateway.browser_in_wechat("alice");
+        let began = Instant::now();
+
+        let visit = visitor.get("/orders").await;
+
+        visit.assert_page(status, cause);
+        assert!(
+            began.elapsed() < TIMEOUT + ALLOWANCE,
+            "{:?}",
+            began.elapsed()
+        );
+        assert!(
+            visit
+                .last()
+                .action()
+                .contains("/_wxgate/login?to=%2Forders")
+        );
+    }
+}
+
+#[tokio::test]
+async fn used_code_is_never_shown_to_who_has_a_session() {
+    let gateway = gateway().await;
+    for code in [40163, 40029] {
+        let mut alice = gateway.browser_in_wechat("alice");
+        alice.get("/orders").await.assert_ok();
+        let purpose = alice.get("/member").await;
+        let fault = Trouble::Errcode(code);
+        gateway.simulator().faults().next(Endpoint::Exchange, fault);
+
+        let again = alice.press(&purpose).await;
+
+        // The session stands; the page that wants more asks once more.
+        assert_eq!(again.last().reason(), "login-purpose", "{code}");
+        alice.clone().get("/orders").await.assert_ok();
+        alice.press(&again).await.assert_ok();
+        assert_eq!(gateway.upstream().last().target, "/member");
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,9 @@ use crate::pages::Cause;
 use crate::route::policy::Because;
 use crate::session::Session;
 
+/// What some clients put in place of a code when the visitor refused.
+const REFUSED: &str = "authdeny";
+
 /// Longest code that is looked at; real ones have some 32 characters.
 const LONGEST_CODE: usize = 512;
 
@@ -26,7 +29,8 @@ impl<'q> Presented<'q> {
     /// Codes and states consist of characters that are never escaped, so escapes make them unusable too.
     pub(super) fn read(query: &'q str) -> Self {
         let code = only(query, "code").filter(|code| {
-            (1..=LONGEST_CODE).contains(&code.len())
+            *code != REFUSED
+                && (1..=LONGEST_CODE).contains(&code.len())
                 && code
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))

@@ -22,6 +22,8 @@ pub(crate) struct Setup {
     pub(crate) server: String,
     /// What visitors type.
     pub(crate) public_url: String,
+    /// WeChat's API somewhere else than at the simulator.
+    pub(crate) api_url: Option<String>,
     /// `memory` or `embedded`.
     pub(crate) store: &'static str,
     /// Whole sections.
@@ -35,6 +37,7 @@ impl Default for Setup {
         Self {
             server: String::new(),
             public_url: "https://www.example.test".to_owned(),
+            api_url: None,
             store: "memory",
             sections: String::new(),
             routes: r#"
@@ -128,11 +131,13 @@ impl TestGateway {
         let Setup {
             server,
             public_url,
+            api_url,
             store,
             sections,
             routes,
         } = setup;
         let url = self.simulator.url();
+        let api_url = api_url.as_ref().unwrap_or(&url);
         let state = self.state.path().display();
         let log = self.log_path().display().to_string();
         let text = format!(
@@ -151,7 +156,7 @@ impl TestGateway {
             secret = "{APP_SECRET}"
 
             [wechat_api]
-            base_url = "{url}"
+            base_url = "{api_url}"
             open_url = "{url}"
             connect_timeout = "500ms"
             timeout = "1s"
