@@ -19,5 +19,7 @@ mod identity;
 mod jwt;
 mod login_in_wechat;
 mod quirks;
+mod scrub;
 mod sessions;
+mod targets;
 mod wechat_trouble;

@@ -40,10 +40,7 @@ impl Gateway {
         if let Some(endpoint) = self.login.endpoint(&info.target) {
             return Ok(Some(endpoint));
         }
-        let without_parameters = info.target.path_without_parameters();
-        let is_ours = self.below_prefix(info.target.path()).is_some()
-            || without_parameters.is_some_and(|path| self.below_prefix(path).is_some());
-        if is_ours {
+        if info.target.is_below(&self.settings.site.path_prefix) {
             return Err(Error::NotFound);
         }
         Ok(None)
@@ -94,6 +91,8 @@ fn names_tag(headers: &HeaderMap, tag: &HeaderValue) -> bool {
 fn only_reading(method: &Method) -> Result<(), Error> {
     match *method {
         Method::GET | Method::HEAD => Ok(()),
-        _ => Err(Error::MethodNotAllowed),
+        _ => Err(Error::MethodNotAllowed {
+            allowed: "GET, HEAD",
+        }),
     }
 }

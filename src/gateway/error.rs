@@ -16,9 +16,12 @@ pub(super) enum Error {
     /// The message is refused: the word says which part. The client's fault.
     #[error("malformed request: {0}")]
     BadRequest(&'static str),
-    /// `CONNECT`, `TRACE`, or a method in lower case.
+    /// `CONNECT`, `TRACE`, a method in lower case, or one that an endpoint of ours does not have.
     #[error("method not allowed")]
-    MethodNotAllowed,
+    MethodNotAllowed {
+        /// What is.
+        allowed: &'static str,
+    },
     /// An `Expect` that nobody meets.
     #[error("unknown expectation")]
     Expectation,
@@ -78,12 +81,34 @@ impl Error {
 }
 
 impl Error {
+    /// Whether what follows on this connection may be the rest of what was refused, so that nobody should read on.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        match self {
+            Self::Target(_)
+            | Self::BadRequest(_)
+            | Self::MethodNotAllowed { .. }
+            | Self::Expectation
+            | Self::AnnouncedTooLarge
+            | Self::Login(login::Error::Body(_))
+            | Self::Upstream(proxy::Error::RequestBody(_)) => true,
+            Self::UnknownHost
+            | Self::NotFound
+            | Self::Refused(_)
+            | Self::Store(_)
+            | Self::Login(login::Error::Store(_))
+            | Self::Token(_)
+            | Self::TokenHeader
+            | Self::NoSubject
+            | Self::Upstream(_) => false,
+        }
+    }
+
     /// One word for logs.
     pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Target(_) => "bad-target",
             Self::BadRequest(word) => word,
-            Self::MethodNotAllowed => "method-not-allowed",
+            Self::MethodNotAllowed { .. } => "method-not-allowed",
             Self::Expectation => "expectation",
             Self::UnknownHost => "unknown-host",
             Self::NotFound => "no-route",

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use http::header::{EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{AUTHORIZATION, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 use ipnet::IpNet;
 
@@ -68,7 +68,7 @@ impl Inspector {
         let is_trusted = self.trusts(peer.address.ip());
         let host = self.host(request);
         let target = target(request);
-        let judged = judge_framing(request, peer);
+        let judged = judge_head(request, peer);
         let info = RequestInfo {
             id: self.id(headers, is_trusted),
             client: self.client(headers, peer.address.ip(), is_trusted),
@@ -85,7 +85,10 @@ impl Inspector {
             load: Load::of(request.method(), headers),
             received: now,
         };
-        (info, judged.and(host.map(drop)).and(target.map(drop)))
+        let judged = judged
+            .and_then(|()| host.map(drop))
+            .and_then(|()| target.map(drop));
+        (info, judged)
     }
 
     fn id(&self, headers: &HeaderMap, is_trusted: bool) -> RequestId {
@@ -132,7 +135,10 @@ impl Inspector {
             .to_str()
             .map_err(|_| Error::BadRequest("host-header"))?;
         if let Some(authority) = request.uri().authority() {
-            if !authority.as_str().eq_ignore_ascii_case(text) {
+            let scheme = request.uri().scheme_str();
+            if !authority.as_str().eq_ignore_ascii_case(text)
+                || !matches!(scheme, Some("http" | "https"))
+            {
                 return Err(Error::BadRequest("authority"));
             }
         }
@@ -178,7 +184,9 @@ fn canonical_host(text: &str) -> Option<&str> {
 }
 
 fn is_port(text: &str) -> bool {
-    text.parse::<u16>().is_ok_and(|port| port != 0)
+    // `parse` alone would take a sign.
+    text.bytes().all(|byte| byte.is_ascii_digit())
+        && text.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
 fn target<B>(request: &Request<B>) -> Result<Target, Error> {
@@ -198,27 +206,30 @@ fn root() -> Target {
 }
 
 /// Refuses what hyper let through although two programs may read it differently.
-fn judge_framing<B>(request: &Request<B>, peer: Peer) -> Result<(), Error> {
+fn judge_head<B>(request: &Request<B>, peer: Peer) -> Result<(), Error> {
     if peer.flaw.is_some() {
         return Err(Error::BadRequest("framing"));
     }
-    match *request.method() {
-        Method::CONNECT | Method::TRACE => return Err(Error::MethodNotAllowed),
-        _ => {
-            let plain = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
-            if !request.method().as_str().bytes().all(plain) {
-                return Err(Error::MethodNotAllowed);
-            }
-        }
+    let plain = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE)
+        || !request.method().as_str().bytes().all(plain)
+    {
+        return Err(Error::MethodNotAllowed {
+            allowed: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+        });
     }
     if request.version() > Version::HTTP_11 {
         return Err(Error::BadRequest("version"));
     }
     let headers = request.headers();
-    if let Some(encoding) = headers.get(TRANSFER_ENCODING) {
-        if !encoding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-            return Err(Error::BadRequest("framing"));
-        }
+    if let Some(encoding) = headers.get(TRANSFER_ENCODING)
+        && !encoding.as_bytes().eq_ignore_ascii_case(b"chunked")
+    {
+        return Err(Error::BadRequest("framing"));
+    }
+    if headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
+        // Which of them counts is each program's own guess.
+        return Err(Error::BadRequest("authorization"));
     }
     match headers.get(EXPECT) {
         Some(expected) if !expected.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
@@ -278,6 +289,7 @@ mod tests {
             ("a:b", None),
             ("a:0", None),
             ("a:70000", None),
+            ("a:+80", None),
             ("[::1%25eth0]", None),
             ("[::1", None),
             ("a..", Some("a.")),

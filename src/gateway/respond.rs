@@ -1,6 +1,6 @@
 //! Every error to status, page or JSON; the only place that knows status codes.
 
-use http::header::{CACHE_CONTROL, CONNECTION};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::error::{Error, Refused};
@@ -43,15 +43,13 @@ pub(super) fn to_answer(
     let mut answer = parts
         .pages
         .render(story.status, story.reason, &story.page, info, headers);
-    let leaves_bytes_unread = matches!(
-        story.status,
-        StatusCode::BAD_REQUEST | StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE
-    );
-    if leaves_bytes_unread {
-        // What follows on this connection may be the rest of what we refused.
-        answer
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+    if let Error::MethodNotAllowed { allowed } = error {
+        let allowed = HeaderValue::from_static(allowed);
+        answer.headers_mut().insert(ALLOW, allowed);
+    }
+    if error.is_in_doubt() {
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(CONNECTION, close);
     }
     answer
 }
@@ -83,7 +81,7 @@ fn story(error: &Error, info: &RequestInfo, parts: &Parts) -> Story {
     match error {
         Error::Target(_) => refused(StatusCode::BAD_REQUEST, "bad-target", Cause::BadRequest),
         Error::BadRequest(_) => refused(StatusCode::BAD_REQUEST, "bad-request", Cause::BadRequest),
-        Error::MethodNotAllowed => refused(
+        Error::MethodNotAllowed { .. } => refused(
             StatusCode::METHOD_NOT_ALLOWED,
             "method-not-allowed",
             Cause::MethodNotAllowed,

@@ -5,7 +5,7 @@
 //! into `_`. Exact names alone were the mistake in CVE-2025-64484 and its kin.
 
 use http::header::SET_COOKIE;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Headers that belong to us and to proxies we trust.
 #[derive(Clone, Debug)]
@@ -96,12 +96,9 @@ impl Scrub {
 
     /// Removes from the application's answer the cookies that only we may set.
     pub(super) fn cookies(&self, headers: &mut HeaderMap) {
-        let sets_ours = |value: &http::HeaderValue| {
-            let name = value.as_bytes().split(|byte| *byte == b'=').next();
-            name.is_some_and(|name| {
-                let name = name.trim_ascii();
-                self.cookies.iter().any(|ours| name == ours.as_bytes())
-            })
+        let sets_ours = |value: &HeaderValue| {
+            let name = sent_name(value.as_bytes());
+            self.cookies.iter().any(|ours| name == ours.as_bytes())
         };
         if !headers.get_all(SET_COOKIE).iter().any(sets_ours) {
             return;
@@ -138,6 +135,17 @@ impl Scrub {
     }
 }
 
+/// The name under which browsers send a cookie back. Of one without a name they send the bare value, which may look like a
+/// name and a value (RFC 6265bis 5.8.3).
+fn sent_name(set_cookie: &[u8]) -> &[u8] {
+    let pair = until(set_cookie, b';').trim_ascii();
+    until(pair.strip_prefix(b"=").unwrap_or(pair), b'=').trim_ascii()
+}
+
+fn until(text: &[u8], end: u8) -> &[u8] {
+    text.split(|byte| *byte == end).next().unwrap_or_default()
+}
+
 fn letter_bit(letter: u8) -> u32 {
     1 << (letter.wrapping_sub(b'a') & 31)
 }
@@ -163,8 +171,6 @@ fn fold<'f>(name: &[u8], folded: &'f mut [u8; LONGEST]) -> &'f [u8] {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     /// Every byte that a header name may hold and that folds to `_` (RFC 9110 5.6.2).
@@ -251,10 +257,14 @@ mod tests {
         headers.insert("x-forwarded-prefix", HeaderValue::from_static("/a"));
         headers.insert(LOGOUT_HEADER, HeaderValue::from_static("1"));
         headers.append(SET_COOKIE, HeaderValue::from_static("a=1"));
-        headers.append(
-            SET_COOKIE,
-            HeaderValue::from_static("__Host-wxgate=forged; Path=/"),
-        );
+        for forged in [
+            "__Host-wxgate=forged; Path=/",
+            " __Host-wxgate =forged",
+            "__Host-wxgate; Path=/",
+            "=__Host-wxgate=forged",
+        ] {
+            headers.append(SET_COOKIE, HeaderValue::from_static(forged));
+        }
 
         scrub().cookies(&mut headers);
         let private: Vec<_> = headers

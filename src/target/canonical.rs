@@ -146,7 +146,8 @@ fn refuse_hidden_dots(decoded: &str) -> Result<(), Refusal> {
             let name = segment
                 .split(|byte| matches!(byte, b';' | 0 | b'?' | b'#'))
                 .next();
-            matches!(name, Some(b"." | b".."))
+            // Some systems drop blanks at the end of a name.
+            matches!(name.map(<[u8]>::trim_ascii), Some(b"." | b".."))
         });
     if hidden {
         return Err(Refusal::DotSegment);

@@ -26,7 +26,9 @@ pub(crate) struct Setup {
     pub(crate) api_url: Option<String>,
     /// `memory` or `embedded`.
     pub(crate) store: &'static str,
-    /// Whole sections.
+    /// Lines of `[admin]` beside `listen`.
+    pub(crate) admin: String,
+    /// Whole sections; lines before the first one belong to `[access_log]`.
     pub(crate) sections: String,
     /// `[[routes]]`; `UPSTREAM` stands for the site's address.
     pub(crate) routes: String,
@@ -39,6 +41,7 @@ impl Default for Setup {
             public_url: "https://www.example.test".to_owned(),
             api_url: None,
             store: "memory",
+            admin: String::new(),
             sections: String::new(),
             routes: r#"
                 [[routes]]
@@ -133,6 +136,7 @@ impl TestGateway {
             public_url,
             api_url,
             store,
+            admin,
             sections,
             routes,
         } = setup;
@@ -166,6 +170,7 @@ impl TestGateway {
 
             [admin]
             listen = "127.0.0.1:0"
+            {admin}
 
             [access_log]
             output = "{log}"
@@ -180,8 +185,12 @@ impl TestGateway {
         self.app.as_ref().expect("the gateway was stopped")
     }
 
+    /// Where visitors connect; where nobody listens when it was stopped.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.app().address()
+        match &self.app {
+            Some(app) => app.address(),
+            None => SocketAddr::from(([127, 0, 0, 1], 1)),
+        }
     }
 
     pub(crate) fn admin_address(&self) -> SocketAddr {
@@ -225,7 +234,7 @@ impl TestGateway {
         calls.iter().filter(|call| call.path == path).count()
     }
 
-    fn log_path(&self) -> PathBuf {
+    pub(crate) fn log_path(&self) -> PathBuf {
         self.state.path().join("access.log")
     }
 

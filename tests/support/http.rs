@@ -22,6 +22,25 @@ impl Reply {
         std::str::from_utf8(&self.body).unwrap()
     }
 
+    /// A page's source with its character references resolved: those that templates of ours write.
+    pub(crate) fn unescaped(&self) -> String {
+        self.text()
+            .replace("&#x2f;", "/")
+            .replace("&quot;", "\"")
+            .replace("&#x27;", "'")
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&amp;", "&")
+    }
+
+    /// The first link of a page whose address begins like this.
+    pub(crate) fn link_to(&self, start: &str) -> String {
+        let page = self.unescaped();
+        let found = page.split_once(&format!("href=\"{start}"));
+        let (_, rest) = found.unwrap_or_else(|| panic!("no link to {start} on {page}"));
+        format!("{start}{}", rest.split('"').next().unwrap())
+    }
+
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }

@@ -20,6 +20,7 @@ pub(crate) struct Seen {
     pub(crate) target: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) trailers: HeaderMap,
 }
 
 impl Seen {
@@ -80,6 +81,11 @@ impl Upstream {
         self.seen.lock().unwrap().clone()
     }
 
+    /// Everything it saw since this was asked last.
+    pub(crate) fn take(&self) -> Vec<Seen> {
+        std::mem::take(&mut *self.seen.lock().unwrap())
+    }
+
     /// What it saw last.
     pub(crate) fn last(&self) -> Seen {
         self.seen().pop().expect("the site saw no request")
@@ -91,10 +97,13 @@ async fn answer(
     log: Arc<Mutex<Vec<Seen>>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
-    let body = body
-        .collect()
-        .await
-        .map_or(Bytes::new(), |body| body.to_bytes());
+    let (body, trailers) = body.collect().await.map_or_else(
+        |_| Default::default(),
+        |body| {
+            let trailers = body.trailers().cloned().unwrap_or_default();
+            (body.to_bytes(), trailers)
+        },
+    );
     let mut response = Response::new(Full::from(format!("site answers {}", parts.uri)));
     for answer in parts.headers.get_all("x-answer") {
         let (name, value) = answer.to_str().unwrap().split_once('=').unwrap();
@@ -106,6 +115,7 @@ async fn answer(
         target: parts.uri.to_string(),
         headers: parts.headers,
         body,
+        trailers,
     });
     Ok(response)
 }
