@@ -15,7 +15,6 @@ use crate::message::RequestInfo;
 use crate::observe::{AccessRecord, RouteMetrics};
 use crate::route::Rule;
 use crate::route::policy::Decision;
-use crate::session::Session;
 
 /// Filled along the request path; dropping it writes it.
 #[derive(Debug)]
@@ -95,20 +94,21 @@ impl Journal {
     }
 
     /// What was decided and why.
-    pub(super) fn note(&mut self, decision: &Decision, session: Option<&Session>) {
+    pub(super) fn note(&mut self, decision: &Decision) {
         (self.decision, self.reason) = match decision {
             Decision::Allow { identity: true } => ("allowed", ""),
             Decision::Allow { identity: false } if self.auth == "public" => ("public", ""),
             Decision::Allow { identity: false } => ("optional_anonymous", ""),
-            Decision::LogIn(need) => {
-                let word = match session {
-                    None => "login_needed",
-                    Some(_) => "login_again",
-                };
-                (word, need.because.as_str())
-            }
+            Decision::LogIn(need) => ("unauthorized", need.because.as_str()),
             Decision::Refuse(reason) => ("denied", reason.as_str()),
         };
+    }
+
+    /// Whether a login began, or whoever asks was only told that one is needed.
+    pub(super) fn sent_to_login(&mut self, status: StatusCode) {
+        if !status.is_client_error() {
+            self.decision = "redirected";
+        }
     }
 
     /// Why there was no answer from the application.

@@ -118,7 +118,11 @@ impl Gateway {
     ) -> Result<Response<AnswerBody>, Error> {
         let info = asked.info;
         let peer_is_trusted = self.inspector.trusts(asked.peer.address.ip());
-        journal.stripped_headers = self.scrub.request(request.headers_mut(), peer_is_trusted);
+        let forged = self.scrub.request(request.headers_mut(), peer_is_trusted);
+        if forged > 0 {
+            self.parts.metrics.headers_stripped("identity", forged);
+            journal.stripped_headers = forged;
+        }
         let request = request.map(|body| RequestBody::new(body, self.body_patience));
         if let Some(answer) = self.own_endpoint(request.headers(), info)? {
             return Ok(own(answer));
@@ -140,7 +144,7 @@ impl Gateway {
         let session = visitor.as_deref().map(|visitor| &visitor.session);
         let needs_unionid = self.subject_needs_unionid;
         let decision = policy::decide(&route.rule, session, info, needs_unionid, asked.now);
-        journal.note(&decision, session);
+        journal.note(&decision);
         match decision {
             Decision::Allow { identity } => {
                 let visitor = visitor.filter(|_| identity);
@@ -149,6 +153,7 @@ impl Gateway {
             }
             Decision::LogIn(need) => {
                 let answer = self.login.start(need, &route.rule, info, request.headers());
+                journal.sent_to_login(answer.status());
                 Ok(own(answer))
             }
             Decision::Refuse(reason) => Err(Error::refused(reason, &route.rule, session)),

@@ -80,9 +80,11 @@ impl Metrics {
         count(&self.rate_limited, "rule", rule);
     }
 
-    /// A client sent a header that only we may set: `kind` is `identity` or `reserved`.
-    pub fn header_stripped(&self, kind: &'static str) {
-        count(&self.headers_stripped, "kind", kind);
+    /// A client sent so many headers that only we may set; `kind` is `identity`.
+    pub fn headers_stripped(&self, kind: &'static str, number: u32) {
+        self.headers_stripped
+            .get_or_create_owned(&vec![("kind", kind.into())])
+            .inc_by(number.into());
     }
 
     /// A session began.

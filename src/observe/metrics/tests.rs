@@ -19,7 +19,7 @@ fn touch_everything(metrics: &Metrics) {
     metrics.callback_replayed("main");
     metrics.login_loop_stopped("loop-cookie");
     metrics.rate_limited("callback");
-    metrics.header_stripped("identity");
+    metrics.headers_stripped("identity", 1);
     metrics.session_created("main");
     metrics.session_ended("logout");
     metrics.jwt_signed("ES256");
