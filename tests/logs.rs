@@ -7,7 +7,7 @@ use serde_json::Value;
 use wxgate::simulator::{Endpoint, Trouble};
 
 use crate::support::{
-    APP_ID, APP_SECRET, Browser, Program, Setup, TestGateway, Visit, Wire, agents,
+    APP_ID, APP_SECRET, Browser, Binary, Setup, TestGateway, Visit, Wire, agents,
 };
 
 fn keys(line: &Value) -> BTreeSet<&str> {
@@ -257,14 +257,14 @@ async fn agree(browser: &mut Browser, purpose: &Visit) -> Visit {
 }
 
 /// Everything that a login can be, from the first visit to every way to fail.
-async fn live_through_everything(gateway: &TestGateway, program: &Program, markers: &mut Markers) {
+async fn live_through_everything(gateway: &TestGateway, program: &Binary, markers: &mut Markers) {
     let simulator = gateway.simulator();
     let mut number = 0;
     let mut person = || {
         number += 1;
         let name = format!("Nickname-Of-Marker-{number}");
         let mut browser = gateway.browser_in_wechat(&name);
-        browser.connect_to(program.address());
+        browser.follow_to(program.address());
         browser
     };
     let mut alice = person();
@@ -383,7 +383,7 @@ async fn no_secret_is_in_any_log_at_any_level() {
         sections: "query = \"full\"\n[log]\nlevel = \"trace\"\nformat = \"json\"\n[rate_limit]\nlogin_start = \"none\"\ncallback = \"none\"".to_owned(),
         ..Setup::default()
     };
-    let program = Program::start(&gateway.config_text(&setup)).await;
+    let program = Binary::start(&gateway.config_text(&setup)).await;
     let mut markers = Markers::default();
     markers.add(APP_SECRET);
     for name in [
@@ -453,8 +453,8 @@ async fn log_lines_name_the_request_that_the_visitor_saw_fail() {
     "#,
     );
     setup.sections = "[log]\nformat = \"json\"".to_owned();
-    let program = Program::start(&gateway.config_text(&setup)).await;
-    alice.connect_to(program.address());
+    let program = Binary::start(&gateway.config_text(&setup)).await;
+    alice.follow_to(program.address());
 
     gateway
         .simulator()
