@@ -7,7 +7,7 @@ use serde_json::Value;
 use wxgate::simulator::{Endpoint, Trouble};
 
 use crate::support::{
-    APP_ID, APP_SECRET, Browser, Binary, Setup, TestGateway, Visit, Wire, agents,
+    APP_ID, APP_SECRET, Binary, Browser, Setup, TestGateway, Visit, Wire, agents,
 };
 
 fn keys(line: &Value) -> BTreeSet<&str> {

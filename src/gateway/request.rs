@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::Error;
 use crate::listen::Peer;
-use crate::message::{Browser, Host, Load, RequestId, RequestInfo, Site};
+use crate::message::{BrowserDetector, Host, Load, RequestId, RequestInfo, Site};
 use crate::target::{Refusal, Target};
 
 /// Learns about requests before anybody judges them.
@@ -23,6 +23,7 @@ pub(super) struct Inspector {
     trusted_proxies: Vec<IpNet>,
     request_id_header: HeaderName,
     ids: RequestIds,
+    browsers: BrowserDetector,
 }
 
 impl Inspector {
@@ -46,6 +47,7 @@ impl Inspector {
                 seed,
                 next: AtomicU64::new(0),
             },
+            browsers: BrowserDetector::default(),
         }
     }
 
@@ -81,7 +83,7 @@ impl Inspector {
                 Ok(target) => target.clone(),
                 Err(_) => root(),
             },
-            browser: Browser::of(headers),
+            browser: self.browsers.of(headers),
             load: Load::of(request.method(), headers),
             received: now,
         };

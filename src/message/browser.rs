@@ -5,7 +5,7 @@
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
-use memchr::memmem;
+use memchr::memmem::Finder;
 
 /// A kind of browser, as far as `User-Agent` tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,48 +31,12 @@ pub enum Browser {
 impl Browser {
     /// Reads the `User-Agent` of a request.
     pub fn of(headers: &HeaderMap) -> Self {
-        let agent = headers
-            .get(USER_AGENT)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        Self::from_user_agent(agent)
+        BrowserDetector::default().of(headers)
     }
 
     /// Reads a `User-Agent` value.
     pub fn from_user_agent(agent: &str) -> Self {
-        let says = |word: &str| memmem::find(agent.as_bytes(), word.as_bytes()).is_some();
-        if says("wxwork") {
-            return Self::WeCom;
-        }
-        if says("MicroMessenger") {
-            return Self::of_wechat(says);
-        }
-        if agent.is_empty()
-            || ["bot", "Bot", "spider", "curl/", "Wget"]
-                .into_iter()
-                .any(says)
-        {
-            Self::Bot
-        } else if ["Mobile", "Android", "iPhone", "HarmonyOS"]
-            .into_iter()
-            .any(says)
-        {
-            Self::Phone
-        } else {
-            Self::Desktop
-        }
-    }
-
-    fn of_wechat(says: impl Fn(&str) -> bool) -> Self {
-        if says("miniProgram") || says("miniprogramhtmlwebview") {
-            Self::MiniProgram
-        } else if says("WindowsWechat") || says("MacWechat") {
-            Self::WechatDesktop
-        } else if says("iPhone") || says("iPad") || says("iPod") {
-            Self::WechatIos
-        } else {
-            Self::WechatAndroid
-        }
+        BrowserDetector::default().detect(agent)
     }
 
     /// Whether a service account's web authorization works here.
@@ -94,6 +58,68 @@ impl Browser {
             Self::Phone => "phone",
             Self::Desktop => "desktop",
             Self::Bot => "bot",
+        }
+    }
+}
+
+/// Reads `User-Agent` again and again: the searches are prepared once.
+#[derive(Debug)]
+pub struct BrowserDetector {
+    wecom: Finder<'static>,
+    wechat: Finder<'static>,
+    mini_program: [Finder<'static>; 2],
+    wechat_desktop: [Finder<'static>; 2],
+    apple: [Finder<'static>; 3],
+    bot: [Finder<'static>; 5],
+    phone: [Finder<'static>; 4],
+}
+
+impl Default for BrowserDetector {
+    fn default() -> Self {
+        Self {
+            wecom: Finder::new("wxwork"),
+            wechat: Finder::new("MicroMessenger"),
+            mini_program: ["miniProgram", "miniprogramhtmlwebview"].map(Finder::new),
+            wechat_desktop: ["WindowsWechat", "MacWechat"].map(Finder::new),
+            apple: ["iPhone", "iPad", "iPod"].map(Finder::new),
+            bot: ["bot", "Bot", "spider", "curl/", "Wget"].map(Finder::new),
+            phone: ["Mobile", "Android", "iPhone", "HarmonyOS"].map(Finder::new),
+        }
+    }
+}
+
+impl BrowserDetector {
+    /// Reads the `User-Agent` of a request.
+    pub fn of(&self, headers: &HeaderMap) -> Browser {
+        let agent = headers
+            .get(USER_AGENT)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        self.detect(agent)
+    }
+
+    /// Reads a `User-Agent` value.
+    pub fn detect(&self, agent: &str) -> Browser {
+        let says = |word: &Finder<'_>| word.find(agent.as_bytes()).is_some();
+        let says_one = |words: &[Finder<'_>]| words.iter().any(says);
+        if says(&self.wecom) {
+            Browser::WeCom
+        } else if says(&self.wechat) {
+            if says_one(&self.mini_program) {
+                Browser::MiniProgram
+            } else if says_one(&self.wechat_desktop) {
+                Browser::WechatDesktop
+            } else if says_one(&self.apple) {
+                Browser::WechatIos
+            } else {
+                Browser::WechatAndroid
+            }
+        } else if agent.is_empty() || says_one(&self.bot) {
+            Browser::Bot
+        } else if says_one(&self.phone) {
+            Browser::Phone
+        } else {
+            Browser::Desktop
         }
     }
 }

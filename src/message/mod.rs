@@ -19,7 +19,7 @@ mod load;
 mod site;
 
 pub use body::{BodyError, RequestBody, TrailerFilter};
-pub use browser::Browser;
+pub use browser::{Browser, BrowserDetector};
 pub use load::Load;
 pub use site::{Scheme, Site};
 

@@ -12,31 +12,31 @@ pub(super) fn write(line: &mut String, record: &AccessRecord<'_>, detail: QueryD
     line.push_str("{\"ts\":\"");
     write_timestamp(line, record.received);
     line.push('"');
-    text(
+    word(
         line,
         "level",
         if record.status >= 500 { "warn" } else { "info" },
     );
-    text(line, "event", "request");
+    word(line, "event", "request");
     text(line, "request_id", record.request_id);
-    text(line, "listener", record.listener);
+    word(line, "listener", record.listener);
     line.push_str(",\"client_ip\":\"");
     write_address(line, record.client_ip);
     line.push('"');
-    text(line, "client", record.client);
+    word(line, "client", record.client);
     text(line, "method", record.method);
-    text(line, "scheme", record.scheme);
+    word(line, "scheme", record.scheme);
     text(line, "host", record.host);
     path(line, record.path);
     query(line, record.query, detail);
-    text(line, "proto", record.protocol);
+    word(line, "proto", record.protocol);
     text(line, "route", record.route);
-    text(line, "auth", record.auth);
-    text(line, "decision", record.decision);
-    text(line, "reason", record.reason);
-    text(line, "app", record.app.unwrap_or_default());
+    word(line, "auth", record.auth);
+    word(line, "decision", record.decision);
+    word(line, "reason", record.reason);
+    word(line, "app", record.app.unwrap_or_default());
     text(line, "user", record.user.unwrap_or_default());
-    text(line, "session", record.session.unwrap_or_default());
+    word(line, "session", record.session.unwrap_or_default());
     number(line, "status", record.status.into());
     number(line, "bytes_in", record.bytes_in);
     number(line, "bytes_out", record.bytes_out);
@@ -104,6 +104,17 @@ fn query(line: &mut String, query: Option<&str>, detail: QueryDetail) {
             line.push('"');
         }
     }
+}
+
+/// A value of a closed set, or of characters that JSON takes as they are.
+fn word(line: &mut String, name: &str, value: &str) {
+    if value.is_empty() {
+        return;
+    }
+    key(line, name);
+    line.push('"');
+    line.push_str(value);
+    line.push('"');
 }
 
 fn text(line: &mut String, name: &str, value: &str) {

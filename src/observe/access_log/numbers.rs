@@ -68,7 +68,7 @@ pub(super) fn write_number(line: &mut String, value: u64, width: usize) {
         written += 1;
     }
     let digits = digits.get(digits.len() - written..).unwrap_or_default();
-    line.push_str(std::str::from_utf8(digits).unwrap_or_default());
+    line.extend(digits.iter().map(|digit| char::from(*digit)));
 }
 
 #[cfg(test)]
