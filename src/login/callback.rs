@@ -78,7 +78,8 @@ impl Login {
                 result,
             } => {
                 self.record(app, attempt, result, visit);
-                self.not_finished(cause, Some(retry(attempt)), visit)
+                let retry = retry(attempt, &self.way_back(visit));
+                self.not_finished(cause, Some(retry), visit)
             }
             Verdict::Exchange { attempt, code } => {
                 self.exchange_code(code, app, attempt, kept, visit).await
@@ -96,7 +97,8 @@ impl Login {
     ) -> Answer {
         let Some(parsed) = Code::parse(code) else {
             self.record(app, Some(attempt), "cancelled", visit);
-            return self.not_finished(Cause::LoginCancelled, Some(retry(Some(attempt))), visit);
+            let retry = retry(Some(attempt), "/");
+            return self.not_finished(Cause::LoginCancelled, Some(retry), visit);
         };
         let errand = Errand {
             app: app.clone(),
@@ -123,7 +125,7 @@ impl Login {
         let intent = Intent {
             // The visitor pressed the button a moment ago.
             clicked: true,
-            ..intent_again(attempt, round)
+            ..intent_again(attempt, round, &self.way_back(visit))
         };
         let is_other_host = attempt.is_some_and(|attempt| attempt.host != visit.info.host.as_str());
         match guard::next_round(round) {
@@ -144,10 +146,12 @@ impl Login {
     }
 }
 
-/// The login that an attempt was for, once more.
-pub(super) fn intent_again(attempt: Option<&Attempt>, rounds: u8) -> Intent {
+/// The login that an attempt was for, once more; `way_back` is the target where the attempt is not known.
+pub(super) fn intent_again(attempt: Option<&Attempt>, rounds: u8, way_back: &str) -> Intent {
     Intent {
-        target: attempt.map_or("/", |attempt| &attempt.target).to_owned(),
+        target: attempt
+            .map_or(way_back, |attempt| &attempt.target)
+            .to_owned(),
         scope: attempt.map_or(Scope::Base, |attempt| attempt.scope),
         because: attempt.map_or(Because::NoSession, |attempt| attempt.because),
         max_age: None,
@@ -159,10 +163,10 @@ pub(super) fn intent_again(attempt: Option<&Attempt>, rounds: u8) -> Intent {
 }
 
 /// The link behind "try again".
-pub(super) fn retry(attempt: Option<&Attempt>) -> LoginQuery {
+pub(super) fn retry(attempt: Option<&Attempt>, way_back: &str) -> LoginQuery {
     LoginQuery {
         again: true,
-        ..intent_again(attempt, 0).query()
+        ..intent_again(attempt, 0, way_back).query()
     }
 }
 
@@ -181,9 +185,9 @@ mod tests {
             ..attempt('a', 2, "/orders?id=1", NOW)
         };
         assert_eq!(
-            retry(Some(&attempt)).link(),
+            retry(Some(&attempt), "/").link(),
             "login?to=%2Forders%3Fid%3D1&scope=userinfo&again=1&required=1"
         );
-        assert_eq!(retry(None).link(), "login?to=%2F&again=1");
+        assert_eq!(retry(None, "/a").link(), "login?to=%2Fa&again=1");
     }
 }

@@ -83,15 +83,21 @@ impl Login {
         answer.headers_mut().append(SET_COOKIE, cookie);
     }
 
-    /// On to the target, or to `/` where this browser's attempt is not known.
+    /// On to the target, or to where the callback's address says if this browser's attempt is not known.
+    ///
+    /// The location ends in `#`: a browser carries the fragment of the address it comes from along, here WeChat's
+    /// `#wechat_redirect`, unless the location has one of its own, be it empty (Fetch standard, HTTP-redirect fetch).
     pub(super) fn arrive(&self, attempt: Option<&Attempt>, visit: &Visit<'_>) -> Answer {
-        let target = attempt.map_or("/", |attempt| attempt.target.as_str());
+        let target = match attempt {
+            Some(attempt) => attempt.target.clone(),
+            None => self.way_back(visit),
+        };
         if !self.settings.keep_fragment {
-            return self.go("login-finished", target, visit);
+            return self.go("login-finished", &format!("{target}#"), visit);
         }
         let page = Page::RestoreFragment {
-            key: fragment_key(visit.info.host.as_str(), target),
-            address: target.to_owned(),
+            key: fragment_key(visit.info.host.as_str(), &target),
+            address: target,
         };
         self.page(StatusCode::OK, "login-restore-fragment", &page, visit)
     }
@@ -116,7 +122,7 @@ impl Login {
         kept: &Kept,
         visit: &Visit<'_>,
     ) -> Answer {
-        let stop = |cause| self.not_finished(cause, Some(retry(Some(attempt))), visit);
+        let stop = |cause| self.not_finished(cause, Some(retry(Some(attempt), "/")), visit);
         match failure {
             // The session wants more or is old, and the code is over: it stands all the same. Marked, so that a next login
             // for the same target counts as the next round.
@@ -130,7 +136,7 @@ impl Login {
                 None => stop(Cause::LoginCode),
             },
             Failure::Consent => {
-                let intent = intent_again(Some(attempt), 0);
+                let intent = intent_again(Some(attempt), 0, "/");
                 self.show_purpose(app, &intent, visit)
             }
             Failure::Timeout => stop(Cause::WechatTimeout),

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::attempt::{Attempt, Ring, State};
+use super::query::only;
 use crate::clock::unix_seconds;
 use crate::pages::Cause;
 use crate::route::policy::Because;
@@ -39,18 +40,6 @@ impl<'q> Presented<'q> {
             code,
             state: only(query, "state").and_then(State::parse),
         }
-    }
-}
-
-/// The value of a parameter that is given exactly once.
-fn only<'q>(query: &'q str, name: &str) -> Option<&'q str> {
-    let mut values = query.split('&').filter_map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (key == name).then_some(value)
-    });
-    match (values.next(), values.next()) {
-        (Some(value), None) => Some(value),
-        _ => None,
     }
 }
 

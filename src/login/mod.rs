@@ -44,6 +44,7 @@ mod query;
 mod redeem;
 mod send;
 mod start;
+mod way_back;
 
 /// How visitors log in.
 #[derive(Clone, Debug)]

@@ -162,8 +162,7 @@ impl Login {
             started: from_unix_seconds(unix_seconds(visit.now)),
             completed: None,
         });
-        let callback = format!("callback/{}", app.name.as_str());
-        let redirect_uri = self.parts.site.endpoint(&visit.info.host, &callback);
+        let redirect_uri = self.callback_address(app, &intent.target, &visit.info.host);
         let address =
             self.parts
                 .wechat
