@@ -79,6 +79,20 @@ impl Default for Setup {
     }
 }
 
+/// A route that forwards everything to this site and asks nobody who he is.
+pub(crate) fn open_route(site: &str, more: &str) -> String {
+    format!(
+        r#"
+        [[routes]]
+        name = "all"
+        path = "/"
+        auth = "public"
+        upstream = "{site}"
+        {more}
+        "#
+    )
+}
+
 /// The gateway, its simulator, its site and its clock. Everything ends when it is dropped.
 pub(crate) struct TestGateway {
     app: Option<App>,
@@ -118,6 +132,11 @@ impl TestGateway {
         let config = gateway.config(&setup);
         gateway.app = Some(App::start(config, gateway.clock.clone()).await.unwrap());
         gateway
+    }
+
+    /// In front of this site, everything public; `route` has more lines of the route.
+    pub(crate) async fn in_front_of(site: &str, route: &str) -> Self {
+        Self::with(|setup| setup.routes = open_route(site, route)).await
     }
 
     /// The configuration that a setup gives for this gateway.

@@ -107,6 +107,45 @@ pub(crate) async fn exchange(address: SocketAddr, request: Request<Full<Bytes>>)
     }
 }
 
+/// A request for the public host without a body.
+pub(crate) fn get(path: &str) -> Request<Full<Bytes>> {
+    Request::get(path)
+        .header("host", "www.example.test")
+        .body(Full::default())
+        .unwrap()
+}
+
+/// A connection that is kept open between requests.
+pub(crate) struct KeepAlive {
+    sender: hyper::client::conn::http1::SendRequest<Full<Bytes>>,
+}
+
+impl KeepAlive {
+    pub(crate) async fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        Self { sender }
+    }
+
+    /// A whole answer, or why there is none.
+    pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Reply> {
+        self.sender.ready().await?;
+        let (parts, body) = self.sender.send_request(request).await?.into_parts();
+        Ok(Reply {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.collect().await?.to_bytes(),
+        })
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> Reply {
+        self.send(get(path)).await.unwrap()
+    }
+}
+
 /// Sends bytes as they are and reads until the other end closes.
 pub(crate) async fn raw(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();

@@ -4,14 +4,31 @@ mod binary;
 mod browser;
 mod gateway;
 mod http;
+mod process;
 mod programs;
+mod talk;
 mod upstream;
 mod wire;
 
+use std::time::Duration;
+
 pub(crate) use binary::Binary;
 pub(crate) use browser::{Browser, Visit, agents};
-pub(crate) use gateway::{APP_ID, APP_SECRET, Setup, TestGateway};
-pub(crate) use http::{Reply, exchange, raw};
+pub(crate) use gateway::{APP_ID, APP_SECRET, Setup, TestGateway, open_route};
+pub(crate) use http::{KeepAlive, Reply, exchange, get, raw};
+pub(crate) use process::{Process, run_to_end};
 pub(crate) use programs::{Program, free_address, project, python, run_tool, wxgate};
+pub(crate) use talk::{ScriptedSite, Talk};
 pub(crate) use upstream::{Seen, Upstream};
 pub(crate) use wire::{Wire, until_closed};
+
+/// Waits until something that happens by itself has happened, and fails when it takes more than five seconds.
+pub(crate) async fn eventually(what: &str, mut has_happened: impl AsyncFnMut() -> bool) {
+    for _ in 0..1000 {
+        if has_happened().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("never happened: {what}");
+}
