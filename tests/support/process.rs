@@ -214,6 +214,7 @@ fn command(setup: &ProcessSetup) -> tokio::process::Command {
         }
     };
     command
+        .env("WXGATE_TEST_SECRET", "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -240,7 +241,7 @@ fn config(folder: &TempDir, site: &str, setup: &ProcessSetup) -> String {
         [wechat.main]
         kind = "service-account"
         app_id = "wx0123456789abcdef"
-        secret = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+        secret = "env:WXGATE_TEST_SECRET"
 
         [admin]
         listen = "127.0.0.1:0"

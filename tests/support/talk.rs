@@ -10,6 +10,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+/// Waiting longer for the other side is a failure.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// One connection, and what was read ahead of what was asked for.
 pub(crate) struct Talk {
     pub(crate) stream: TcpStream,
@@ -138,7 +141,11 @@ impl Talk {
 
     async fn hear_more(&mut self) -> io::Result<bool> {
         let mut buffer = [0; 16 * 1024];
-        let count = self.stream.read(&mut buffer).await?;
+        let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut buffer));
+        let count = read.await.map_err(|_| {
+            let heard = String::from_utf8_lossy(&self.ahead);
+            io::Error::new(io::ErrorKind::TimedOut, format!("no more after: {heard:?}"))
+        })??;
         self.ahead.extend_from_slice(&buffer[..count]);
         Ok(count > 0)
     }

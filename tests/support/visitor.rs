@@ -1,0 +1,19 @@
+//! Somebody who is logged in, without a word to the site.
+
+use http::Method;
+
+use super::{Browser, TestGateway};
+
+/// A browser in WeChat whose person is logged in.
+pub(crate) async fn logged_in(gateway: &TestGateway, person: &str) -> Browser {
+    let mut browser = gateway.browser_in_wechat(person);
+    browser.get_until("/_wxgate/login?to=/site", "/site").await;
+    browser
+}
+
+/// Logs out as our own page does, on this device.
+pub(crate) async fn log_out(gateway: &TestGateway, browser: &mut Browser) {
+    let origin = [("origin", gateway.public_url()), ("accept", "application/json")];
+    let reply = browser.send(Method::POST, "/_wxgate/logout", &origin, "").await;
+    assert_eq!(reply.reason(), "logged-out", "{}", reply.text());
+}
