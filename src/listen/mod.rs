@@ -156,7 +156,7 @@ impl Listener {
         loop {
             let next = async {
                 let permit = Arc::clone(&self.tuning.permits).acquire_owned().await;
-                (self.socket.accept().await, permit)
+                (self.socket.accept().await, permit.ok())
             };
             let (accepted, permit) = tokio::select! {
                 next = next => next,
@@ -170,17 +170,13 @@ impl Listener {
                         listener: self.address,
                         flaw: None,
                     };
-                    let connection = serve::connection(
-                        stream,
+                    tokio::spawn(serve::connection(
+                        serve::Accepted { stream, permit },
                         peer,
                         handler.clone(),
                         self.tuning.settings.load_full(),
                         guard.clone(),
-                    );
-                    tokio::spawn(async move {
-                        connection.await;
-                        drop(permit);
-                    });
+                    ));
                 }
                 Err(error) => {
                     if let Some(wait) = pause.after(&error) {

@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use super::activity::{Activity, Verdict};
@@ -27,14 +28,21 @@ use crate::drain::Guard;
 /// How much hyper buffers; bigger buffers leave the cache without being faster. Never smaller than the largest head.
 const BUFFER: usize = 32 * 1024;
 
+/// A connection, and its place among those that are allowed at once.
+pub(super) struct Accepted {
+    pub(super) stream: TcpStream,
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+}
+
 /// Serves one connection until the client leaves, a deadline is over, or the last answer after the stop signal is sent.
 pub(super) async fn connection(
-    stream: TcpStream,
+    accepted: Accepted,
     peer: Peer,
     handler: impl Handler,
     settings: Arc<Settings>,
     mut guard: Guard,
 ) {
+    let Accepted { stream, permit } = accepted;
     // Without it, the last piece of an answer waits for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
     let watch = Arc::new(Watch::new(settings.max_header));
@@ -42,6 +50,7 @@ pub(super) async fn connection(
     let io = TokioIo::new(WatchedStream {
         stream,
         watch: Arc::clone(&watch),
+        _permit: permit,
     });
     let service = service_fn(|request| answer(request, peer, &handler, &watch));
     let mut connection = pin!(
@@ -182,6 +191,8 @@ impl<B: Body<Data = Bytes>> Body for WatchedBody<B> {
 struct WatchedStream {
     stream: TcpStream,
     watch: Arc<Watch>,
+    /// A tunnel takes the socket over, and its place with it.
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl WatchedStream {
