@@ -1,5 +1,7 @@
 //! The body of an answer, and what is noted when it ends.
 
+use std::fmt;
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -7,12 +9,13 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::journal::Journal;
-use crate::proxy;
+use crate::proxy::{self, EndSignal};
 
 /// The body of an answer: ours, or streaming from an upstream. Its end, or the client's leaving, ends the journal.
-#[derive(Debug)]
 pub struct AnswerBody {
     content: Content,
+    /// Ends the body from outside.
+    end: Option<EndSignal>,
     journal: Option<Box<Journal>>,
 }
 
@@ -22,20 +25,40 @@ enum Content {
     Upstream(proxy::Body),
 }
 
+impl fmt::Debug for AnswerBody {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("AnswerBody")
+            .field("content", &self.content)
+            .finish_non_exhaustive()
+    }
+}
+
 impl AnswerBody {
     /// A body of our own.
     pub(super) fn own(bytes: Bytes) -> Self {
         Self {
             content: Content::Own((!bytes.is_empty()).then_some(bytes)),
+            end: None,
             journal: None,
         }
     }
 
-    /// The upstream's body.
-    pub(super) fn upstream(body: proxy::Body) -> Self {
+    /// The upstream's body, at most until `end`. An end is an orderly one, so only a body that can end anywhere may have it.
+    pub(super) fn upstream(body: proxy::Body, end: Option<EndSignal>) -> Self {
         Self {
             content: Content::Upstream(body),
+            end,
             journal: None,
+        }
+    }
+
+    /// Ends the body here; the connection to the upstream closes.
+    fn cut(&mut self) {
+        self.end = None;
+        self.content = Content::Own(None);
+        if let Some(journal) = &mut self.journal {
+            journal.was_cut = true;
         }
     }
 
@@ -53,6 +76,11 @@ impl Body for AnswerBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, proxy::BodyError>>> {
+        if let Some(end) = &mut self.end
+            && end.as_mut().poll(context).is_ready()
+        {
+            self.cut();
+        }
         let polled = match &mut self.content {
             Content::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Content::Upstream(body) => Pin::new(body).poll_frame(context),

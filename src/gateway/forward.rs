@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CACHE_CONTROL, SET_COOKIE, TRAILER, UPGRADE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderValue, Response};
 
 use super::body::AnswerBody;
@@ -69,7 +69,10 @@ impl Gateway {
         });
         self.ready_answer(response.headers_mut(), visitor, asked)
             .await?;
-        Ok(response.map(AnswerBody::upstream))
+        let end = visitor
+            .filter(|_| is_event_stream(response.headers()))
+            .map(|visitor| self.end_of(visitor, asked)());
+        Ok(response.map(|body| AnswerBody::upstream(body, end)))
     }
 
     fn ready_body(&self, request: &mut Request, forwarding: &Forwarding, journal: &mut Journal) {
@@ -87,7 +90,7 @@ impl Gateway {
         }
     }
 
-    /// Makes the signal that ends a tunnel: the session was revoked, or has reached its absolute end.
+    /// Makes the signal that ends a tunnel or an event stream: the session was revoked, or has reached its absolute end.
     fn end_of(&self, visitor: &Visitor, asked: &Asked<'_>) -> impl Fn() -> EndSignal + use<> {
         let sessions = Arc::clone(&self.parts.sessions);
         let session = visitor.session.clone();
@@ -142,6 +145,13 @@ impl Gateway {
     }
 }
 
+/// Whether the answer is made to go on after the visitor has logged out.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.and_then(|kind| kind.split(';').next())
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
 /// Whether a cache between us and visitors may keep the answer: then no session may go along.
 fn may_be_shared(headers: &HeaderMap) -> bool {
     headers.get_all(CACHE_CONTROL).iter().any(|value| {
@@ -153,8 +163,9 @@ fn may_be_shared(headers: &HeaderMap) -> bool {
 /// Waits until the session is revoked. A store that cannot say ends it as well.
 async fn revoked(sessions: &Sessions, session: &Session) {
     let mut revocations = sessions.watch_revocations();
-    while revocations.changed().await.is_ok() {
-        if !matches!(sessions.is_revoked(session).await, Ok(false)) {
+    // First asked after the watch has begun: the session may have ended since the request was let through.
+    while matches!(sessions.is_revoked(session).await, Ok(false)) {
+        if revocations.changed().await.is_err() {
             return;
         }
     }
