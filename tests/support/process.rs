@@ -171,15 +171,6 @@ impl Process {
         kilobytes.parse::<u64>().unwrap() * 1024
     }
 
-    /// Processor time it used so far, in clock ticks of 10 ms.
-    pub(crate) fn processor_ticks(&self) -> u64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
-        // The name in parentheses may hold spaces; user and system time are the 14th and 15th field.
-        let (_, rest) = stat.rsplit_once(')').unwrap();
-        let fields: Vec<&str> = rest.split_whitespace().collect();
-        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-    }
-
     fn announced(&self, before: &str) -> SocketAddr {
         let report = self.report();
         let address = report.lines().find_map(|line| line.strip_prefix(before));
