@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Global;
 use crate::app::App;
@@ -59,6 +59,8 @@ pub(super) fn run(args: RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
     observe::start_logging(&config.observe)?;
     let summary = super::check::summary(&config);
     runtime()?.block_on(async {
+        // Before anybody is told that we are there: a signal must never meet the system's own reaction.
+        let mut signals = Signals::listen()?;
         let app = App::start(config, crate::clock::Clock::system()).await?;
         eprintln!("wxgate {} · {}", env!("CARGO_PKG_VERSION"), path.display());
         eprint!("{summary}");
@@ -69,8 +71,8 @@ pub(super) fn run(args: RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
             eprintln!("health and metrics on {address}");
         }
         eprintln!("ready in {} ms", began.elapsed().as_millis());
-        serve(&app, &path, &args, global).await?;
-        Ok(stop(app).await)
+        serve(&app, &mut signals, &path, &args, global).await;
+        Ok(stop(app, &mut signals.ending).await)
     })
 }
 
@@ -85,7 +87,7 @@ pub(super) fn demo(args: DemoArgs, _global: &Global) -> anyhow::Result<ExitCode>
         .await?;
         print!("{}", demo.banner());
         std::io::stdout().flush()?;
-        ended().await?;
+        Ending::listen()?.next().await;
         demo.stop().await;
         Ok(ExitCode::SUCCESS)
     })
@@ -140,18 +142,55 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("cannot start the runtime")
 }
 
+/// What an operator says to a running program.
+struct Signals {
+    reload: Signal,
+    reopen: Signal,
+    ending: Ending,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            reload: signal(SignalKind::hangup())?,
+            reopen: signal(SignalKind::user_defined1())?,
+            ending: Ending::listen()?,
+        })
+    }
+}
+
+/// SIGTERM and SIGINT.
+pub(super) struct Ending {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ending {
+    pub(super) fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the next one and says what a shell would see if it had ended us on the spot. Cancelling loses nothing.
+    pub(super) async fn next(&mut self) -> ExitCode {
+        tokio::select! {
+            _ = self.terminate.recv() => ExitCode::from(143),
+            _ = self.interrupt.recv() => ExitCode::from(130),
+        }
+    }
+}
+
 /// Waits for the end; reloads and reopens logs on the way.
-async fn serve(app: &App, path: &Path, args: &RunArgs, global: &Global) -> anyhow::Result<()> {
-    let mut reload = signal(SignalKind::hangup())?;
-    let mut reopen = signal(SignalKind::user_defined1())?;
+async fn serve(app: &App, signals: &mut Signals, path: &Path, args: &RunArgs, global: &Global) {
     let mut watch = Watch::new(path, args.watch);
-    let mut end = std::pin::pin!(ended());
     loop {
         tokio::select! {
-            ended = end.as_mut() => return ended,
-            _ = reload.recv() => reload_now(app, path, args, global).await,
+            _ = signals.ending.next() => return,
+            _ = signals.reload.recv() => reload_now(app, path, args, global).await,
             () = watch.changed() => reload_now(app, path, args, global).await,
-            _ = reopen.recv() => {
+            _ = signals.reopen.recv() => {
                 if let Err(error) = app.reopen_logs() {
                     tracing::error!(%error, "access log not reopened");
                 }
@@ -186,13 +225,13 @@ async fn reload_now(app: &App, path: &Path, args: &RunArgs, global: &Global) {
 }
 
 /// Drains; a second signal ends the process at once.
-async fn stop(app: App) -> ExitCode {
+async fn stop(app: App, ending: &mut Ending) -> ExitCode {
     tracing::info!("stopping");
     let outcome = tokio::select! {
         outcome = app.shutdown() => outcome,
-        _ = ended() => {
+        code = ending.next() => {
             tracing::warn!("stopped at once by a second signal");
-            return ExitCode::from(130);
+            return code;
         }
     };
     if outcome.is_clean() {
@@ -203,17 +242,6 @@ async fn stop(app: App) -> ExitCode {
         tracing::warn!(connections, tunnels, "stopped, the rest was cut");
         ExitCode::FAILURE
     }
-}
-
-/// Waits for SIGTERM or SIGINT.
-pub(super) async fn ended() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 /// Every address of this machine is reached through loopback.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use super::Global;
-use super::serve::{ended, runtime};
+use super::serve::{Ending, runtime};
 use crate::simulator::Simulator;
 use crate::wechat::AppId;
 
@@ -48,7 +48,7 @@ pub(super) fn sim(args: SimArgs, global: &Global) -> anyhow::Result<ExitCode> {
             print!("{}", sim_banner(&url, &args.apps));
         }
         std::io::stdout().flush()?;
-        ended().await?;
+        Ending::listen()?.next().await;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -8,6 +8,7 @@ mod process;
 mod programs;
 mod talk;
 mod upstream;
+mod visitor;
 mod wire;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub(crate) use process::{Process, run_to_end};
 pub(crate) use programs::{Program, free_address, project, python, run_tool, wxgate};
 pub(crate) use talk::{ScriptedSite, Talk};
 pub(crate) use upstream::{Seen, Upstream};
+pub(crate) use visitor::{log_out, logged_in};
 pub(crate) use wire::{Wire, until_closed};
 
 /// Waits until something that happens by itself has happened, and fails when it takes more than five seconds.
