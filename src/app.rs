@@ -36,6 +36,7 @@ pub struct App {
     config: Arc<ArcSwap<Config>>,
     listeners: Vec<Running>,
     admin: Option<Running>,
+    admin_answers: AdminHandler,
     connections: Drain,
     tunnels: Arc<Drain>,
     admin_connections: Drain,
@@ -93,9 +94,9 @@ impl Handler for Current {
     }
 }
 
-/// Answers on the admin listener.
+/// Answers on the admin listener, with the present generation's token.
 #[derive(Clone, Debug)]
-struct AdminHandler(Arc<Admin>);
+struct AdminHandler(Arc<ArcSwap<Admin>>);
 
 impl Handler for AdminHandler {
     type Body = Full<Bytes>;
@@ -103,7 +104,8 @@ impl Handler for AdminHandler {
     async fn handle(&self, request: Request<Incoming>, _peer: Peer) -> Response<Full<Bytes>> {
         let root = PathAndQuery::from_static("/");
         let target = request.uri().path_and_query().unwrap_or(&root);
-        let answer = self.0.handle(request.method(), target, request.headers());
+        let admin = self.0.load_full();
+        let answer = admin.handle(request.method(), target, request.headers());
         answer.await.map(Full::new)
     }
 }
@@ -132,10 +134,9 @@ impl App {
             .into_iter()
             .map(|listener| Running::start(listener, current.clone(), &connections))
             .collect();
-        let admin = admin.map(|listener| {
-            let handler = AdminHandler(Arc::new(shared.admin(&config)));
-            Running::start(listener, handler, &admin_connections)
-        });
+        let admin_answers = AdminHandler(Arc::new(ArcSwap::from_pointee(shared.admin(&config))));
+        let admin = admin
+            .map(|listener| Running::start(listener, admin_answers.clone(), &admin_connections));
         shared.metrics.config_loaded(true, shared.clock.now());
         shared.readiness.set_started();
         let housekeeping = Drain::new();
@@ -151,6 +152,7 @@ impl App {
             config: Arc::new(ArcSwap::from_pointee(config)),
             listeners,
             admin,
+            admin_answers,
             connections,
             tunnels,
             admin_connections,
@@ -196,7 +198,7 @@ impl App {
 
     /// Opens the access log's file again.
     pub fn reopen_logs(&self) -> std::io::Result<()> {
-        self.shared.access_log.reopen()
+        self.shared.noting.load().access_log.reopen()
     }
 
     /// Says "not ready", waits `drain_delay`, stops accepting, lets requests and tunnels finish, and cuts what is left after
@@ -245,6 +247,8 @@ impl App {
             running.tuning.change(settings.clone());
         }
         self.current.0.store(Arc::new(new));
+        let admin = self.shared.admin(&config);
+        self.admin_answers.0.store(Arc::new(admin));
         self.config.store(Arc::new(config));
         Ok(())
     }

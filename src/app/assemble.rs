@@ -1,5 +1,6 @@
 //! From a configuration to a gateway: what outlives configurations, and what is built anew for each.
 
+use std::mem::discriminant;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -16,7 +17,7 @@ use crate::identity::{Identity, SubjectForm};
 use crate::jwt::Minter;
 use crate::limit::Limits;
 use crate::login::{self, Login};
-use crate::observe::{AccessLog, IdentityMask, Metrics};
+use crate::observe::{self, AccessLog, IdentityMask, Metrics};
 use crate::pages::Pages;
 use crate::proxy::Proxy;
 use crate::route::Routes;
@@ -32,9 +33,8 @@ pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) keys: ArcSwap<Keys>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) access_log: Arc<AccessLog>,
+    pub(super) noting: ArcSwap<Noting>,
     pub(super) readiness: Arc<Readiness>,
-    mask: IdentityMask,
     limits: Arc<Limits>,
 }
 
@@ -45,13 +45,18 @@ pub(super) struct Keys {
     pub(super) minter: Arc<Minter>,
 }
 
+/// What requests are noted with.
+#[derive(Debug)]
+pub(super) struct Noting {
+    pub(super) access_log: Arc<AccessLog>,
+    mask: IdentityMask,
+}
+
 impl Shared {
     pub(super) async fn open(config: &Config, clock: Clock) -> anyhow::Result<Self> {
         let now = clock.now();
         let metrics = Arc::new(Metrics::new());
-        let observe = &config.observe;
-        let access_log = AccessLog::start(observe.access_log.clone(), observe.format, &metrics)
-            .context("cannot open the access log")?;
+        let noting = Noting::open(&config.observe, &metrics)?;
         let store = Store::open(&config.store, clock.clone()).context("cannot open the store")?;
         store.check().await.context("the store does not answer")?;
         let keys = Keys::open(config, now)?;
@@ -60,17 +65,16 @@ impl Shared {
         Ok(Self {
             readiness: Arc::new(readiness),
             limits: Arc::new(Limits::new(config.limits.clone())),
-            mask: IdentityMask::open(&observe.identity).context("cannot open the log's key")?,
             keys: ArcSwap::from_pointee(keys),
-            access_log: Arc::new(access_log),
+            noting: ArcSwap::from_pointee(noting),
             metrics,
             store,
             clock,
         })
     }
 
-    /// Builds one generation, and publishes its keys and limits when nothing can fail any more. Reads templates and keys;
-    /// a failure changes nothing.
+    /// Builds one generation, and publishes its keys, limits and logs when nothing can fail any more. Reads templates and
+    /// keys; a failure changes nothing.
     pub(super) fn gateway(
         &self,
         config: &Config,
@@ -82,6 +86,13 @@ impl Shared {
         let keys = match previous {
             None => keys,
             Some((old, _)) => Arc::new(keys.renewed(old, config, self.clock.now())?),
+        };
+        let noting = self.noting.load_full();
+        let noting = match previous {
+            None => noting,
+            Some((old, _)) => {
+                Arc::new(noting.renewed(&old.observe, &config.observe, &self.metrics)?)
+            }
         };
         let pages = Arc::new(Pages::new(config.pages.clone()).context("pages")?);
         let (settings, sealer) = (config.sessions.clone(), Arc::clone(&keys.sealer));
@@ -104,7 +115,7 @@ impl Shared {
                 metrics: Arc::clone(&self.metrics),
                 site: Arc::clone(&site),
                 clock: self.clock.clone(),
-                mask: self.mask.clone(),
+                mask: noting.mask.clone(),
             },
         );
         let proxy = Proxy::new(
@@ -128,8 +139,8 @@ impl Shared {
             minter: Arc::clone(&keys.minter),
             pages,
             metrics: Arc::clone(&self.metrics),
-            access_log: Arc::clone(&self.access_log),
-            mask: self.mask.clone(),
+            access_log: Arc::clone(&noting.access_log),
+            mask: noting.mask.clone(),
             site,
             clock: self.clock.clone(),
             listeners: listeners
@@ -139,6 +150,7 @@ impl Shared {
         };
         let gateway = Gateway::new(config.gateway.clone(), parts, rooms);
         self.keys.store(keys);
+        self.noting.store(noting);
         self.limits.reconfigure(config.limits.clone());
         Ok(gateway)
     }
@@ -154,7 +166,7 @@ impl Shared {
 
     /// Writes what is left in the access log.
     pub(super) async fn close(&self) {
-        let access_log = Arc::clone(&self.access_log);
+        let access_log = Arc::clone(&self.noting.load().access_log);
         // Waiting for a slow disk must not hold up the runtime.
         let _ = tokio::task::spawn_blocking(move || access_log.close()).await;
     }
@@ -185,6 +197,34 @@ impl Keys {
     }
 }
 
+impl Noting {
+    fn open(settings: &observe::Settings, metrics: &Metrics) -> anyhow::Result<Self> {
+        let access_log = AccessLog::start(settings.access_log.clone(), settings.format, metrics);
+        let mask = IdentityMask::open(&settings.identity);
+        Ok(Self {
+            access_log: Arc::new(access_log.context("cannot open the access log")?),
+            mask: mask.context("cannot open the log's key")?,
+        })
+    }
+
+    /// The logs of a new configuration: the same access log where it says the same about it.
+    fn renewed(
+        &self,
+        old: &observe::Settings,
+        new: &observe::Settings,
+        metrics: &Metrics,
+    ) -> anyhow::Result<Self> {
+        if old.access_log != new.access_log {
+            return Self::open(new, metrics);
+        }
+        let mask = IdentityMask::open(&new.identity);
+        Ok(Self {
+            access_log: Arc::clone(&self.access_log),
+            mask: mask.context("cannot open the log's key")?,
+        })
+    }
+}
+
 fn open_sealer(config: &Config, now: SystemTime) -> anyhow::Result<Arc<Sealer>> {
     let sealer = Sealer::open_ring(config.session_keys.clone(), now);
     Ok(Arc::new(sealer.context("cannot open the session keys")?))
@@ -199,16 +239,20 @@ fn open_minter(config: &Config, now: SystemTime) -> anyhow::Result<Arc<Minter>> 
 pub(super) fn refuse_restart_keys(old: &Config, new: &Config) -> anyhow::Result<()> {
     let addresses =
         |config: &Config| -> Vec<_> { config.listeners.iter().map(|one| one.address).collect() };
-    let mut changed = Vec::new();
-    if addresses(old) != addresses(new) {
-        changed.push("server.listen");
-    }
-    if old.store != new.store {
-        changed.push("store.kind, state_dir");
-    }
-    if old.admin.listen != new.admin.listen {
-        changed.push("admin.listen");
-    }
+    let table = [
+        ("server.listen", addresses(old) != addresses(new)),
+        ("state_dir", old.state_dir != new.state_dir),
+        (
+            "store.kind",
+            discriminant(&old.store) != discriminant(&new.store),
+        ),
+        ("admin.listen", old.admin.listen != new.admin.listen),
+        ("log.format", old.observe.format != new.observe.format),
+    ];
+    let changed: Vec<_> = table
+        .into_iter()
+        .filter_map(|(key, has_changed)| has_changed.then_some(key))
+        .collect();
     if !changed.is_empty() {
         bail!("needs a restart: {} changed", changed.join(", "));
     }

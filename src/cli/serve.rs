@@ -13,7 +13,7 @@ use super::Global;
 use crate::app::App;
 use crate::config::{Config, Watch};
 use crate::demo::Demo;
-use crate::observe;
+use crate::observe::{self, LogLevel};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -56,7 +56,7 @@ pub(super) fn run(args: RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     };
     refuse_simulator(&config, &args)?;
-    observe::start_logging(&config.observe)?;
+    let level = observe::start_logging(&config.observe)?;
     let summary = super::check::summary(&config);
     runtime()?.block_on(async {
         // Before anybody is told that we are there: a signal must never meet the system's own reaction.
@@ -71,7 +71,12 @@ pub(super) fn run(args: RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
             eprintln!("health and metrics on {address}");
         }
         eprintln!("ready in {} ms", began.elapsed().as_millis());
-        serve(&app, &mut signals, &path, &args, global).await;
+        let source = Source {
+            path: &path,
+            args: &args,
+            global,
+        };
+        serve(&app, &mut signals, &source, &level).await;
         Ok(stop(app, &mut signals.ending).await)
     })
 }
@@ -182,14 +187,21 @@ impl Ending {
     }
 }
 
+/// Where configurations come from.
+struct Source<'a> {
+    path: &'a Path,
+    args: &'a RunArgs,
+    global: &'a Global,
+}
+
 /// Waits for the end; reloads and reopens logs on the way.
-async fn serve(app: &App, signals: &mut Signals, path: &Path, args: &RunArgs, global: &Global) {
-    let mut watch = Watch::new(path, args.watch);
+async fn serve(app: &App, signals: &mut Signals, source: &Source<'_>, level: &LogLevel) {
+    let mut watch = Watch::new(source.path, source.args.watch);
     loop {
         tokio::select! {
             _ = signals.ending.next() => return,
-            _ = signals.reload.recv() => reload_now(app, path, args, global).await,
-            () = watch.changed() => reload_now(app, path, args, global).await,
+            _ = signals.reload.recv() => reload_now(app, source, level).await,
+            () = watch.changed() => reload_now(app, source, level).await,
             _ = signals.reopen.recv() => {
                 if let Err(error) = app.reopen_logs() {
                     tracing::error!(%error, "access log not reopened");
@@ -200,13 +212,14 @@ async fn serve(app: &App, signals: &mut Signals, path: &Path, args: &RunArgs, gl
 }
 
 /// Takes the file as it is now; a bad one changes nothing and is reported like `check` does.
-async fn reload_now(app: &App, path: &Path, args: &RunArgs, global: &Global) {
-    let Some(config) = super::check::load(path, global) else {
+async fn reload_now(app: &App, source: &Source<'_>, level: &LogLevel) {
+    let Some(config) = super::check::load(source.path, source.global) else {
         tracing::error!("configuration not reloaded, the old one stays");
         app.reload_failed();
         return;
     };
-    let result = match refuse_simulator(&config, args) {
+    let new_level = config.observe.level;
+    let result = match refuse_simulator(&config, source.args) {
         Ok(()) => app.reload(config).await,
         Err(error) => {
             app.reload_failed();
@@ -214,7 +227,10 @@ async fn reload_now(app: &App, path: &Path, args: &RunArgs, global: &Global) {
         }
     };
     match result {
-        Ok(()) => tracing::info!("configuration reloaded"),
+        Ok(()) => {
+            level.change(new_level);
+            tracing::info!("configuration reloaded");
+        }
         Err(error) => {
             tracing::error!(
                 error = format!("{error:#}"),

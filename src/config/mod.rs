@@ -48,6 +48,8 @@ use read::{FileValue, Node, Reader};
 pub struct Config {
     /// The file it came from.
     pub source: PathBuf,
+    /// Where wxgate keeps what it makes itself.
+    pub state_dir: PathBuf,
     /// Public listeners; at least one.
     pub listeners: Vec<listen::Settings>,
     /// The request path.

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::hmac;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry};
 
 use crate::secret::Secret;
 
@@ -87,7 +88,7 @@ pub enum IdentityMask {
 }
 
 /// Where the access log goes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessLogSettings {
     /// Standard output or a file.
     pub output: Output,
@@ -166,7 +167,7 @@ pub enum LoggingError {
 /// Sends everything that is logged to standard error from now on, for the whole process.
 ///
 /// Libraries that see URLs and headers never say more than warnings, whatever the level: those would hold secrets.
-pub fn start_logging(settings: &Settings) -> Result<(), LoggingError> {
+pub fn start_logging(settings: &Settings) -> Result<LogLevel, LoggingError> {
     let terminal = io::stderr().is_terminal();
     let lines = fmt::layer().with_writer(io::stderr);
     let lines = if settings.format.is_text(terminal) {
@@ -175,10 +176,23 @@ pub fn start_logging(settings: &Settings) -> Result<(), LoggingError> {
     } else {
         lines.json().flatten_event(true).with_ansi(false).boxed()
     };
+    let (filter, level) = reload::Layer::new(allowed(settings.level));
     tracing_subscriber::registry()
-        .with(lines.with_filter(allowed(settings.level)))
+        .with(lines.with_filter(filter))
         .try_init()?;
-    Ok(())
+    Ok(LogLevel(level))
+}
+
+/// Changes how much is logged, while the program runs.
+#[derive(Clone, Debug)]
+pub struct LogLevel(reload::Handle<Targets, Registry>);
+
+impl LogLevel {
+    /// From now on lines up to this level are logged.
+    pub fn change(&self, level: Level) {
+        // Fails only when logging itself is gone.
+        let _ = self.0.reload(allowed(level));
+    }
 }
 
 /// What may be logged at a level.

@@ -93,8 +93,22 @@ impl Process {
         std::fs::write(self.config_path(), text).unwrap();
     }
 
-    fn config_path(&self) -> PathBuf {
+    /// The configuration as it is now.
+    pub(crate) fn config(&self) -> String {
+        std::fs::read_to_string(self.config_path()).unwrap()
+    }
+
+    pub(crate) fn remove_config(&self) {
+        std::fs::remove_file(self.config_path()).unwrap();
+    }
+
+    pub(crate) fn config_path(&self) -> PathBuf {
         self.folder.path().join("config.toml")
+    }
+
+    /// A file beside the configuration.
+    pub(crate) fn state_path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Sends a signal, such as `TERM`.
@@ -130,6 +144,19 @@ impl Process {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("never said `{words}`: {}", self.report());
+    }
+
+    /// Waits until it has said this before it ended.
+    pub(crate) async fn says_finally(&self, words: &str) {
+        eventually(words, async || self.report().contains(words)).await;
+    }
+
+    /// Waits until it takes no more connections.
+    pub(crate) async fn refuses(&self) {
+        eventually("connections are refused", async || {
+            tokio::net::TcpStream::connect(self.address).await.is_err()
+        })
+        .await;
     }
 
     /// Waits for its end.
@@ -174,13 +201,19 @@ impl Process {
     fn announced(&self, before: &str) -> SocketAddr {
         let report = self.report();
         let address = report.lines().find_map(|line| line.strip_prefix(before));
-        address.unwrap_or_else(|| panic!("{report}")).parse().unwrap()
+        address
+            .unwrap_or_else(|| panic!("{report}"))
+            .parse()
+            .unwrap()
     }
 }
 
 /// Runs the program with the arguments of [`Command`] until it ends: exit code, standard output, standard error.
 pub(crate) async fn run_to_end(arguments: &[&str]) -> (i32, String, String) {
-    let mut child = command(&ProcessSetup::default()).args(arguments).spawn().unwrap();
+    let mut child = command(&ProcessSetup::default())
+        .args(arguments)
+        .spawn()
+        .unwrap();
     let (mut output, mut errors) = (String::new(), String::new());
     let mut stdout = child.stdout.take().unwrap();
     let mut stderr = child.stderr.take().unwrap();
@@ -200,7 +233,11 @@ fn command(setup: &ProcessSetup) -> tokio::process::Command {
         None => tokio::process::Command::new(program),
         Some(most) => {
             let mut shell = tokio::process::Command::new("sh");
-            shell.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\""), program]);
+            shell.args([
+                "-c",
+                &format!("ulimit -n {most}; exec \"$0\" \"$@\""),
+                program,
+            ]);
             shell
         }
     };

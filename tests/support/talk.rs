@@ -84,7 +84,12 @@ impl Talk {
         let head = self.head().await.unwrap();
         let length = head
             .lines()
-            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok())
+            .find_map(|line| {
+                line.to_ascii_lowercase()
+                    .strip_prefix("content-length: ")?
+                    .parse()
+                    .ok()
+            })
             .unwrap_or(0);
         let body = self.hear(length).await.unwrap();
         head + std::str::from_utf8(&body).unwrap()
@@ -140,7 +145,7 @@ impl Talk {
     }
 
     async fn hear_more(&mut self) -> io::Result<bool> {
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = vec![0; 16 * 1024];
         let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut buffer));
         let count = read.await.map_err(|_| {
             let heard = String::from_utf8_lossy(&self.ahead);

@@ -13,7 +13,12 @@ pub(crate) async fn logged_in(gateway: &TestGateway, person: &str) -> Browser {
 
 /// Logs out as our own page does, on this device.
 pub(crate) async fn log_out(gateway: &TestGateway, browser: &mut Browser) {
-    let origin = [("origin", gateway.public_url()), ("accept", "application/json")];
-    let reply = browser.send(Method::POST, "/_wxgate/logout", &origin, "").await;
+    let origin = [
+        ("origin", gateway.public_url()),
+        ("accept", "application/json"),
+    ];
+    let reply = browser
+        .send(Method::POST, "/_wxgate/logout", &origin, "")
+        .await;
     assert_eq!(reply.reason(), "logged-out", "{}", reply.text());
 }

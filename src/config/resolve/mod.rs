@@ -69,6 +69,7 @@ pub(super) fn resolve(file: &File, source: &Path, reader: &mut Reader<'_>) -> Op
     let wechat = wechat::settings(file, apps, reader);
     Some(Config {
         source: source.to_path_buf(),
+        state_dir: file.state_dir.value.resolve(reader),
         listeners: listeners.into_iter().map(|item| item.value).collect(),
         gateway: gateway?,
         routes: crate::route::Settings {
