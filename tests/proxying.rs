@@ -128,7 +128,10 @@ async fn servers_take_turns() {
         Upstream::start().await,
         Upstream::start().await,
     ];
-    let urls: Vec<String> = sites.iter().map(|site| format!("{:?}", site.url())).collect();
+    let urls: Vec<String> = sites
+        .iter()
+        .map(|site| format!("{:?}", site.url()))
+        .collect();
     let gateway = with_upstream(&format!("servers = [{}]", urls.join(", "))).await;
 
     for _ in 0..9 {
@@ -150,7 +153,10 @@ async fn a_server_that_refuses_is_passed_over_and_marked() {
     }
 
     assert_eq!(site.seen().len(), 6);
-    let metrics = KeepAlive::open(gateway.admin_address()).await.get("/metrics").await;
+    let metrics = KeepAlive::open(gateway.admin_address())
+        .await
+        .get("/metrics")
+        .await;
     let healthy = |url: &str| {
         let server = url.trim_start_matches("http://");
         let mut lines = metrics.text().lines();
@@ -173,7 +179,8 @@ fn assert_own(reply: &Reply, status: u16, reason: &str) {
 /// The page for a browser and the JSON for a script, both with the request id.
 async fn assert_failure(gateway: &TestGateway, status: u16, reason: &str) {
     let mut page = get("/");
-    page.headers_mut().insert("accept", "text/html".parse().unwrap());
+    page.headers_mut()
+        .insert("accept", "text/html".parse().unwrap());
     page.headers_mut()
         .insert("sec-fetch-mode", "navigate".parse().unwrap());
     let reply = exchange(gateway.address(), page).await;
@@ -258,7 +265,14 @@ async fn a_post_is_never_sent_twice() {
     let mut statuses = Vec::new();
     for _ in 0..2 {
         client.get("/warm").await;
-        statuses.push(client.send(post("/pay", "1")).await.unwrap().status.as_u16());
+        statuses.push(
+            client
+                .send(post("/pay", "1"))
+                .await
+                .unwrap()
+                .status
+                .as_u16(),
+        );
     }
 
     assert_eq!(statuses, [502, 502]);
@@ -293,7 +307,8 @@ async fn trailers_of_the_answer_pass_but_no_identity_among_them() {
     )
     .await;
     let gateway = TestGateway::in_front_of(&site.url(), "").await;
-    let asked = "GET / HTTP/1.1\r\nHost: www.example.test\r\nTE: trailers\r\nConnection: close, te\r\n\r\n";
+    let asked =
+        "GET / HTTP/1.1\r\nHost: www.example.test\r\nTE: trailers\r\nConnection: close, te\r\n\r\n";
 
     let answer = Talk::saying(gateway.address(), asked).await.closed().await;
 
@@ -307,7 +322,10 @@ async fn trailers_of_the_request_pass_but_no_identity_among_them() {
     let site = ScriptedSite::start(|_, mut talk| async move {
         talk.head().await?;
         let body = talk.hear_until("\r\n\r\n").await?.unwrap_or_default();
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
         talk.say(answer).await
     })
     .await;
@@ -329,7 +347,10 @@ async fn an_expectation_is_met_before_the_body_is_sent() {
     let head = "POST /open HTTP/1.1\r\nHost: www.example.test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
     let mut client = Talk::saying(gateway.address(), head).await;
 
-    assert_eq!(client.head().await.unwrap(), "HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(
+        client.head().await.unwrap(),
+        "HTTP/1.1 100 Continue\r\n\r\n"
+    );
     client.say("hello").await.unwrap();
     let answer = client.answer().await;
 

@@ -22,7 +22,8 @@ impl Hesitant {
             async move {
                 while !talk.head().await?.is_empty() {
                     let _ = going.wait_for(|go| *go).await;
-                    talk.say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone").await?;
+                    talk.say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
+                        .await?;
                 }
                 Ok(())
             }
@@ -33,7 +34,10 @@ impl Hesitant {
 
     /// Waits until so many requests are being thought about.
     async fn thinks_about(&self, count: usize) {
-        eventually("the site is asked", async || self.site.heads().len() == count).await;
+        eventually("the site is asked", async || {
+            self.site.heads().len() == count
+        })
+        .await;
     }
 
     fn go(&self) {
@@ -147,7 +151,10 @@ async fn readiness_says_no_while_the_last_visitors_are_served() {
     // A load balancer that has not looked yet still sends visitors here.
     let mut visitor = KeepAlive::open(process.address()).await;
     let reply = visitor.get("/").await;
-    assert_eq!((reply.status.as_u16(), reply.header("connection")), (200, ""));
+    assert_eq!(
+        (reply.status.as_u16(), reply.header("connection")),
+        (200, "")
+    );
     assert_eq!(process.admin("/healthz").await.status, 200);
     drop(visitor);
     assert_eq!(process.exit_code().await, 0, "{}", process.report());

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
-use crate::support::{KeepAlive, Process, ScriptedSite, Talk, TestGateway, Upstream, exchange, get};
+use crate::support::{
+    KeepAlive, Process, ScriptedSite, Talk, TestGateway, Upstream, exchange, get,
+};
 
 const SHORT_TIMEOUTS: &str = r#"
     [server.timeouts]
@@ -54,7 +56,10 @@ async fn half_a_head_is_dropped() {
 
     closed_after(&gateway, half, Duration::from_millis(100)).await;
     let seen = gateway.upstream().seen();
-    assert!(seen.iter().all(|seen| seen.header("host") == "www.example.test"));
+    assert!(
+        seen.iter()
+            .all(|seen| seen.header("host") == "www.example.test")
+    );
 }
 
 #[tokio::test]
@@ -65,13 +70,19 @@ async fn a_head_that_trickles_is_dropped() {
     let mut ticks = tokio::time::interval(Duration::from_millis(20));
 
     // Each byte is progress, but the whole head has one deadline.
-    for byte in "GET /open HTTP/1.1\r\nX-Slow: ".bytes().chain(std::iter::repeat(b'x')) {
+    for byte in "GET /open HTTP/1.1\r\nX-Slow: "
+        .bytes()
+        .chain(std::iter::repeat(b'x'))
+    {
         ticks.tick().await;
         if stream.try_write(&[byte]).is_err() {
             break;
         }
         let waited = began.elapsed();
-        assert!(waited < Duration::from_secs(5), "still open after {waited:?}");
+        assert!(
+            waited < Duration::from_secs(5),
+            "still open after {waited:?}"
+        );
     }
 }
 
@@ -107,7 +118,8 @@ async fn a_client_that_stops_reading_is_dropped() {
         let ended = ended.clone();
         async move {
             talk.head().await?;
-            talk.say("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n").await?;
+            talk.say("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
+                .await?;
             let _ = ended.send(talk.pour(1 << 30).await.is_err());
             Ok(())
         }
@@ -152,7 +164,10 @@ async fn the_admin_listener_answers_when_the_public_one_is_full() {
     let mut only = KeepAlive::open(gateway.address()).await;
     only.get("/open").await;
 
-    let health = KeepAlive::open(gateway.admin_address()).await.get("/healthz").await;
+    let health = KeepAlive::open(gateway.admin_address())
+        .await
+        .get("/healthz")
+        .await;
 
     assert_eq!(health.status, 200);
 }
@@ -173,17 +188,26 @@ async fn listener_survives_a_failed_accept() {
     process.says_times("accept failed, waiting", 6).await;
     let waited = began.elapsed();
     assert!(waited > Duration::from_millis(200), "spins: {waited:?}");
-    assert_eq!(old.get("/").await.status, 200, "an old connection is served");
+    assert_eq!(
+        old.get("/").await.status,
+        200,
+        "an old connection is served"
+    );
     drop(crowd);
 
-    let served = tokio::time::timeout(Duration::from_secs(3), exchange(process.address(), get("/")));
+    let served = tokio::time::timeout(
+        Duration::from_secs(3),
+        exchange(process.address(), get("/")),
+    );
     assert_eq!(served.await.expect("never served again").status, 200);
 }
 
 async fn limited() -> TestGateway {
     let limit = "max_body = \"1KiB\"";
     TestGateway::with(|setup| {
-        setup.routes = setup.routes.replace("path = \"/open\"", &format!("path = \"/open\"\n{limit}"));
+        setup.routes = setup
+            .routes
+            .replace("path = \"/open\"", &format!("path = \"/open\"\n{limit}"));
     })
     .await
 }
@@ -196,14 +220,18 @@ async fn a_body_that_announces_too_much_is_413_and_never_asked_for() {
     let heard = Talk::saying(gateway.address(), head).await.closed().await;
 
     assert!(heard.starts_with("HTTP/1.1 413 "), "{heard}");
-    assert!(heard.contains("x-wxgate-response: body-too-large"), "{heard}");
+    assert!(
+        heard.contains("x-wxgate-response: body-too-large"),
+        "{heard}"
+    );
     assert!(gateway.upstream().seen().is_empty());
 }
 
 #[tokio::test]
 async fn a_body_that_turns_out_too_big_is_413() {
     let gateway = limited().await;
-    let head = "POST /open HTTP/1.1\r\nHost: www.example.test\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head =
+        "POST /open HTTP/1.1\r\nHost: www.example.test\r\nTransfer-Encoding: chunked\r\n\r\n";
     let chunk = format!("400\r\n{}\r\n", "x".repeat(1024));
     let mut client = Talk::saying(gateway.address(), format!("{head}{chunk}")).await;
 
@@ -211,8 +239,17 @@ async fn a_body_that_turns_out_too_big_is_413() {
 
     let heard = client.closed().await;
     assert!(heard.starts_with("HTTP/1.1 413 "), "{heard}");
-    assert!(heard.contains("x-wxgate-response: body-too-large"), "{heard}");
-    assert!(gateway.upstream().seen().iter().all(|seen| seen.body.len() <= 1024));
+    assert!(
+        heard.contains("x-wxgate-response: body-too-large"),
+        "{heard}"
+    );
+    assert!(
+        gateway
+            .upstream()
+            .seen()
+            .iter()
+            .all(|seen| seen.body.len() <= 1024)
+    );
 }
 
 #[tokio::test]
@@ -225,14 +262,19 @@ async fn a_client_that_sends_all_of_a_refused_body_hears_why() {
     let sent = client.pour(4 << 20).await;
 
     let heard = client.closed().await;
-    assert!(heard.starts_with("HTTP/1.1 413 "), "{heard:?} after {sent:?}");
+    assert!(
+        heard.starts_with("HTTP/1.1 413 "),
+        "{heard:?} after {sent:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_body_of_just_the_limit_passes() {
     let gateway = limited().await;
     let body = "x".repeat(1024);
-    let head = format!("POST /open HTTP/1.1\r\nHost: www.example.test\r\nContent-Length: 1024\r\n\r\n{body}");
+    let head = format!(
+        "POST /open HTTP/1.1\r\nHost: www.example.test\r\nContent-Length: 1024\r\n\r\n{body}"
+    );
 
     let answer = Talk::saying(gateway.address(), head).await.answer().await;
 
@@ -258,10 +300,19 @@ async fn a_head_that_is_too_big_is_431() {
 #[tokio::test]
 async fn what_is_no_http_is_400() {
     let gateway = TestGateway::start().await;
-    for bytes in ["\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\r\n\r\n", "hello\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"] {
+    for bytes in [
+        "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\r\n\r\n",
+        "hello\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+    ] {
         let heard = Talk::saying(gateway.address(), bytes).await.closed().await;
 
-        assert!(heard.is_empty() || heard.starts_with("HTTP/1.1 400 ") || heard.starts_with("HTTP/1.1 505 "), "{heard}");
+        assert!(
+            heard.is_empty()
+                || heard.starts_with("HTTP/1.1 400 ")
+                || heard.starts_with("HTTP/1.1 505 "),
+            "{heard}"
+        );
     }
     assert!(gateway.upstream().seen().is_empty());
 }

@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
 
@@ -106,11 +106,26 @@ async fn fragments_and_pings_between_them_pass() {
     let fragment = |text: &'static str, code, is_last| {
         Message::Frame(Frame::message(text, OpCode::Data(code), is_last))
     };
-    socket.send(fragment("one ", Data::Text, false)).await.unwrap();
-    socket.send(Message::Ping("still there?".into())).await.unwrap();
-    assert_eq!(said(&mut socket).await, Message::Pong("still there?".into()));
-    socket.send(fragment("two ", Data::Continue, false)).await.unwrap();
-    socket.send(fragment("three", Data::Continue, true)).await.unwrap();
+    socket
+        .send(fragment("one ", Data::Text, false))
+        .await
+        .unwrap();
+    socket
+        .send(Message::Ping("still there?".into()))
+        .await
+        .unwrap();
+    assert_eq!(
+        said(&mut socket).await,
+        Message::Pong("still there?".into())
+    );
+    socket
+        .send(fragment("two ", Data::Continue, false))
+        .await
+        .unwrap();
+    socket
+        .send(fragment("three", Data::Continue, true))
+        .await
+        .unwrap();
 
     assert_eq!(said(&mut socket).await, Message::text("one two three"));
 }
@@ -215,12 +230,12 @@ async fn a_logout_while_the_site_thinks_about_a_websocket_ends_it() {
     .await;
     let gateway = TestGateway::with(in_front_of(&site)).await;
     let mut alice = logged_in(&gateway, "alice").await;
-    let cookies = gateway.browser_in_wechat("alice");
-    drop(cookies);
     let before = alice.cookie_header();
     let opening = async {
         let mut request = "ws://www.example.test/live".into_client_request().unwrap();
-        request.headers_mut().insert("cookie", before.parse().unwrap());
+        request
+            .headers_mut()
+            .insert("cookie", before.parse().unwrap());
         let stream = TcpStream::connect(gateway.address()).await.unwrap();
         client_async(request, stream).await.unwrap().0
     };

@@ -1,7 +1,6 @@
 //! The body of an answer, and what is noted when it ends.
 
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
