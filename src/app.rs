@@ -235,9 +235,10 @@ impl App {
         outcome
     }
 
-    fn replace(&self, config: Config) -> anyhow::Result<()> {
+    fn replace(&self, mut config: Config) -> anyhow::Result<()> {
         let old = self.config.load_full();
         assemble::refuse_restart_keys(&old, &config)?;
+        assemble::keep_lists(&old, &mut config);
         let addresses: Vec<_> = self.addresses().collect();
         let gateway = self.current.0.load_full();
         let new =

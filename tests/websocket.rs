@@ -26,6 +26,7 @@ async fn echo() -> (ScriptedSite, Arc<Mutex<Vec<http::HeaderMap>>>) {
     let site = ScriptedSite::start(move |_, talk| {
         let log = Arc::clone(&log);
         async move {
+            #[expect(clippy::result_large_err, reason = "the library's signature")]
             let note = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
                 log.lock().unwrap().push(request.headers().clone());
                 Ok(response)
@@ -209,6 +210,39 @@ async fn a_websocket_ends_with_its_session_after_a_reload_too() {
     greet(&mut socket).await;
     log_out(&gateway, &mut alice).await;
     assert_ends(socket).await;
+}
+
+#[tokio::test]
+async fn a_websocket_ends_when_its_person_is_banned() {
+    let (site, asked) = echo().await;
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("banned.txt");
+    std::fs::write(&list, "# nobody yet\n").unwrap();
+    let with_list = |setup: &mut Setup| {
+        in_front_of(&site)(setup);
+        setup.sections = format!("[lists.banned]\nfile = {:?}", list.display().to_string());
+        let denied = "name = \"site\"\ndeny = { lists = [\"banned\"] }";
+        setup.routes = setup.routes.replace("name = \"site\"", denied);
+    };
+    let gateway = TestGateway::with(with_list).await;
+    let alice = logged_in(&gateway, "alice").await;
+    let bob = logged_in(&gateway, "bob").await;
+    let mut socket = open(&gateway, &alice).await.unwrap();
+    let mut of_bob = open(&gateway, &bob).await.unwrap();
+    // A reload in between must not part the sockets from the list.
+    let mut setup = Setup::default();
+    with_list(&mut setup);
+    gateway.app().reload(gateway.config(&setup)).await.unwrap();
+    greet(&mut socket).await;
+
+    let openid = asked.lock().unwrap()[0]["x-wechat-openid"].clone();
+    let line = format!("openid:{}\n", openid.to_str().unwrap());
+    std::fs::write(&list, line).unwrap();
+
+    let last = tokio::time::timeout(Duration::from_secs(5), socket.next()).await;
+    let last = last.expect("the tunnel goes on");
+    assert!(matches!(last, None | Some(Err(_))), "{last:?}");
+    greet(&mut of_bob).await;
 }
 
 #[tokio::test]

@@ -20,7 +20,8 @@ use crate::login::{self, Login};
 use crate::observe::{self, AccessLog, IdentityMask, Metrics};
 use crate::pages::Pages;
 use crate::proxy::Proxy;
-use crate::route::Routes;
+use crate::route::list::Ids;
+use crate::route::{Route, Routes};
 use crate::seal::{self, Sealer};
 use crate::session::Sessions;
 use crate::store::Store;
@@ -257,6 +258,28 @@ pub(super) fn refuse_restart_keys(old: &Config, new: &Config) -> anyhow::Result<
         bail!("needs a restart: {} changed", changed.join(", "));
     }
     Ok(())
+}
+
+/// Goes on with the lists that both have, because streams of the old generation look at them too. Blocking file access.
+pub(super) fn keep_lists(old: &Config, new: &mut Config) {
+    let kept: Vec<Ids> = old.routes.routes.iter().flat_map(lists).cloned().collect();
+    for route in &mut new.routes.routes {
+        for list in [&mut route.rule.allow, &mut route.rule.deny]
+            .into_iter()
+            .flatten()
+        {
+            // One that cannot be read now is not taken: the new one could be.
+            if let Some(same) = kept.iter().find(|kept| *kept == list)
+                && same.reload().is_ok()
+            {
+                *list = same.clone();
+            }
+        }
+    }
+}
+
+fn lists(route: &Route) -> impl Iterator<Item = &Ids> {
+    [&route.rule.allow, &route.rule.deny].into_iter().flatten()
 }
 
 fn upstream_names(config: &Config) -> Vec<Arc<str>> {

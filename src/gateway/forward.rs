@@ -1,6 +1,7 @@
 //! An allowed request on its way to the application, and the answer on its way back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderValue, Response};
@@ -12,7 +13,7 @@ use super::visitor::Visitor;
 use super::{Asked, Error, Gateway};
 use crate::message::{Request, TrailerFilter};
 use crate::proxy::{Additions, EndSignal, Forwarding, Origin};
-use crate::route::{Route, RouteId};
+use crate::route::{Route, RouteId, Rule};
 use crate::session::{Session, Sessions};
 
 impl Gateway {
@@ -47,7 +48,7 @@ impl Gateway {
         let may_become_tunnel = request.headers().contains_key(UPGRADE);
         let end = visitor
             .filter(|_| may_become_tunnel)
-            .map(|visitor| self.end_of(visitor, asked));
+            .map(|visitor| self.end_of(visitor, &route.rule, asked));
         let additions = Additions {
             origin: &origin,
             headers: visitor.map_or(&[], |visitor| &visitor.headers),
@@ -71,7 +72,7 @@ impl Gateway {
             .await?;
         let end = visitor
             .filter(|_| is_event_stream(response.headers()))
-            .map(|visitor| self.end_of(visitor, asked)());
+            .map(|visitor| self.end_of(visitor, &route.rule, asked)());
         Ok(response.map(|body| AnswerBody::upstream(body, end)))
     }
 
@@ -90,17 +91,23 @@ impl Gateway {
         }
     }
 
-    /// Makes the signal that ends a tunnel or an event stream: the session was revoked, or has reached its absolute end.
-    fn end_of(&self, visitor: &Visitor, asked: &Asked<'_>) -> impl Fn() -> EndSignal + use<> {
+    /// Makes the signal that ends a tunnel or an event stream: the session was revoked or has reached its absolute end, or
+    /// a list now refuses its person.
+    fn end_of(
+        &self,
+        visitor: &Visitor,
+        rule: &Rule,
+        asked: &Asked<'_>,
+    ) -> impl Fn() -> EndSignal + use<> {
         let sessions = Arc::clone(&self.parts.sessions);
-        let session = visitor.session.clone();
+        let (session, rule) = (visitor.session.clone(), rule.clone());
         let lifetime = sessions.ends_at(&session).duration_since(asked.now);
         let lifetime = lifetime.unwrap_or_default();
         move || {
-            let (sessions, session) = (Arc::clone(&sessions), session.clone());
+            let (sessions, session, rule) = (Arc::clone(&sessions), session.clone(), rule.clone());
             Box::pin(async move {
-                let revoked = revoked(&sessions, &session);
-                let _ = tokio::time::timeout(lifetime, revoked).await;
+                let unwelcome = unwelcome(&sessions, &session, &rule);
+                let _ = tokio::time::timeout(lifetime, unwelcome).await;
             })
         }
     }
@@ -136,10 +143,10 @@ impl Gateway {
             self.parts.metrics.session_ended("application");
             headers.append(SET_COOKIE, sessions.removal());
             headers.append(SET_COOKIE, self.login.forget_attempts());
-        } else if !may_be_shared(headers) {
-            if let Some(cookie) = visitor.renewed_cookie(&self.parts, asked.now) {
-                headers.append(SET_COOKIE, sensitive(cookie));
-            }
+        } else if !may_be_shared(headers)
+            && let Some(cookie) = visitor.renewed_cookie(&self.parts, asked.now)
+        {
+            headers.append(SET_COOKIE, sensitive(cookie));
         }
         Ok(())
     }
@@ -162,13 +169,28 @@ fn may_be_shared(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Waits until the session is revoked. A store that cannot say ends it as well.
-async fn revoked(sessions: &Sessions, session: &Session) {
+/// How often lists are asked again while somebody is connected.
+const LISTS_AGAIN: Duration = Duration::from_millis(250);
+
+/// Waits until the session is revoked or a list refuses its person. A store that cannot say ends it as well.
+async fn unwelcome(sessions: &Sessions, session: &Session, rule: &Rule) {
+    let patience = if rule.has_lists() {
+        LISTS_AGAIN
+    } else {
+        Duration::MAX
+    };
     let mut revocations = sessions.watch_revocations();
     // First asked after the watch has begun: the session may have ended since the request was let through.
     while matches!(sessions.is_revoked(session).await, Ok(false)) {
-        if revocations.changed().await.is_err() {
-            return;
+        loop {
+            if rule.lists_refuse(&session.person) {
+                return;
+            }
+            match tokio::time::timeout(patience, revocations.changed()).await {
+                Ok(Ok(())) => break,
+                Ok(Err(_)) => return,
+                Err(_) => {}
+            }
         }
     }
 }

@@ -181,7 +181,7 @@ fn judge_session(
     now: SystemTime,
 ) -> Decision {
     let person = &session.person;
-    if rule.deny.as_ref().is_some_and(|ids| ids.contains(person)) {
+    if is_denied(rule, person) {
         return Decision::Refuse(Reason::DenyList);
     }
     if session.scope < scope {
@@ -216,6 +216,10 @@ fn without_unionid(scope: Scope) -> Decision {
     }
 }
 
+fn is_denied(rule: &Rule, person: &Person) -> bool {
+    rule.deny.as_ref().is_some_and(|ids| ids.contains(person))
+}
+
 fn is_allowed(rule: &Rule, person: &Person) -> bool {
     rule.allow.as_ref().is_none_or(|ids| ids.contains(person))
 }
@@ -227,6 +231,16 @@ fn is_too_old(rule: &Rule, session: &Session, now: SystemTime) -> bool {
 }
 
 impl Rule {
+    /// Whether it has lists, which can change while somebody is connected.
+    pub fn has_lists(&self) -> bool {
+        self.deny.is_some() || self.allow.is_some()
+    }
+
+    /// Whether its lists, as they are now, refuse this person.
+    pub fn lists_refuse(&self, person: &Person) -> bool {
+        is_denied(self, person) || !is_allowed(self, person)
+    }
+
     /// Whether everybody whom this rule lets pass is also let pass by `other`, as far as the rules themselves tell.
     ///
     /// The level counts first: deny, userinfo, base, optional, public. Restrictions of the looser level count too: a rule with an
