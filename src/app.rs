@@ -179,8 +179,9 @@ impl App {
 
     /// Takes a new configuration. Requests in flight finish with the one they began with; no connection is closed.
     ///
-    /// Fails, and changes nothing, when a part cannot be built or a key changed that needs a restart.
-    pub async fn reload(&self, config: Config) -> anyhow::Result<()> {
+    /// Fails, and changes nothing, when a part cannot be built or a key changed that needs a restart. Reads key files and
+    /// templates.
+    pub fn reload(&self, config: Config) -> anyhow::Result<()> {
         let result = self.replace(config);
         let worked = result.is_ok();
         self.shared

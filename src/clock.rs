@@ -60,6 +60,7 @@ pub fn from_unix_seconds(seconds: u64) -> SystemTime {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
     use super::*;
 

@@ -698,7 +698,7 @@ async fn another_algorithm_takes_over_on_reload_and_old_tokens_stay_good() {
     let old = token(&gateway);
 
     setup.sections = "[jwt]\nalg = \"EdDSA\"".to_owned();
-    gateway.app().reload(gateway.config(&setup)).await.unwrap();
+    gateway.app().reload(gateway.config(&setup)).unwrap();
     alice.get("/orders").await.assert_ok();
 
     let new = token(&gateway);

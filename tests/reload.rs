@@ -218,7 +218,6 @@ async fn who_logged_out_stays_out() {
     gateway
         .app()
         .reload(gateway.config(&Setup::default()))
-        .await
         .unwrap();
 
     let mut replayed = get("/");
@@ -238,7 +237,6 @@ async fn who_is_logged_in_stays_in() {
     gateway
         .app()
         .reload(gateway.config(&Setup::default()))
-        .await
         .unwrap();
 
     alice.get("/").await.assert_ok();
@@ -261,7 +259,7 @@ async fn limits_that_are_used_up_stay_used_up() {
         StatusCode::TOO_MANY_REQUESTS
     );
 
-    gateway.app().reload(gateway.config(&setup)).await.unwrap();
+    gateway.app().reload(gateway.config(&setup)).unwrap();
 
     assert_eq!(
         alice.get_once("/").await.status,

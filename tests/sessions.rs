@@ -234,7 +234,7 @@ async fn operators_keys_are_changed_in_two_steps_and_the_removed_one_is_over() {
     assert!(is_somebody(&gateway, &alice).await);
 
     let reloaded = gateway.config(&setup(&new));
-    gateway.app().reload(reloaded).await.unwrap();
+    gateway.app().reload(reloaded).unwrap();
     assert!(!is_somebody(&gateway, &alice).await);
 }
 

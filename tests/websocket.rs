@@ -205,7 +205,7 @@ async fn a_websocket_ends_with_its_session_after_a_reload_too() {
     let mut alice = logged_in(&gateway, "alice").await;
     let mut socket = open(&gateway, &alice).await.unwrap();
 
-    gateway.app().reload(gateway.config(&setup)).await.unwrap();
+    gateway.app().reload(gateway.config(&setup)).unwrap();
 
     greet(&mut socket).await;
     log_out(&gateway, &mut alice).await;
@@ -232,7 +232,7 @@ async fn a_websocket_ends_when_its_person_is_banned() {
     // A reload in between must not part the sockets from the list.
     let mut setup = Setup::default();
     with_list(&mut setup);
-    gateway.app().reload(gateway.config(&setup)).await.unwrap();
+    gateway.app().reload(gateway.config(&setup)).unwrap();
     greet(&mut socket).await;
 
     let openid = asked.lock().unwrap()[0]["x-wechat-openid"].clone();

@@ -200,8 +200,8 @@ async fn serve(app: &App, signals: &mut Signals, source: &Source<'_>, level: &Lo
     loop {
         tokio::select! {
             _ = signals.ending.next() => return,
-            _ = signals.reload.recv() => reload_now(app, source, level).await,
-            () = watch.changed() => reload_now(app, source, level).await,
+            _ = signals.reload.recv() => reload_now(app, source, level),
+            () = watch.changed() => reload_now(app, source, level),
             _ = signals.reopen.recv() => {
                 if let Err(error) = app.reopen_logs() {
                     tracing::error!(%error, "access log not reopened");
@@ -212,7 +212,7 @@ async fn serve(app: &App, signals: &mut Signals, source: &Source<'_>, level: &Lo
 }
 
 /// Takes the file as it is now; a bad one changes nothing and is reported like `check` does.
-async fn reload_now(app: &App, source: &Source<'_>, level: &LogLevel) {
+fn reload_now(app: &App, source: &Source<'_>, level: &LogLevel) {
     let Some(config) = super::check::load(source.path, source.global) else {
         tracing::error!("configuration not reloaded, the old one stays");
         app.reload_failed();
@@ -220,7 +220,7 @@ async fn reload_now(app: &App, source: &Source<'_>, level: &LogLevel) {
     };
     let new_level = config.observe.level;
     let result = match refuse_simulator(&config, source.args) {
-        Ok(()) => app.reload(config).await,
+        Ok(()) => app.reload(config),
         Err(error) => {
             app.reload_failed();
             Err(error)

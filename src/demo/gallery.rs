@@ -46,7 +46,7 @@ impl Gallery {
         let query = request.uri.query().unwrap_or_default();
         let theme = url::form_urlencoded::parse(query.as_bytes())
             .find(|(key, _)| key == "theme")
-            .map_or("auto".into(), |(_, theme)| theme);
+            .map_or_else(|| "auto".into(), |(_, theme)| theme);
         let (_, pages) = self.themes.iter().find(|(known, _)| *known == theme)?;
         let target = request.uri.path_and_query()?;
         let info = RequestInfo {

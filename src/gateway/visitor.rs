@@ -214,10 +214,10 @@ impl Visitor {
             return None;
         }
         let mut renewal = self.renewal.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((made, cookie)) = &*renewal {
-            if now.duration_since(*made).is_ok_and(|age| age < KEPT) {
-                return Some(cookie.clone());
-            }
+        if let Some((made, cookie)) = &*renewal
+            && now.duration_since(*made).is_ok_and(|age| age < KEPT)
+        {
+            return Some(cookie.clone());
         }
         let cookie = parts.sessions.renew(&self.session, now)?;
         *renewal = Some((now, cookie.clone()));

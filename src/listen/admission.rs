@@ -191,7 +191,7 @@ impl Facts {
                     facts.flaw = Some(Flaw::Fragment);
                 }
             } else if line.is_empty() {
-                facts.flaw = facts.flaw.or(counts.flaw());
+                facts.flaw = facts.flaw.or_else(|| counts.flaw());
                 return Some((from + end + 1, facts));
             } else {
                 facts.note(line, &mut counts);

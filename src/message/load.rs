@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn only_a_navigation_is_a_page_load() {
-        let table: &[(Method, &[(&str, &str)], Load)] = &[
+        type Row = (Method, &'static [(&'static str, &'static str)], Load);
+        let table: &[Row] = &[
             (Method::GET, &[("sec-fetch-mode", "navigate")], Load::Page),
             (Method::HEAD, &[("sec-fetch-mode", "navigate")], Load::Page),
             (

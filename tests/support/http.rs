@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A whole answer.
@@ -144,14 +143,4 @@ impl KeepAlive {
     pub(crate) async fn get(&mut self, path: &str) -> Reply {
         self.send(get(path)).await.unwrap()
     }
-}
-
-/// Sends bytes as they are and reads until the other end closes.
-pub(crate) async fn raw(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(bytes.as_ref()).await.unwrap();
-    let mut answer = Vec::new();
-    // A reset after the answer is as good as a close.
-    let _ = stream.read_to_end(&mut answer).await;
-    String::from_utf8_lossy(&answer).into_owned()
 }
