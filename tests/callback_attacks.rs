@@ -298,3 +298,39 @@ async fn flood_of_logins_and_callbacks_is_held_back_and_members_are_not() {
         assert_eq!(gateway.metric(&series).await, 1.0, "{rule}");
     }
 }
+
+#[tokio::test]
+async fn a_way_back_of_somebody_elses_making_leads_home() {
+    let gateway = TestGateway::start().await;
+    for back in [
+        "%2Forders",
+        "https%3A%2F%2Fevil.example",
+        "AAAA",
+        "x".repeat(5000).as_str(),
+    ] {
+        let mut alice = gateway.browser_in_wechat("alice");
+        let state = format!("{}1", "a".repeat(24));
+
+        let visit = alice
+            .get(&format!(
+                "/_wxgate/callback/main?back={back}&code=c1&state={state}"
+            ))
+            .await;
+
+        visit.assert_ok();
+        assert_eq!(visit.url().host_str(), Some("www.example.test"), "{back}");
+        assert_eq!(visit.url().path(), "/", "{back}");
+    }
+}
+
+#[tokio::test]
+async fn wechats_fragment_does_not_stick_to_the_page() {
+    let gateway = TestGateway::start().await;
+    let mut alice = gateway.browser_in_wechat("alice");
+
+    let visit = alice.get("/orders").await;
+
+    // A browser carries `#wechat_redirect` along unless the last location has a fragment of its own.
+    let last = &visit.replies[visit.replies.len() - 2];
+    assert_eq!(last.header("location"), "/orders#");
+}
