@@ -38,6 +38,8 @@
 //! callback is checked against the browser's sealed attempts before the code is exchanged, once.
 #![doc = ""]
 #![doc = include_str!("docs/architecture.md")]
+#![doc = ""]
+#![doc = include_str!("docs/security.md")]
 
 pub mod app;
 pub mod cli;

@@ -79,7 +79,7 @@ struct Asked<'a> {
 }
 
 impl Gateway {
-    /// Answers one request. It cannot fail: every error becomes a response in [`respond`].
+    /// Answers one request. It cannot fail: every error becomes a response in `respond`.
     ///
     /// Dropping the future means that the client went away; nothing is lost but the answer.
     pub async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {

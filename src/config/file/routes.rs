@@ -55,7 +55,7 @@ table! {
         allow_ips: Vec<Item<Network>> = [];
         /// What the refused see: page, 403 or 404.
         on_deny: OnDeny = "page";
-        /// A name from [upstreams], or http://host:port.
+        /// A name from `[upstreams]`, or `http://host:port`.
         upstream: String;
         /// `aud` of the token. Default: the host of the request.
         audience: String;
@@ -77,7 +77,7 @@ table! {
 table! {
     /// Lists by name.
     ListReferences {
-        /// Names from [lists].
+        /// Names from `[lists]`.
         lists: Vec<Item<String>>, required;
     }
 }

@@ -23,14 +23,14 @@ pub(in crate::pages) fn hint(cause: Cause) -> Phrase {
             "WeChat reports a restricted user (50002, 40226) or a frequency limit (45011, 10009).",
         ),
         Cause::LoginSetup => phrase(
-            "微信不接受当前配置：appid、secret、IP 白名单或网页授权域名有误。错误码见日志，也可运行 wxgate doctor。",
-            "微信不接受目前的設定：appid、secret、IP 白名單或網頁授權網域有誤。錯誤碼請見日誌，也可執行 wxgate doctor。",
-            "WeChat does not accept the set-up: appid, secret, IP allowlist or callback domain. The log has its error code; wxgate doctor finds the reason.",
+            "微信不接受当前配置：appid、secret、IP 白名单或网页授权域名有误。错误码见日志。",
+            "微信不接受目前的設定：appid、secret、IP 白名單或網頁授權網域有誤。錯誤碼請見日誌。",
+            "WeChat does not accept the set-up: appid, secret, IP allowlist or callback domain. The log has its error code.",
         ),
         Cause::LoginCancelled => phrase(
-            "回调没有带 code。如果用户并未取消，请检查网页授权域名，并运行 wxgate doctor。",
-            "回呼沒有帶 code。如果使用者並未取消，請檢查網頁授權網域，並執行 wxgate doctor。",
-            "The callback came without a code. If visitors did not cancel, check the callback domain and run wxgate doctor.",
+            "回调没有带 code。如果用户并未取消，请检查网页授权域名。",
+            "回呼沒有帶 code。如果使用者並未取消，請檢查網頁授權網域。",
+            "The callback came without a code. If visitors did not cancel, check the callback domain.",
         ),
         Cause::LoopHttp => phrase(
             "用户通过 http 访问，而 public_url 是 https，Secure Cookie 因此丢失。请把 http 跳转到 https，并把前置代理列入 trusted_proxies。",
@@ -73,9 +73,9 @@ pub(in crate::pages) fn hint(cause: Cause) -> Phrase {
             "WeChat's API answered with an error or with something unreadable. The log has the error code.",
         ),
         Cause::StoreTrouble => phrase(
-            "存储没有响应。单节点请检查 state_dir 所在磁盘，多节点请检查 Redis。",
-            "儲存服務沒有回應。單節點請檢查 state_dir 所在磁碟，多節點請檢查 Redis。",
-            "The store does not answer. Check the disk of state_dir on one node, or Redis on several.",
+            "存储没有响应。请检查 state_dir 所在磁盘，原因见日志。",
+            "儲存服務沒有回應。請檢查 state_dir 所在磁碟，原因請見日誌。",
+            "The store does not answer. Check the disk of state_dir; the log says why.",
         ),
         Cause::UpstreamBroken => phrase(
             "上游拒绝或中断了连接。请确认应用正在运行，原因见日志。",
@@ -88,9 +88,9 @@ pub(in crate::pages) fn hint(cause: Cause) -> Phrase {
             "The upstream sent no response head in time. Look at its load, or raise the timeout of this route.",
         ),
         Cause::UpstreamUnavailable => phrase(
-            "上游没有健康的服务器。请查看管理端口的状态页。",
-            "上游沒有健康的伺服器。請查看管理埠的狀態頁。",
-            "No server of the upstream is healthy. See the status page of the admin listener.",
+            "上游没有健康的服务器，原因见日志。",
+            "上游沒有健康的伺服器，原因請見日誌。",
+            "No server of the upstream is healthy. The log says why.",
         ),
         Cause::Internal => phrase(
             "网关内部错误，请按请求编号查日志并报告。",
