@@ -25,6 +25,7 @@ use crate::listen::{self, Handler, Listener, Peer, Tuning};
 
 mod assemble;
 mod housekeeping;
+mod lasting;
 
 use assemble::Shared;
 

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
 
 use crate::support::{
-    Browser, ScriptedSite, Setup, Talk, TestGateway, exchange, get, log_out, logged_in,
+    Browser, ScriptedSite, Setup, Talk, TestGateway, eventually, exchange, get, log_out, logged_in,
 };
 
 type Socket = WebSocketStream<TcpStream>;
@@ -274,7 +274,7 @@ async fn a_logout_while_the_site_thinks_about_a_websocket_ends_it() {
         client_async(request, stream).await.unwrap().0
     };
     let ending = async {
-        crate::support::eventually("the site is asked", async || site.connections() == 1).await;
+        eventually("the site is asked", async || site.connections() == 1).await;
         log_out(&gateway, &mut alice).await;
         agree.send(()).unwrap();
     };
@@ -322,4 +322,23 @@ async fn an_open_websocket_takes_its_place_among_the_connections() {
 
     let served = tokio::time::timeout(Duration::from_secs(5), waiting).await;
     served.expect("the place is not free again");
+}
+
+#[tokio::test]
+async fn open_websockets_are_counted() {
+    let (site, _) = echo().await;
+    let gateway = TestGateway::with(in_front_of(&site)).await;
+    let alice = logged_in(&gateway, "alice").await;
+    let count = async || {
+        gateway
+            .metric("wxgate_websocket_connections{route=\"site\"}")
+            .await
+    };
+
+    let mut socket = open(&gateway, &alice).await.unwrap();
+    greet(&mut socket).await;
+    assert!(count().await > 0.5);
+
+    drop(socket);
+    eventually("the tunnel is gone", async || count().await < 0.5).await;
 }

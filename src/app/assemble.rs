@@ -3,26 +3,26 @@
 use std::mem::discriminant;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 
+use super::lasting::{Keys, Noting};
 use crate::admin::{Admin, Readiness};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::gateway::{Gateway, Parts, Rooms};
 use crate::identity::{Identity, SubjectForm};
-use crate::jwt::Minter;
 use crate::limit::Limits;
 use crate::login::{self, Login};
-use crate::observe::{self, AccessLog, IdentityMask, Metrics};
+use crate::observe::Metrics;
 use crate::pages::Pages;
 use crate::proxy::Proxy;
 use crate::route::list::Ids;
 use crate::route::{Route, Routes};
-use crate::seal::{self, Sealer};
+use crate::seal;
 use crate::session::Sessions;
 use crate::store::Store;
 use crate::wechat;
@@ -37,20 +37,6 @@ pub(super) struct Shared {
     pub(super) noting: ArcSwap<Noting>,
     pub(super) readiness: Arc<Readiness>,
     limits: Arc<Limits>,
-}
-
-/// Keys outlive configurations that say the same about them.
-#[derive(Debug)]
-pub(super) struct Keys {
-    pub(super) sealer: Arc<Sealer>,
-    pub(super) minter: Arc<Minter>,
-}
-
-/// What requests are noted with.
-#[derive(Debug)]
-pub(super) struct Noting {
-    pub(super) access_log: Arc<AccessLog>,
-    mask: IdentityMask,
 }
 
 impl Shared {
@@ -171,69 +157,6 @@ impl Shared {
         // Waiting for a slow disk must not hold up the runtime.
         let _ = tokio::task::spawn_blocking(move || access_log.close()).await;
     }
-}
-
-impl Keys {
-    fn open(config: &Config, now: SystemTime) -> anyhow::Result<Self> {
-        Ok(Self {
-            sealer: open_sealer(config, now)?,
-            minter: open_minter(config, now)?,
-        })
-    }
-
-    /// The keys for a new configuration: the same where it says the same about them.
-    fn renewed(&self, old: &Config, new: &Config, now: SystemTime) -> anyhow::Result<Self> {
-        Ok(Self {
-            sealer: if old.session_keys == new.session_keys {
-                Arc::clone(&self.sealer)
-            } else {
-                open_sealer(new, now)?
-            },
-            minter: if old.jwt == new.jwt {
-                Arc::clone(&self.minter)
-            } else {
-                open_minter(new, now)?
-            },
-        })
-    }
-}
-
-impl Noting {
-    fn open(settings: &observe::Settings, metrics: &Metrics) -> anyhow::Result<Self> {
-        let access_log = AccessLog::start(settings.access_log.clone(), settings.format, metrics);
-        let mask = IdentityMask::open(&settings.identity);
-        Ok(Self {
-            access_log: Arc::new(access_log.context("cannot open the access log")?),
-            mask: mask.context("cannot open the log's key")?,
-        })
-    }
-
-    /// The logs of a new configuration: the same access log where it says the same about it.
-    fn renewed(
-        &self,
-        old: &observe::Settings,
-        new: &observe::Settings,
-        metrics: &Metrics,
-    ) -> anyhow::Result<Self> {
-        if old.access_log != new.access_log {
-            return Self::open(new, metrics);
-        }
-        let mask = IdentityMask::open(&new.identity);
-        Ok(Self {
-            access_log: Arc::clone(&self.access_log),
-            mask: mask.context("cannot open the log's key")?,
-        })
-    }
-}
-
-fn open_sealer(config: &Config, now: SystemTime) -> anyhow::Result<Arc<Sealer>> {
-    let sealer = Sealer::open_ring(config.session_keys.clone(), now);
-    Ok(Arc::new(sealer.context("cannot open the session keys")?))
-}
-
-fn open_minter(config: &Config, now: SystemTime) -> anyhow::Result<Arc<Minter>> {
-    let minter = Minter::open(config.jwt.clone(), now);
-    Ok(Arc::new(minter.context("cannot open the signing keys")?))
 }
 
 /// Refuses a change that only a restart can bring.

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 mod check;
+mod jwt;
 mod keys;
 mod routes;
 mod serve;
@@ -71,7 +72,7 @@ enum Command {
     Keygen(keys::KeygenArgs),
     /// Look into a token, or verify it
     #[command(subcommand)]
-    Jwt(keys::JwtCommand),
+    Jwt(jwt::JwtCommand),
     /// Show the effective configuration, or its JSON Schema
     #[command(subcommand)]
     Config(check::ConfigCommand),
@@ -95,7 +96,7 @@ pub fn main() -> ExitCode {
         Command::Sim(args) => sim::sim(args, global),
         Command::Routes(command) => routes::routes(command, global),
         Command::Keygen(args) => keys::keygen(args, global),
-        Command::Jwt(command) => keys::jwt(command, global),
+        Command::Jwt(command) => jwt::jwt(command, global),
         Command::Config(command) => check::config(command, global),
         Command::Healthcheck(args) => serve::healthcheck(args, global),
         Command::Version => {

@@ -12,6 +12,7 @@ use super::scrub::LOGOUT_HEADER;
 use super::visitor::Visitor;
 use super::{Asked, Error, Gateway};
 use crate::message::{Request, TrailerFilter};
+use crate::observe::RouteMetrics;
 use crate::proxy::{Additions, EndSignal, Forwarding, Origin};
 use crate::route::{Route, RouteId, Rule};
 use crate::session::{Session, Sessions};
@@ -46,9 +47,10 @@ impl Gateway {
         };
         let origin = self.origin(asked);
         let may_become_tunnel = request.headers().contains_key(UPGRADE);
-        let end = visitor
-            .filter(|_| may_become_tunnel)
-            .map(|visitor| self.end_of(visitor, &route.rule, asked));
+        let end = may_become_tunnel.then(|| {
+            let end = visitor.map(|visitor| self.end_of(visitor, &route.rule, asked));
+            counted(end, &self.facts(id).metrics)
+        });
         let additions = Additions {
             origin: &origin,
             headers: visitor.map_or(&[], |visitor| &visitor.headers),
@@ -149,6 +151,41 @@ impl Gateway {
             headers.append(SET_COOKIE, sensitive(cookie));
         }
         Ok(())
+    }
+}
+
+/// The signal of one tunnel, which counts as open as long as somebody waits for it. Without an `end` it never comes.
+fn counted(
+    end: Option<impl Fn() -> EndSignal>,
+    metrics: &Arc<RouteMetrics>,
+) -> impl Fn() -> EndSignal {
+    let metrics = Arc::clone(metrics);
+    move || {
+        let open = OpenTunnel::new(&metrics);
+        let end = end.as_ref().map(|end| end());
+        Box::pin(async move {
+            match end {
+                Some(end) => end.await,
+                None => std::future::pending().await,
+            }
+            drop(open);
+        })
+    }
+}
+
+/// Counts a tunnel until it is dropped.
+struct OpenTunnel(Arc<RouteMetrics>);
+
+impl OpenTunnel {
+    fn new(metrics: &Arc<RouteMetrics>) -> Self {
+        metrics.websocket_opened();
+        Self(Arc::clone(metrics))
+    }
+}
+
+impl Drop for OpenTunnel {
+    fn drop(&mut self) {
+        self.0.websocket_closed();
     }
 }
 

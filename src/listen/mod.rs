@@ -22,6 +22,7 @@ use crate::drain::Guard;
 
 mod activity;
 mod admission;
+mod chunks;
 mod serve;
 
 pub use admission::Flaw;

@@ -151,7 +151,7 @@ impl Faults {
 
     /// Changes the switches.
     ///
-    /// ```ignore
+    /// ```text
     /// simulator.faults().change(|switches| switches.snapshot = true);
     /// ```
     pub fn change(&self, change: impl FnOnce(&mut Switches)) {

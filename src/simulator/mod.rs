@@ -22,6 +22,7 @@ mod api;
 mod bodies;
 pub mod faults;
 mod jar;
+mod notice;
 mod pages;
 mod person;
 mod phone;

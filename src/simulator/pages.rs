@@ -8,6 +8,7 @@ use minijinja::{Environment, context};
 use url::Url;
 
 use super::faults::Switches;
+use super::notice::Notice;
 use super::query::Query;
 use super::server::{self, Body};
 use super::shared::{Shared, lock};
@@ -46,21 +47,6 @@ const ORDER: [&str; 6] = [
 
 /// The longest `state`.
 const LONGEST_STATE: usize = 128;
-
-/// What the visitor sees instead of going on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Notice {
-    /// The page stays white.
-    Blank,
-    /// Not the WeChat browser.
-    WrongClient,
-    /// WeChat's number and words.
-    Refused(u32, &'static str),
-    /// `state` is longer than WeChat takes.
-    LongState,
-    /// The consent sheet was answered before, or too late.
-    SheetGone,
-}
 
 /// The templates, checked once.
 pub(super) fn templates() -> Result<Environment<'static>, minijinja::Error> {
@@ -277,39 +263,18 @@ pub(super) fn callback(authorization: &Authorization, code: Option<&str>) -> Str
     format!("{path}{slash}?{query}{code}state={state}{fragment}")
 }
 
-impl Notice {
-    fn show(self, shared: &Shared) -> Response<Body> {
-        let (name, number, text) = match self {
-            Self::Blank => {
-                let blank = server::answer(StatusCode::OK, "text/html; charset=utf-8", "");
-                return named(blank, "blank");
-            }
-            Self::WrongClient => (
-                "wrong-client".to_owned(),
-                None,
-                "请在微信客户端打开链接 (please open the link in the WeChat client)",
-            ),
-            Self::Refused(number, text) => (format!("error-{number}"), Some(number), text),
-            Self::LongState => (
-                "long-state".to_owned(),
-                None,
-                "state 参数过长 (the state parameter is too long)",
-            ),
-            Self::SheetGone => (
-                "sheet-gone".to_owned(),
-                None,
-                "页面已失效 (this page is no longer valid)",
-            ),
-        };
-        page(shared, "notice.html", &name, context! { number, text })
-    }
-}
-
-fn page(shared: &Shared, template: &str, name: &str, values: minijinja::Value) -> Response<Body> {
+/// A page under the name that tests know it by.
+pub(super) fn page(
+    shared: &Shared,
+    template: &str,
+    name: &str,
+    values: minijinja::Value,
+) -> Response<Body> {
     named(shared.render(StatusCode::OK, template, values), name)
 }
 
-fn named(mut answer: Response<Body>, name: &str) -> Response<Body> {
+/// Names an answer for tests.
+pub(super) fn named(mut answer: Response<Body>, name: &str) -> Response<Body> {
     if let Ok(name) = HeaderValue::from_str(name) {
         answer.headers_mut().insert(PAGE_HEADER, name);
     }
