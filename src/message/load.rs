@@ -1,7 +1,13 @@
 //! Whether a person is waiting for a page: only then may a login start.
 
 use http::header::ACCEPT;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method};
+
+const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
+const PURPOSE: HeaderName = HeaderName::from_static("purpose");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// What the browser is doing with this request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +32,13 @@ impl Load {
         if !matches!(*method, Method::GET | Method::HEAD) {
             return Self::Background;
         }
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         let ahead = |value: Option<&str>| value.is_some_and(|value| value.contains("prefetch"));
-        if ahead(text("sec-purpose")) || ahead(text("purpose")) {
+        if ahead(text(&SEC_PURPOSE)) || ahead(text(&PURPOSE)) {
             return Self::Prefetch;
         }
-        match text("sec-fetch-mode") {
-            Some("navigate") => match text("sec-fetch-dest") {
+        match text(&SEC_FETCH_MODE) {
+            Some("navigate") => match text(&SEC_FETCH_DEST) {
                 Some("iframe" | "frame" | "embed" | "object" | "fencedframe") => Self::FramedPage,
                 _ => Self::Page,
             },
@@ -43,7 +49,7 @@ impl Load {
                     .iter()
                     .filter_map(|value| value.to_str().ok())
                     .any(|value| value.contains("text/html"));
-                let script = text("x-requested-with") == Some("XMLHttpRequest");
+                let script = text(&X_REQUESTED_WITH) == Some("XMLHttpRequest");
                 if html && !script {
                     Self::Page
                 } else {
@@ -56,7 +62,7 @@ impl Load {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
 
     use super::*;
 

@@ -46,6 +46,8 @@ async function visitor(agent, options = {}) {
 }
 
 const text = (page) => page.locator("body").innerText();
+// An empty fragment is what keeps WeChat's `#wechat_redirect` from sticking to the address.
+const shownAt = (page) => page.url().replace(/#$/, "");
 const callbackOf = (asked) => asked.find((address) => address.includes("/_wxgate/callback/"));
 
 const scenes = {
@@ -53,7 +55,7 @@ const scenes = {
     for (const agent of ["android", "ios", "windows"]) {
       const { context, page, asked } = await visitor(agent);
       await page.goto(`${gateway}/orders?from=menu`);
-      assert.equal(page.url(), `${gateway}/orders?from=menu`, agent);
+      assert.equal(shownAt(page), `${gateway}/orders?from=menu`, agent);
       assert.match(await text(page), /openid/i, agent);
       assert.equal(asked.length, 4, `${agent}: ${asked}`);
       await context.close();
@@ -76,9 +78,9 @@ const scenes = {
     await page.goto(`${gateway}/orders`);
     const callback = callbackOf(asked);
     await page.goBack();
-    assert.equal(page.url(), `${gateway}/`);
+    assert.equal(shownAt(page), `${gateway}/`);
     await page.goto(callback);
-    assert.equal(page.url(), `${gateway}/orders`);
+    assert.equal(shownAt(page), `${gateway}/orders`);
     await context.close();
   },
 
@@ -97,8 +99,8 @@ const scenes = {
     const { context, page } = await visitor("android");
     const other = await context.newPage();
     await Promise.all([page.goto(`${gateway}/orders?tab=1`), other.goto(`${gateway}/orders?tab=2`)]);
-    assert.equal(page.url(), `${gateway}/orders?tab=1`);
-    assert.equal(other.url(), `${gateway}/orders?tab=2`);
+    assert.equal(shownAt(page), `${gateway}/orders?tab=1`);
+    assert.equal(shownAt(other), `${gateway}/orders?tab=2`);
     await context.close();
   },
 
@@ -108,7 +110,7 @@ const scenes = {
     assert.match(await text(page), /使用微信继续/);
     await page.locator("#action").click();
     await page.getByRole("button", { name: "Allow" }).click();
-    await page.waitForURL(`${gateway}/member`);
+    await page.waitForURL((url) => url.pathname === "/member");
     assert.match(await text(page), /爱丽丝/);
     await context.close();
   },
@@ -159,19 +161,18 @@ const scenes = {
     const session = (await context.cookies()).find(({ name }) => name === "wxgate");
     assert.equal(session, undefined);
     await page.goto(`${gateway}/orders`);
-    assert.equal(page.url(), `${gateway}/orders`);
+    assert.equal(shownAt(page), `${gateway}/orders`);
     await context.close();
   },
 
   async "a framed page load breaks out to the top window"() {
     const { context, page } = await visitor("android");
-    await page.goto(`${gateway}/`);
-    await page.evaluate(() => {
-      const frame = document.createElement("iframe");
-      frame.src = "/orders";
-      document.body.append(frame);
-    });
-    await page.waitForURL(`${gateway}/orders`);
+    // The sample site lets nobody frame anything, so the framing page is made up here.
+    await page.route(`${gateway}/framing`, (route) =>
+      route.fulfill({ contentType: "text/html", body: '<!doctype html><iframe src="/orders"></iframe>' }),
+    );
+    await page.goto(`${gateway}/framing`);
+    await page.waitForURL((url) => url.pathname === "/orders");
     assert.match(await text(page), /openid/i);
     await context.close();
   },
