@@ -613,3 +613,20 @@ async fn q21_nothing_of_ours_is_cached_or_moved_for_good() {
     let second = nobody.clone().get_once("/orders").await;
     assert_ne!(first.header("location"), second.header("location"));
 }
+
+#[tokio::test]
+async fn the_log_tells_a_callback_that_came_again() {
+    let mut gateway = TestGateway::start().await;
+    let mut alice = gateway.browser_in_wechat("alice");
+    let callback = callback_of(&mut alice, "/orders").await;
+    alice.get(callback.as_str()).await.assert_ok();
+    alice.get(callback.as_str()).await.assert_ok();
+
+    let log = gateway.access_log().await;
+
+    let callbacks = log
+        .iter()
+        .filter(|line| line["path"] == "/_wxgate/callback/main");
+    let replayed: Vec<bool> = callbacks.map(|line| line["replay"] == true).collect();
+    assert_eq!(replayed, [false, true]);
+}

@@ -38,6 +38,8 @@ pub(super) struct Journal {
     pub(super) stripped_headers: u32,
     /// The answer's body ended too early.
     pub(super) was_cut: bool,
+    /// The same callback was answered before.
+    pub(super) is_replay: bool,
 }
 
 /// Which server answered, and how.
@@ -82,6 +84,7 @@ impl Journal {
             upstream: None,
             stripped_headers: 0,
             was_cut: false,
+            is_replay: false,
         })
     }
 
@@ -171,7 +174,7 @@ impl Journal {
             upstream_server: answered.map(|answered| &*answered.server),
             upstream_status: answered.map(|answered| answered.status.as_u16()),
             upstream_duration: answered.map(|answered| answered.waited),
-            replay: false,
+            replay: self.is_replay,
             stripped_headers: self.stripped_headers,
         });
     }

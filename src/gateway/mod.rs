@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 
 use crate::listen::Peer;
-use crate::message::{Answer, RequestBody, RequestInfo, Site};
+use crate::message::{Answer, Replayed, RequestBody, RequestInfo, Site};
 use crate::proxy::Forwarding;
 use crate::route::policy::{self, Decision};
 use crate::route::{Auth, Route, RouteId};
@@ -106,6 +106,7 @@ impl Gateway {
             info.id.header().clone(),
         );
         journal.status = response.status();
+        journal.is_replay = response.extensions().get::<Replayed>().is_some();
         response.body_mut().set_journal(journal);
         response
     }

@@ -60,10 +60,7 @@ impl Login {
         visit: &Visit<'_>,
     ) -> Answer {
         match verdict {
-            Verdict::Continue { attempt } => {
-                self.parts.metrics.callback_replayed(app.name.as_str());
-                self.arrive(attempt, visit)
-            }
+            Verdict::Continue { attempt } => self.replayed(app, self.arrive(attempt, visit)),
             Verdict::Again {
                 attempt,
                 round,
@@ -132,6 +129,13 @@ impl Login {
             None => self.stop_loop(&intent, kept, is_other_host, visit),
             Some(_) => self.open(&intent, Unauthenticated::Auto, kept.clone(), visit),
         }
+    }
+
+    /// Counts and marks the answer to a callback that came again.
+    pub(super) fn replayed(&self, app: &App, mut answer: Answer) -> Answer {
+        self.parts.metrics.callback_replayed(app.name.as_str());
+        answer.extensions_mut().insert(message::Replayed);
+        answer
     }
 
     fn record(

@@ -26,16 +26,18 @@ impl Login {
         kept: &Kept,
         visit: &Visit<'_>,
     ) -> Answer {
-        if answered.is_replay {
-            self.parts.metrics.callback_replayed(app.name.as_str());
-        }
-        match answered.outcome {
+        let answer = match answered.outcome {
             Outcome::Known(found) => self.start_session(found, app, attempt, kept, visit),
             Outcome::Snapshot => self.show_snapshot(attempt, kept, visit),
             Outcome::Failed(failure) => {
                 let failure = weigh(failure, answered.is_replay);
                 self.answer_failure(failure, app, attempt, kept, visit)
             }
+        };
+        if answered.is_replay {
+            self.replayed(app, answer)
+        } else {
+            answer
         }
     }
 

@@ -29,6 +29,10 @@ pub type Request = http::Request<RequestBody>;
 /// An answer that wxgate makes itself: always small and complete.
 pub type Answer = http::Response<Bytes>;
 
+/// Extension of an answer that was given before, to the same callback; for the access log.
+#[derive(Clone, Copy, Debug)]
+pub struct Replayed;
+
 /// Names why wxgate answered by itself; on every such answer.
 pub const REASON_HEADER: HeaderName = HeaderName::from_static("x-wxgate-response");
 
