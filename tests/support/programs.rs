@@ -64,10 +64,18 @@ pub(crate) async fn run_tool(mut command: Command, input: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A port that was free a moment ago, for programs that cannot say which one they took.
+/// An address for a program that must be told one before it listens.
+///
+/// Every other test asks the system for a port and could get this one before the program does. So it is taken from below
+/// the range that the system gives out, at a place that differs each time.
 pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
+    loop {
+        let given = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = 20_000 + given.local_addr().unwrap().port() % 10_000;
+        if let Ok(free) = TcpListener::bind(("127.0.0.1", port)) {
+            return free.local_addr().unwrap();
+        }
+    }
 }
 
 /// A running program; killed when dropped.
