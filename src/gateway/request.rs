@@ -18,8 +18,7 @@ use crate::target::{Refusal, Target};
 #[derive(Debug)]
 pub(super) struct Inspector {
     hosts: HashMap<String, Host>,
-    wildcard_hosts: Vec<String>,
-    public_host: Host,
+    site: Site,
     trusted_proxies: Vec<IpNet>,
     request_id_header: HeaderName,
     ids: RequestIds,
@@ -39,8 +38,7 @@ impl Inspector {
                 .iter()
                 .map(|host| (host.as_str().to_owned(), host.clone()))
                 .collect(),
-            wildcard_hosts: site.wildcard_hosts.clone(),
-            public_host: site.public_host.clone(),
+            site: site.clone(),
             trusted_proxies,
             request_id_header,
             ids: RequestIds {
@@ -76,7 +74,7 @@ impl Inspector {
             client: self.client(headers, peer.address.ip(), is_trusted),
             host: match &host {
                 Ok(host) => host.clone(),
-                Err(_) => self.public_host.clone(),
+                Err(_) => self.site.public_host.clone(),
             },
             method: request.method().clone(),
             target: match &target {
@@ -153,16 +151,10 @@ impl Inspector {
         found.ok_or(Error::UnknownHost)
     }
 
+    /// [`Site::host`], with exact names found at a cost that does not grow with their number.
     fn served(&self, name: &str) -> Option<Host> {
-        if let Some(host) = self.hosts.get(name) {
-            return Some(host.clone());
-        }
-        let is_below =
-            |suffix: &String| name.len() > suffix.len() && name.ends_with(suffix.as_str());
-        self.wildcard_hosts
-            .iter()
-            .any(is_below)
-            .then(|| Host::from_canonical(name))
+        let exact = self.hosts.get(name).cloned();
+        exact.or_else(|| self.site.host(name))
     }
 }
 
