@@ -146,7 +146,7 @@ impl Gateway {
             headers.append(SET_COOKIE, sessions.removal());
             headers.append(SET_COOKIE, self.login.forget_attempts());
         } else if !may_be_shared(headers)
-            && let Some(cookie) = visitor.renewed_cookie(&self.parts, asked.now)
+            && let Some(cookie) = visitor.renewed_cookie(&self.parts, asked.now).await?
         {
             headers.append(SET_COOKIE, sensitive(cookie));
         }

@@ -4,7 +4,7 @@
 //! cookie leads to is kept, keyed by the whole cookie value, until anything it depends on changes.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use quick_cache::sync::Cache;
@@ -15,11 +15,13 @@ use super::parts::Parts;
 use crate::clock::unix_seconds;
 use crate::identity::Person;
 use crate::jwt::Claims;
-use crate::session::Session;
+use crate::session::{Carrier, Session};
 use crate::wechat::Scope;
 
 /// How many cookies are remembered; the least useful are forgotten first.
 const MOST_VISITORS: usize = 64 * 1024;
+/// How long one renewed cookie is handed out again.
+const RENEWAL_KEPT: Duration = Duration::from_secs(60);
 
 /// Opened cookies.
 #[derive(Debug)]
@@ -205,23 +207,36 @@ impl Visitor {
     }
 
     /// The cookie with its idle time begun anew, when it is time. Many requests with one old cookie get one new one.
-    pub(super) fn renewed_cookie(&self, parts: &Parts, now: SystemTime) -> Option<HeaderValue> {
-        const KEPT: std::time::Duration = std::time::Duration::from_secs(60);
-        let is_due = now
-            .duration_since(self.session.renewed_at)
-            .is_ok_and(|age| age >= KEPT);
+    pub(super) async fn renewed_cookie(
+        &self,
+        parts: &Parts,
+        now: SystemTime,
+    ) -> Result<Option<HeaderValue>, Error> {
+        let is_due = self.session.carrier == Carrier::Cookie
+            && now
+                .duration_since(self.session.renewed_at)
+                .is_ok_and(|age| age >= RENEWAL_KEPT);
         if !is_due {
-            return None;
+            return Ok(None);
         }
-        let mut renewal = self.renewal.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((made, cookie)) = &*renewal
-            && now.duration_since(*made).is_ok_and(|age| age < KEPT)
-        {
-            return Some(cookie.clone());
+        if let Some(cookie) = self.kept_renewal(now) {
+            return Ok(Some(cookie));
         }
-        let cookie = parts.sessions.renew(&self.session, now)?;
-        *renewal = Some((now, cookie.clone()));
-        Some(cookie)
+        let cookie = parts.sessions.renew(&self.session, now).await?;
+        if let Some(cookie) = &cookie {
+            let mut renewal = self.renewal.lock().unwrap_or_else(PoisonError::into_inner);
+            *renewal = Some((now, cookie.clone()));
+        }
+        Ok(cookie)
+    }
+
+    fn kept_renewal(&self, now: SystemTime) -> Option<HeaderValue> {
+        let renewal = self.renewal.lock().unwrap_or_else(PoisonError::into_inner);
+        let (made, cookie) = renewal.as_ref()?;
+        let is_new = now
+            .duration_since(*made)
+            .is_ok_and(|age| age < RENEWAL_KEPT);
+        is_new.then(|| cookie.clone())
     }
 }
 

@@ -108,7 +108,7 @@ impl Login {
             request_id: visit.info.id.clone(),
         };
         let answered = self.exchange.run(errand).await;
-        self.finish(answered, app, attempt, kept, visit)
+        self.finish(answered, app, attempt, kept, visit).await
     }
 
     /// Another round, or the page of the loop guard.

@@ -18,7 +18,7 @@ use crate::wechat::App;
 
 impl Login {
     /// Answers a callback whose code was exchanged.
-    pub(super) fn finish(
+    pub(super) async fn finish(
         &self,
         answered: Answered,
         app: &App,
@@ -27,7 +27,7 @@ impl Login {
         visit: &Visit<'_>,
     ) -> Answer {
         let answer = match answered.outcome {
-            Outcome::Known(found) => self.start_session(found, app, attempt, kept, visit),
+            Outcome::Known(found) => self.start_session(found, app, attempt, kept, visit).await,
             Outcome::Snapshot => self.show_snapshot(attempt, kept, visit),
             Outcome::Failed(failure) => {
                 let failure = weigh(failure, answered.is_replay);
@@ -41,7 +41,7 @@ impl Login {
         }
     }
 
-    fn start_session(
+    async fn start_session(
         &self,
         found: Found,
         app: &App,
@@ -60,11 +60,17 @@ impl Login {
                 profile: found.profile,
             },
             method: session::Method::ServiceAccount,
+            refresh_token: None,
         };
-        let (_, cookie) = self
-            .parts
-            .sessions
-            .start(keep_what_is_known(new, visit.session), at);
+        let new = keep_what_is_known(new, visit.session);
+        let cookie = match self.parts.sessions.start(new, at).await {
+            Ok((_, cookie)) => cookie,
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(request.id = %visit.info.id, error, "login needs the store");
+                return self.answer_failure(Failure::Store, app, attempt, kept, visit);
+            }
+        };
         self.parts.metrics.session_created(app.name.as_str());
         let mut answer = self.arrive(Some(attempt), visit);
         answer.headers_mut().append(SET_COOKIE, cookie);
@@ -201,6 +207,7 @@ mod tests {
             person,
             scope: Scope::Base,
             method: session::Method::ServiceAccount,
+            refresh_token: None,
         }
     }
 

@@ -189,7 +189,7 @@ pub(super) mod tests {
     use crate::clock::from_unix_seconds;
     use crate::identity::Person;
     use crate::login::attempt::tests::{attempt, ring, state};
-    use crate::session::Method;
+    use crate::session::{Carrier, Method};
     use crate::wechat::{AppId, AppName, OpenId, Scope, UnionId};
 
     const NOW: u64 = 1_700_000_000;
@@ -210,6 +210,7 @@ pub(super) mod tests {
             method: Method::ServiceAccount,
             started_at: from_unix_seconds(started),
             renewed_at: from_unix_seconds(started),
+            carrier: Carrier::Cookie,
         }
     }
 

@@ -157,6 +157,7 @@ fn assumed_session(rule: &Rule, question: &Question, now: SystemTime) -> Option<
         method: session::Method::ServiceAccount,
         started_at: now,
         renewed_at: now,
+        carrier: session::Carrier::Cookie,
     })
 }
 

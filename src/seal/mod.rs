@@ -91,6 +91,10 @@ pub enum Purpose {
     Attempts,
     /// A token in a form of ours.
     Form,
+    /// A session as a bearer token.
+    Token,
+    /// What the store keeps of people.
+    Record,
 }
 
 /// The ring: seals with the current key, opens with any. Neither waits for a rotation.

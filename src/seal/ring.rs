@@ -58,6 +58,8 @@ struct Keys {
     session: LessSafeKey,
     attempts: LessSafeKey,
     form: LessSafeKey,
+    token: LessSafeKey,
+    record: LessSafeKey,
 }
 
 impl Ring {
@@ -137,6 +139,8 @@ impl Keys {
             session: key(&root, Purpose::Session),
             attempts: key(&root, Purpose::Attempts),
             form: key(&root, Purpose::Form),
+            token: key(&root, Purpose::Token),
+            record: key(&root, Purpose::Record),
         }
     }
 
@@ -145,6 +149,8 @@ impl Keys {
             Purpose::Session => &self.session,
             Purpose::Attempts => &self.attempts,
             Purpose::Form => &self.form,
+            Purpose::Token => &self.token,
+            Purpose::Record => &self.record,
         }
     }
 }
@@ -156,6 +162,8 @@ impl Purpose {
             Self::Session => "session",
             Self::Attempts => "attempts",
             Self::Form => "form",
+            Self::Token => "token",
+            Self::Record => "record",
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Method, Session};
+use super::{Carrier, Method, Session};
 use crate::identity::{Person, Profile};
 use crate::wechat::{AppId, AppName, OpenId, Scope, UnionId};
 
@@ -35,6 +35,8 @@ impl Record {
         put_time(&mut bytes, self.ends_at);
         bytes.push(match session.method {
             Method::ServiceAccount => 0,
+            Method::MiniProgram => 3,
+            Method::MobileApp => 4,
         });
         bytes.push(match session.scope {
             Scope::Base => 0,
@@ -66,6 +68,8 @@ impl Record {
         let ends_at = reader.time()?;
         let method = match reader.byte()? {
             0 => Method::ServiceAccount,
+            3 => Method::MiniProgram,
+            4 => Method::MobileApp,
             _ => return None,
         };
         let scope = match reader.byte()? {
@@ -93,6 +97,8 @@ impl Record {
             method,
             started_at,
             renewed_at,
+            // Whoever reads the record knows what brought it.
+            carrier: Carrier::Cookie,
         };
         reader.0.is_empty().then_some(Self { session, ends_at })
     }
@@ -191,6 +197,7 @@ mod tests {
                 method: Method::ServiceAccount,
                 started_at: time(1),
                 renewed_at: time(2),
+                carrier: Carrier::Cookie,
             },
             ends_at: time(4),
         }

@@ -6,13 +6,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_lc_rs::digest::{Context, SHA256};
-use data_encoding::HEXLOWER;
 use tokio::sync::{Mutex, watch};
 
-use super::Session;
 use super::record::milliseconds;
-use crate::identity::Person;
+use super::{Session, owner};
 use crate::store::{self, Store};
 
 /// How much longer than a session a note is kept: clocks of nodes differ, and may be set back.
@@ -64,54 +61,64 @@ impl Revocations {
 
     /// Whether a note ends the session.
     pub(super) async fn is_revoked(&self, session: &Session) -> Result<bool, store::Error> {
-        if self.store.get(&session_key(session)).await?.is_some() {
+        if self
+            .store
+            .get(&session_key(&session.sid()))
+            .await?
+            .is_some()
+        {
             return Ok(true);
         }
-        let not_before = self.store.get(&person_key(&session.person)).await?;
-        Ok(not_before.is_some_and(|note| session.started_at <= read_time(&note)))
+        for name in owner::names(&session.person, true) {
+            let not_before = self.store.get(&person_key(&name)).await?;
+            if not_before.is_some_and(|note| session.started_at <= read_time(&note)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
-    pub(super) async fn revoke(&self, session: &Session) -> Result<(), store::Error> {
-        let key = session_key(session);
-        self.store.put(&key, &[], self.lifetime()).await?;
+    /// Ends the session with this name.
+    pub(super) async fn revoke(&self, sid: &str) -> Result<(), store::Error> {
+        self.store
+            .put(&session_key(sid), &[], self.lifetime())
+            .await?;
         self.announce();
         Ok(())
     }
 
+    /// Ends every session of a person that began up to now.
     pub(super) async fn revoke_person(
         &self,
-        person: &Person,
+        names: &[String],
         now: SystemTime,
     ) -> Result<(), store::Error> {
-        let key = person_key(person);
         let _one_at_a_time = self.person.lock().await;
-        // A note never moves back: that would bring sessions back that had ended.
-        let earlier = self.store.get(&key).await?;
-        let earlier = earlier.map_or(UNIX_EPOCH, |note| read_time(&note));
-        let note = milliseconds(now.max(earlier)).to_be_bytes();
-        self.store.put(&key, &note, self.lifetime()).await?;
+        for name in names {
+            let key = person_key(name);
+            // A note never moves back: that would bring sessions back that had ended.
+            let earlier = self.store.get(&key).await?;
+            let earlier = earlier.map_or(UNIX_EPOCH, |note| read_time(&note));
+            let note = milliseconds(now.max(earlier)).to_be_bytes();
+            self.store.put(&key, &note, self.lifetime()).await?;
+        }
         self.announce();
         Ok(())
     }
 
     /// Only after the note is safe: whoever sees the new number finds the note.
-    fn announce(&self) {
+    pub(super) fn announce(&self) {
         let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
         self.announced.send_replace(epoch);
     }
 }
 
-fn session_key(session: &Session) -> String {
-    format!("revoked:{}", session.sid())
+fn session_key(sid: &str) -> String {
+    format!("revoked:{sid}")
 }
 
-fn person_key(person: &Person) -> String {
-    let mut context = Context::new(&SHA256);
-    for text in [person.app_id.as_str(), person.openid.as_str()] {
-        context.update(&(text.len() as u64).to_be_bytes());
-        context.update(text.as_bytes());
-    }
-    format!("before:{}", HEXLOWER.encode(context.finish().as_ref()))
+fn person_key(name: &str) -> String {
+    format!("before:{name}")
 }
 
 /// A note that cannot be read ends everything: better one login too many than a logout undone.

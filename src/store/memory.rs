@@ -41,6 +41,16 @@ impl Memory {
         entry.is_live(now).then(|| entry.value.clone())
     }
 
+    pub(super) fn keys(&self, prefix: &str, most: usize, now: u64) -> Vec<String> {
+        let inner = self.lock();
+        let entries = inner.entries.iter();
+        entries
+            .filter(|(key, entry)| key.starts_with(prefix) && entry.is_live(now))
+            .map(|(key, _)| key.clone())
+            .take(most)
+            .collect()
+    }
+
     pub(super) fn change(
         &self,
         key: &str,

@@ -140,6 +140,20 @@ impl Store {
         Ok(change::count_after(previous.as_deref()))
     }
 
+    /// Keys that begin with `prefix`, at most so many, in no order; some of them may have just expired. For people who look, not
+    /// for requests: it may read everything.
+    #[expect(
+        clippy::unused_async,
+        reason = "a store on the network waits here; both kinds of today answer at once"
+    )]
+    pub async fn keys(&self, prefix: &str, most: usize) -> Result<Vec<String>, Error> {
+        let now = milliseconds(self.clock.now());
+        match &self.kind {
+            Kind::Embedded(embedded) => embedded.keys(prefix, most, now),
+            Kind::Memory(memory) => Ok(memory.keys(prefix, most, now)),
+        }
+    }
+
     /// Removes what expired before `now`; how much it was. To be called now and then; nothing depends on when.
     pub async fn sweep(&self, now: SystemTime) -> Result<usize, Error> {
         let now = milliseconds(now);

@@ -335,3 +335,26 @@ async fn a_file_that_cannot_be_made_is_an_error_with_its_name() {
     assert!(matches!(error, Error::File { .. }), "{error:?}");
     assert!(error.to_string().contains("blocker/store.redb"));
 }
+
+#[tokio::test]
+async fn keys_are_found_by_their_beginning_as_long_as_they_live() {
+    for Fixture { store, clock, .. } in every_kind() {
+        for (key, lifetime) in [
+            ("a:1", MINUTE),
+            ("a:2", 2 * MINUTE),
+            ("ab", MINUTE),
+            ("b:1", MINUTE),
+        ] {
+            store.put(key, b"x", lifetime).await.unwrap();
+        }
+
+        let mut found = store.keys("a:", 10).await.unwrap();
+        found.sort();
+        assert_eq!(found, ["a:1", "a:2"]);
+        assert_eq!(store.keys("a:", 1).await.unwrap().len(), 1);
+        assert_eq!(store.keys("c", 10).await.unwrap(), Vec::<String>::new());
+
+        clock.advance(MINUTE);
+        assert_eq!(store.keys("a:", 10).await.unwrap(), ["a:2"]);
+    }
+}

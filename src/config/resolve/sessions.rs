@@ -6,6 +6,7 @@ use crate::config::file::{File, StoreKind};
 use crate::config::problem::Problem;
 use crate::config::read::Reader;
 use crate::config::values::{Item, Keys, Sensitive};
+use crate::identity::SubjectForm;
 use crate::message::{Scheme, Site};
 use crate::secret::Secret;
 use crate::{seal, session, store};
@@ -28,6 +29,8 @@ pub(super) fn settings(
     let site = site?;
     let secure = site.scheme == Scheme::Https;
     Some(session::Settings {
+        mode: session::Mode::Cookie,
+        joins_apps: file.identity.value.subject.value != SubjectForm::OpenId,
         cookie: cookie(file, secure, reader),
         secure,
         site: site.origin(&site.public_host),

@@ -9,7 +9,7 @@ use crate::identity::Person;
 use crate::message::{Browser, Host, Load, RequestId, RequestInfo};
 use crate::route::list::{Id, Ids, Source};
 use crate::route::{Auth, Client, OnDeny, Rule, Unauthenticated};
-use crate::session::{Method, Session};
+use crate::session::{Carrier, Method, Session};
 use crate::target::Target;
 use crate::wechat::{AppId, AppName, OpenId, Scope, UnionId};
 
@@ -56,6 +56,7 @@ fn session(scope: Scope, unionid: bool) -> Session {
         method: Method::ServiceAccount,
         started_at: now() - HOUR,
         renewed_at: now(),
+        carrier: Carrier::Cookie,
     }
 }
 

@@ -67,6 +67,28 @@ pub(super) fn read(database: &Database, key: &str) -> Result<Option<Entry>, redb
     entry(&table, key.as_bytes())
 }
 
+/// Some keys that begin with `prefix` and have not expired.
+pub(super) fn keys(
+    database: &Database,
+    prefix: &str,
+    most: usize,
+    now: u64,
+) -> Result<Vec<String>, redb::Error> {
+    let table = database.begin_read()?.open_table(VALUES)?;
+    let mut keys = Vec::new();
+    for stored in table.range(prefix.as_bytes()..)? {
+        let (key, value) = stored?;
+        let key = String::from_utf8_lossy(key.value()).into_owned();
+        if keys.len() == most || !key.starts_with(prefix) {
+            break;
+        }
+        if split(value.value())?.0 > now {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
+}
+
 /// Does everything in one transaction; when this returns, it is on disk. An error means that nothing was done.
 pub(super) fn write(database: &Database, works: Vec<Work>) -> Result<Vec<Answer>, redb::Error> {
     let transaction = database.begin_write()?;
@@ -152,13 +174,19 @@ fn entry(
     let Some(stored) = table.get(key)? else {
         return Ok(None);
     };
-    let Some((expiry, value)) = stored.value().split_first_chunk() else {
-        return Err(redb::Error::Corrupted("value without an expiry".to_owned()));
-    };
+    let (expires_at, value) = split(stored.value())?;
     Ok(Some(Entry {
         value: value.to_vec(),
-        expires_at: u64::from_be_bytes(*expiry),
+        expires_at,
     }))
+}
+
+/// When a stored value expires, and the value.
+fn split(stored: &[u8]) -> Result<(u64, &[u8]), redb::Error> {
+    match stored.split_first_chunk() {
+        Some((expiry, value)) => Ok((u64::from_be_bytes(*expiry), value)),
+        None => Err(redb::Error::Corrupted("value without an expiry".to_owned())),
+    }
 }
 
 fn encode(entry: &Entry) -> Vec<u8> {

@@ -17,7 +17,7 @@ use super::change::Change;
 
 mod file;
 
-use file::{SWEPT_PER_COMMIT, open_database, read, write};
+use file::{SWEPT_PER_COMMIT, keys, open_database, read, write};
 
 /// Changes that may wait for the thread; further callers wait before they hand theirs in.
 const MOST_WAITING: usize = 1024;
@@ -100,6 +100,13 @@ impl Embedded {
             Ok(entry
                 .filter(|entry| entry.is_live(now))
                 .map(|entry| entry.value))
+        })
+    }
+
+    pub(super) fn keys(&self, prefix: &str, most: usize, now: u64) -> Result<Vec<String>, Error> {
+        self.shared.guarded(|| {
+            let database = self.shared.database()?;
+            keys(&database, prefix, most, now).map_err(|error| self.shared.error(error))
         })
     }
 
