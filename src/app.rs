@@ -135,7 +135,8 @@ impl App {
             .into_iter()
             .map(|listener| Running::start(listener, current.clone(), &connections))
             .collect();
-        let admin_answers = AdminHandler(Arc::new(ArcSwap::from_pointee(shared.admin(&config))));
+        let answers = shared.admin(&config, &current.0.load());
+        let admin_answers = AdminHandler(Arc::new(ArcSwap::from_pointee(answers)));
         let admin = admin
             .map(|listener| Running::start(listener, admin_answers.clone(), &admin_connections));
         shared.metrics.config_loaded(true, shared.clock.now());
@@ -250,7 +251,7 @@ impl App {
             running.tuning.change(settings.clone());
         }
         self.current.0.store(Arc::new(new));
-        let admin = self.shared.admin(&config);
+        let admin = self.shared.admin(&config, &self.current.0.load());
         self.admin_answers.0.store(Arc::new(admin));
         self.config.store(Arc::new(config));
         Ok(())

@@ -52,7 +52,10 @@ const TABLE: &[(&str, &[&str])] = &[
             "limit", "pages", "wechat", "observe", "store", "seal", "secret", "message", "target",
         ],
     ),
-    ("admin", &["observe", "store", "message", "secret"]),
+    (
+        "admin",
+        &["wechat", "observe", "store", "message", "clock", "secret"],
+    ),
     (
         "gateway",
         &[
@@ -80,7 +83,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("identity", &["wechat", "store"]),
-    ("wechat", &["store", "observe", "clock", "secret"]),
+    ("wechat", &["store", "seal", "observe", "clock", "secret"]),
     ("simulator", &["listen", "message", "clock", "drain"]),
     ("listen", &["message", "drain", "observe"]),
     ("proxy", &["observe", "message", "target", "drain", "clock"]),

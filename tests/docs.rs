@@ -79,7 +79,7 @@ fn every_configuration_in_the_documents_loads() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    let surroundings = Surroundings::new(|_| Some("s3cret".to_owned()), root.path());
+    let surroundings = Surroundings::new(|_| Some("s3cret".repeat(8)), root.path());
     let source = root.path().join("etc/wxgate/config.toml");
     let mut loaded = 0;
     for (name, text) in documents() {

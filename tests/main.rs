@@ -8,6 +8,7 @@
 mod support;
 
 mod admin;
+mod app_tokens;
 mod architecture;
 mod callback_attacks;
 mod cli;
@@ -17,6 +18,7 @@ mod docs;
 mod examples;
 mod forwarded_identity;
 mod identity;
+mod js_sdk;
 mod jwt;
 mod limits;
 mod login_in_wechat;

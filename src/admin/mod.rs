@@ -6,6 +6,7 @@
 //! | `/startupz` | the first load is finished |
 //! | `/readyz` | started, not draining, store reachable; `?verbose` lists the checks |
 //! | `/metrics` | always |
+//! | `/token/<app>` | the app's token is shared, and there is one |
 //!
 //! Otherwise 503. GET and HEAD only; everything else is 404.
 
@@ -20,13 +21,16 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use crate::message::{self, Answer};
 use crate::observe::Metrics;
 use crate::secret::Secret;
+use crate::wechat::AppName;
 
 mod readiness;
+mod token;
 
 #[cfg(test)]
 mod tests;
 
 pub use readiness::{Check, Readiness, STORE_PATIENCE, State};
+pub use token::TokenShares;
 
 /// What [`Metrics::encode`] writes: <https://prometheus.io/docs/specs/om/open_metrics_spec/#protocol-negotiation>.
 const OPENMETRICS: HeaderValue =
@@ -39,6 +43,8 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// Asked for as `Authorization: Bearer` where the address is not loopback.
     pub token: Option<Secret<String>>,
+    /// Whose app-wide token other systems may read, and the bearer token for it.
+    pub token_shares: Vec<(AppName, Secret<String>)>,
 }
 
 /// Answers what comes in on the admin listener.
@@ -47,6 +53,7 @@ pub struct Admin {
     token: Option<Secret<String>>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
+    token_shares: Option<TokenShares>,
 }
 
 impl Admin {
@@ -60,7 +67,14 @@ impl Admin {
             token,
             metrics,
             readiness,
+            token_shares: None,
         }
+    }
+
+    /// Lets other systems read app-wide tokens.
+    pub fn with_token_shares(mut self, shares: TokenShares) -> Self {
+        self.token_shares = Some(shares);
+        self
     }
 
     /// Answers one request. Waits for the store at most [`STORE_PATIENCE`]. The answer to HEAD has the body that GET would have;
@@ -84,6 +98,12 @@ impl Admin {
         if target.path() == "/healthz" {
             return message::text(StatusCode::OK, "admin", "ok\n");
         }
+        // With a bearer token of its own: who may read one app's token may do nothing else here, and the reverse.
+        if let Some(shares) = &self.token_shares
+            && let Some(share) = shares.find(target.path())
+        {
+            return shares.answer(share, headers).await;
+        }
         // Before 404, so that nobody without the token learns what there is.
         if !self.admits(headers) {
             return unauthorized();
@@ -106,10 +126,12 @@ impl Admin {
         let Some(token) = &self.token else {
             return true;
         };
-        bearer(headers).is_some_and(|given| {
-            verify_slices_are_equal(given.as_bytes(), token.reveal().as_bytes()).is_ok()
-        })
+        bearer(headers).is_some_and(|given| is_same(given, token))
     }
+}
+
+fn is_same(given: &str, token: &Secret<String>) -> bool {
+    verify_slices_are_equal(given.as_bytes(), token.reveal().as_bytes()).is_ok()
 }
 
 /// The token of the only `Authorization` header.

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 
 use super::lasting::{Keys, Noting};
-use crate::admin::{Admin, Readiness};
+use crate::admin::{Admin, Readiness, TokenShares};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::drain::Drain;
@@ -25,7 +25,7 @@ use crate::route::{Route, Routes};
 use crate::seal;
 use crate::session::Sessions;
 use crate::store::Store;
-use crate::wechat;
+use crate::wechat::{self, AccessTokens, AppName};
 
 /// What outlives configurations.
 #[derive(Debug)]
@@ -89,11 +89,19 @@ impl Shared {
         });
         let wechat = wechat::Client::new(config.wechat.clone(), Arc::clone(&self.metrics))
             .context("cannot set up the client for WeChat")?;
+        let tokens = AccessTokens::new(
+            wechat.clone(),
+            self.store.clone(),
+            Arc::clone(&keys.sealer),
+            self.clock.clone(),
+            Arc::clone(&self.metrics),
+        );
         let site = Arc::clone(&config.gateway.site);
         let login = Login::new(
             config.login.clone(),
             login::Parts {
                 wechat,
+                tokens,
                 sessions: Arc::clone(&sessions),
                 sealer: Arc::clone(&keys.sealer),
                 store: self.store.clone(),
@@ -143,12 +151,24 @@ impl Shared {
     }
 
     /// The admin listener's answers.
-    pub(super) fn admin(&self, config: &Config) -> Admin {
-        Admin::new(
+    pub(super) fn admin(&self, config: &Config, gateway: &Gateway) -> Admin {
+        let admin = Admin::new(
             config.admin.token.clone(),
             Arc::clone(&self.metrics),
             Arc::clone(&self.readiness),
-        )
+        );
+        let app = |name: &AppName| {
+            let mut apps = config.wechat.apps.iter();
+            apps.find(|app| app.name == *name).cloned()
+        };
+        let shares = config.admin.token_shares.iter();
+        admin.with_token_shares(TokenShares {
+            tokens: gateway.access_tokens().clone(),
+            shares: shares
+                .filter_map(|(name, secret)| Some((app(name)?, secret.clone())))
+                .collect(),
+            clock: self.clock.clone(),
+        })
     }
 
     /// Writes what is left in the access log.

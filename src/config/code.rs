@@ -115,6 +115,8 @@ codes! {
     AdminNeedsToken = "E321";
     /// Two listeners on one address.
     AddressTwice = "E322";
+    /// Two keys that contradict each other, or one that does nothing without another.
+    KeysContradict = "E331";
     /// A valid key that this version cannot serve yet.
     NotAvailable = "E401";
     /// A secret in plain text.

@@ -15,6 +15,7 @@ use crate::pages::Pages;
 use crate::proxy::{Forwarding, PrivateNames, Proxy};
 use crate::route::{RouteId, Routes};
 use crate::session::Sessions;
+use crate::wechat::AccessTokens;
 
 use super::Settings;
 use super::request::Inspector;
@@ -165,6 +166,11 @@ impl Gateway {
     /// The sessions, for the next generation to share revocations with.
     pub fn sessions(&self) -> &Sessions {
         &self.parts.sessions
+    }
+
+    /// The app-wide tokens, for the admin listener to share.
+    pub fn access_tokens(&self) -> &AccessTokens {
+        self.login.access_tokens()
     }
 
     /// The routes, for lists to be read again.

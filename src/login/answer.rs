@@ -154,7 +154,11 @@ impl Login {
         };
         let allowed = match endpoint {
             Endpoint::Logout => "GET, HEAD, POST",
-            Endpoint::Callback(_) | Endpoint::Login | Endpoint::Me => "GET, HEAD",
+            Endpoint::Callback(_)
+            | Endpoint::Login
+            | Endpoint::Me
+            | Endpoint::JsConfig
+            | Endpoint::JsShare => "GET, HEAD",
         };
         let status = StatusCode::METHOD_NOT_ALLOWED;
         let mut answer = self.page(status, "method-not-allowed", &page, visit);

@@ -22,7 +22,7 @@ use crate::seal::Sealer;
 use crate::session::{Session, Sessions};
 use crate::store::{self, Store};
 use crate::target::Target;
-use crate::wechat::{self, App, AppName};
+use crate::wechat::{self, AccessTokens, App, AppName};
 
 mod address;
 mod answer;
@@ -34,6 +34,7 @@ mod enter;
 mod exchange;
 mod finish;
 mod guard;
+mod jsapi;
 mod judge;
 mod logout;
 mod me;
@@ -88,6 +89,8 @@ pub enum SnapshotUser {
 pub struct Parts {
     /// Talks to WeChat.
     pub wechat: wechat::Client,
+    /// Gets app-wide tokens and tickets.
+    pub tokens: AccessTokens,
     /// Starts and ends sessions.
     pub sessions: Arc<Sessions>,
     /// Seals attempts and forms.
@@ -119,6 +122,10 @@ pub enum Endpoint {
     Logout,
     /// `me`
     Me,
+    /// `js/config`
+    JsConfig,
+    /// `js/share`
+    JsShare,
 }
 
 /// Why login cannot answer. Everything a visitor can cause is an [`Answer`], not an error.
@@ -206,6 +213,8 @@ impl Login {
             Endpoint::Login => self.enter(&visit),
             Endpoint::Logout => self.logout(body, &visit).await?,
             Endpoint::Me => self.me(&visit),
+            Endpoint::JsConfig => self.js_config(&visit).await,
+            Endpoint::JsShare => self.js_share(&visit),
         };
         Ok(answer::finish(answer))
     }
@@ -233,6 +242,11 @@ impl Login {
         self.attempts.removal()
     }
 
+    /// Where app-wide tokens come from.
+    pub fn access_tokens(&self) -> &AccessTokens {
+        &self.parts.tokens
+    }
+
     /// The service account for the WeChat browser.
     fn service_account(&self) -> Option<&App> {
         let name = self.settings.inside_wechat.as_ref()?;
@@ -248,6 +262,8 @@ impl Endpoint {
             "login" => Some(Self::Login),
             "logout" => Some(Self::Logout),
             "me" => Some(Self::Me),
+            "js/config" => Some(Self::JsConfig),
+            "js/share" => Some(Self::JsShare),
             _ => {
                 let app = AppName::parse(name.strip_prefix("callback/")?)?;
                 Some(Self::Callback(app.as_str().to_owned()))
@@ -283,6 +299,10 @@ mod tests {
             ("/_wxgate/callback/a/b", None),
             ("/_wxgate/callback/a;b", None),
             ("/_wxgate/callback/a%20b", None),
+            ("/_wxgate/js/config", Some(Endpoint::JsConfig)),
+            ("/_wxgate/js/share", Some(Endpoint::JsShare)),
+            ("/_wxgate/js", None),
+            ("/_wxgate/js/share.js", None),
             ("/_wxgate/login/", None),
             ("/_wxgate/login;x", None),
             ("/_wxgate/Login", None),
@@ -305,6 +325,8 @@ mod tests {
             Endpoint::Login,
             Endpoint::Logout,
             Endpoint::Me,
+            Endpoint::JsConfig,
+            Endpoint::JsShare,
         ];
         for endpoint in endpoints {
             assert!(endpoint.allows(&Method::GET) && endpoint.allows(&Method::HEAD));

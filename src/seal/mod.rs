@@ -95,6 +95,8 @@ pub enum Purpose {
     Token,
     /// What the store keeps of people.
     Record,
+    /// An app's token or ticket of WeChat's, in the store.
+    AppToken,
 }
 
 /// The ring: seals with the current key, opens with any. Neither waits for a rotation.

@@ -60,6 +60,7 @@ struct Keys {
     form: LessSafeKey,
     token: LessSafeKey,
     record: LessSafeKey,
+    app_token: LessSafeKey,
 }
 
 impl Ring {
@@ -141,6 +142,7 @@ impl Keys {
             form: key(&root, Purpose::Form),
             token: key(&root, Purpose::Token),
             record: key(&root, Purpose::Record),
+            app_token: key(&root, Purpose::AppToken),
         }
     }
 
@@ -151,6 +153,7 @@ impl Keys {
             Purpose::Form => &self.form,
             Purpose::Token => &self.token,
             Purpose::Record => &self.record,
+            Purpose::AppToken => &self.app_token,
         }
     }
 }
@@ -164,6 +167,7 @@ impl Purpose {
             Self::Form => "form",
             Self::Token => "token",
             Self::Record => "record",
+            Self::AppToken => "app token",
         }
     }
 }

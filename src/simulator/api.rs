@@ -6,8 +6,10 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
+use super::account;
 use super::bodies::{Broken, Spaces};
 use super::faults::{Endpoint, Switches, Trouble};
 use super::query::Query;
@@ -27,7 +29,24 @@ impl Endpoint {
             "/sns/oauth2/refresh_token" => Some(Self::Refresh),
             "/sns/auth" => Some(Self::Check),
             "/sns/userinfo" => Some(Self::UserInfo),
+            "/cgi-bin/stable_token" => Some(Self::StableToken),
+            "/cgi-bin/token" => Some(Self::Token),
+            "/cgi-bin/ticket/getticket" => Some(Self::Ticket),
             _ => None,
+        }
+    }
+
+    /// How it must be asked.
+    fn method(self) -> Method {
+        match self {
+            Self::StableToken => Method::POST,
+            Self::Any
+            | Self::Exchange
+            | Self::Refresh
+            | Self::Check
+            | Self::UserInfo
+            | Self::Token
+            | Self::Ticket => Method::GET,
         }
     }
 }
@@ -37,13 +56,16 @@ pub(super) async fn answer(
     shared: &Shared,
     endpoint: Endpoint,
     request: &Parts,
+    body: Incoming,
 ) -> Result<Response<Body>, Closed> {
+    let body = server::read_form(body).await.unwrap_or_default();
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let query = Query::parse(request.uri.query().unwrap_or_default());
     lock(&shared.world).record(Call {
         method: request.method.to_string(),
         path: request.uri.path().to_owned(),
         parameters: query.names().map(str::to_owned).collect(),
-        has_secret: query.get("secret").is_some(),
+        has_secret: query.get("secret").is_some() || body.get("secret").is_some(),
     });
     let trouble = shared.faults.take(endpoint);
     if let Some(Trouble::Delay(delay)) = trouble {
@@ -56,18 +78,22 @@ pub(super) async fn answer(
         now: shared.clock.now(),
         switches: shared.faults.switches(),
     };
-    let result = match request.method {
-        Method::GET => respond(&mut lock(&shared.world), endpoint, &query, &moment),
-        _ => Err(Refusal(43001)),
+    let result = if request.method == endpoint.method() {
+        let asked = (&query, &body);
+        respond(&mut lock(&shared.world), endpoint, asked, &moment)
+    } else if endpoint.method() == Method::GET {
+        Err(Refusal(43001))
+    } else {
+        Err(Refusal(43002))
     };
     let body = result.unwrap_or_else(Refusal::to_json);
     Ok(damaged(trouble, &text_of(&body)))
 }
 
 /// What every answer depends on.
-struct Moment {
-    now: SystemTime,
-    switches: Switches,
+pub(super) struct Moment {
+    pub(super) now: SystemTime,
+    pub(super) switches: Switches,
 }
 
 /// Troubles that need no right answer.
@@ -113,7 +139,7 @@ fn damaged(trouble: Option<Trouble>, right: &str) -> Response<Body> {
 fn respond(
     world: &mut World,
     endpoint: Endpoint,
-    query: &Query,
+    (query, body): (&Query, &Value),
     moment: &Moment,
 ) -> Result<Value, Refusal> {
     match endpoint {
@@ -129,6 +155,9 @@ fn respond(
             Ok(json!({ "errcode": 0, "errmsg": "ok" }))
         }
         Endpoint::UserInfo => user_info(world, query, moment),
+        Endpoint::StableToken | Endpoint::Token | Endpoint::Ticket => {
+            account::respond(world, endpoint, (query, body), moment)
+        }
     }
 }
 
@@ -205,7 +234,7 @@ fn unionid(world: &World, grant: &Grant, knows: bool, switches: Switches) -> Opt
     knows.then(|| world.unionid(grant, switches)).flatten()
 }
 
-fn number(value: u64, switches: Switches) -> Value {
+pub(super) fn number(value: u64, switches: Switches) -> Value {
     match switches.string_numbers {
         true => json!(value.to_string()),
         false => json!(value),
@@ -224,8 +253,10 @@ impl Refusal {
             40014 => "invalid access_token",
             40029 => "invalid code",
             40030 => "invalid refresh_token",
+            40097 => "invalid args",
             40125 => "invalid appsecret",
             40163 => "code been used",
+            40164 => "invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist",
             41001 => "access_token missing",
             41002 => "appid missing",
             41003 => "refresh_token missing",
@@ -236,6 +267,7 @@ impl Refusal {
             42002 => "refresh_token expired",
             42003 => "oauth_code expired",
             43001 => "require GET method",
+            43002 => "require POST method",
             45011 => "api minute-quota reach limit, must slower, retry next minute",
             48001 => "api unauthorized",
             _ => "refused",
@@ -246,7 +278,7 @@ impl Refusal {
 
 impl Query {
     /// A parameter that must be there and not empty.
-    fn need(&self, name: &str, missing: i64) -> Result<&str, Refusal> {
+    pub(super) fn need(&self, name: &str, missing: i64) -> Result<&str, Refusal> {
         self.get(name).ok_or(Refusal(missing))
     }
 }

@@ -22,6 +22,12 @@ pub enum Endpoint {
     Check,
     /// `/sns/userinfo`: nickname and avatar.
     UserInfo,
+    /// `/cgi-bin/stable_token`
+    StableToken,
+    /// `/cgi-bin/token`
+    Token,
+    /// `/cgi-bin/ticket/getticket`
+    Ticket,
 }
 
 /// What goes wrong with one answer.
@@ -90,6 +96,8 @@ pub struct Switches {
     pub string_numbers: bool,
     /// No callback domain is registered any more.
     pub wrong_domain: bool,
+    /// The caller's address is on no app's list, so `cgi-bin` refuses.
+    pub wrong_ip: bool,
 }
 
 /// A change to the faults, as `POST /sim/faults` takes it.

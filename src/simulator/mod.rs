@@ -18,6 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock::Clock;
 
+mod account;
 mod api;
 mod bodies;
 pub mod faults;
@@ -179,6 +180,18 @@ impl Simulator {
         lock(&self.shared.world).authorizations()
     }
 
+    /// Every `cgi-bin` token of an app is void from now on, as if another system had asked for one.
+    pub fn void_app_tokens(&self, appid: &str) {
+        lock(&self.shared.world).account().void_tokens(appid);
+    }
+
+    /// Whether WeChat's client would take what a page gives to `wx.config`: nonce, timestamp and signature.
+    pub fn accepts_js_config(&self, appid: &str, given: (&str, u64, &str), url: &str) -> bool {
+        lock(&self.shared.world)
+            .account()
+            .accepts(appid, given, url)
+    }
+
     /// The API calls it received, in their order; the last 1000.
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.shared.world).calls()
@@ -235,7 +248,7 @@ async fn main_answer(
     let (request, body) = request.into_parts();
     let path = request.uri.path();
     if let Some(endpoint) = Endpoint::of(path) {
-        return api::answer(&shared, endpoint, &request).await;
+        return api::answer(&shared, endpoint, &request, body).await;
     }
     Ok(match (request.method.as_str(), path) {
         ("GET", pages::AUTHORIZE) => pages::authorize(&shared, &request),

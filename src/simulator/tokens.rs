@@ -226,7 +226,7 @@ pub(super) fn random_word() -> String {
 }
 
 /// As long as the tokens of WeChat get.
-fn random_token() -> String {
+pub(super) fn random_token() -> String {
     format!("68_{}", HEXLOWER.encode(&random::<48>()))
 }
 

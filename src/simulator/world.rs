@@ -5,6 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::SystemTime;
 
+use super::account::Account;
 use super::faults::Switches;
 use super::person::Person;
 use super::tokens::{CODE_LIFETIME, Grant, Issued, Refusal, Tokens, random_word};
@@ -60,6 +61,7 @@ pub(super) struct World {
     people: Vec<Person>,
     apps: HashMap<String, App>,
     tokens: Tokens,
+    account: Account,
     sheets: HashMap<String, (Authorization, SystemTime)>,
     last: Option<Authorization>,
     has_unionid: bool,
@@ -82,6 +84,7 @@ impl World {
             ],
             apps: HashMap::new(),
             tokens: Tokens::default(),
+            account: Account::default(),
             sheets: HashMap::new(),
             last: None,
             has_unionid: true,
@@ -214,6 +217,25 @@ impl World {
         )
     }
 
+    /// Whether an app exists and has this secret.
+    pub(super) fn check_secret(
+        &self,
+        appid: &str,
+        secret: &str,
+        switches: Switches,
+    ) -> Result<(), Refusal> {
+        let app = self.apps.get(appid).ok_or(Refusal(40013))?;
+        match app.secret == secret && !switches.wrong_secret {
+            true => Ok(()),
+            false => Err(Refusal(40125)),
+        }
+    }
+
+    /// What apps got as a whole.
+    pub(super) fn account(&mut self) -> &mut Account {
+        &mut self.account
+    }
+
     /// Trades a code for a token, once.
     pub(super) fn exchange(
         &mut self,
@@ -223,10 +245,7 @@ impl World {
         now: SystemTime,
         switches: Switches,
     ) -> Result<Issued, Refusal> {
-        let app = self.apps.get(appid).ok_or(Refusal(40013))?;
-        if app.secret != secret || switches.wrong_secret {
-            return Err(Refusal(40125));
-        }
+        self.check_secret(appid, secret, switches)?;
         let issued = self.tokens.exchange(appid, code, now)?;
         self.logins += 1;
         Ok(issued)

@@ -15,6 +15,30 @@ pub struct App {
     pub id: AppId,
     /// Its AppSecret.
     pub secret: Secret<String>,
+    /// Where its app-wide token comes from.
+    pub token: TokenMode,
+    /// Whether pages on our hosts get JS-SDK signatures for it.
+    pub js_sdk: bool,
+}
+
+/// Where an app's token for `cgi-bin` calls comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenMode {
+    /// `cgi-bin/stable_token`: other systems may fetch one as well, and nobody disturbs anybody.
+    Stable,
+    /// `cgi-bin/token`: each new token makes the one before void.
+    Legacy,
+    /// A token server of the operator, the only one that asks WeChat.
+    External(TokenServer),
+}
+
+/// A token server of the operator: GET, and an answer like WeChat's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenServer {
+    /// https, or http in the operator's own network.
+    pub url: String,
+    /// Sent as `Authorization: Bearer`.
+    pub bearer: Option<Secret<String>>,
 }
 
 /// Kinds of app.

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::observe::Metrics;
 
-use super::{App, Error, Settings, error};
+use super::{App, Error, Settings, TokenServer, error};
 
 /// Real answers have well under 2 KiB.
 const LONGEST_ANSWER: usize = 64 * 1024;
@@ -27,6 +27,8 @@ const BUSY: i64 = -1;
 /// Sends requests to WeChat's API host.
 pub(super) struct Caller {
     http: reqwest::Client,
+    /// The same without the proxy.
+    direct: reqwest::Client,
     base_url: String,
     timeout: Duration,
     metrics: Arc<Metrics>,
@@ -60,24 +62,14 @@ pub(super) struct Call<'a> {
 impl Caller {
     /// Builds the HTTP client.
     pub(super) fn new(settings: &Settings, metrics: Arc<Metrics>) -> Result<Self, Error> {
-        let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls_config().map_err(Error::Tls)?)
-            .user_agent(concat!("wxgate/", env!("CARGO_PKG_VERSION")))
-            // SECURITY: the secret is in the query; it goes to the configured host or nowhere.
-            .redirect(Policy::none())
-            .referer(false)
-            .no_proxy()
-            // A code works once, so only `send` below decides what is sent again.
-            .retry(retry::never())
-            .connect_timeout(settings.connect_timeout)
-            // Short, because a connection that WeChat closes while we write costs the visitor the code.
-            .pool_idle_timeout(Duration::from_secs(10));
+        let builder = builder(settings)?;
         let builder = match &settings.proxy {
             Some(address) => builder.proxy(reqwest::Proxy::all(address).map_err(setup)?),
             None => builder,
         };
         Ok(Self {
             http: builder.build().map_err(setup)?,
+            direct: self::builder(settings)?.build().map_err(setup)?,
             base_url: settings.base_url.clone(),
             timeout: settings.timeout,
             metrics,
@@ -93,9 +85,26 @@ impl Caller {
     ///
     /// It is sent again, at most twice, when WeChat says that it was busy or when nothing was sent.
     pub(super) async fn send<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Error> {
+        self.send_with(call, None).await
+    }
+
+    /// The same as a POST with a JSON body.
+    pub(super) async fn send_json<T: DeserializeOwned>(
+        &self,
+        call: Call<'_>,
+        body: &Value,
+    ) -> Result<T, Error> {
+        self.send_with(call, Some(body)).await
+    }
+
+    async fn send_with<T: DeserializeOwned>(
+        &self,
+        call: Call<'_>,
+        body: Option<&Value>,
+    ) -> Result<T, Error> {
         let mut tries = 1;
         loop {
-            let error = match self.send_once(&call).await {
+            let error = match self.send_once(&call, body).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -109,38 +118,97 @@ impl Caller {
         }
     }
 
-    async fn send_once<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, Error> {
+    async fn send_once<T: DeserializeOwned>(
+        &self,
+        call: &Call<'_>,
+        body: Option<&Value>,
+    ) -> Result<T, Error> {
         let started = Instant::now();
-        let result = match timeout_at(call.deadline, self.fetch(call)).await {
+        let result = match timeout_at(call.deadline, self.fetch(call, body)).await {
             Ok(fetched) => fetched.and_then(|body| parse(&body)),
             Err(_) => Err(Error::Timeout(self.timeout)),
         };
-        let (label, code) = match &result {
+        self.count(call.app, call.endpoint, &result, started);
+        result
+    }
+
+    async fn fetch(&self, call: &Call<'_>, body: Option<&Value>) -> Result<Vec<u8>, Error> {
+        let url = format!("{}{}", self.base_url, call.path);
+        let request = match body {
+            None => self.http.get(url),
+            Some(body) => self.http.post(url).json(body),
+        };
+        read(request.query(call.query)).await
+    }
+
+    /// Asks a token server of the operator, which answers as WeChat does. Never through the proxy: it is for WeChat only.
+    pub(super) async fn ask_token_server<T: DeserializeOwned>(
+        &self,
+        app: &App,
+        server: &TokenServer,
+    ) -> Result<T, Error> {
+        let started = Instant::now();
+        let request = self.direct.get(&server.url);
+        let request = match &server.bearer {
+            None => request,
+            Some(bearer) => request.bearer_auth(bearer.reveal()),
+        };
+        let result = match timeout_at(started + self.timeout, read(request)).await {
+            Ok(fetched) => fetched.and_then(|body| parse(&body)),
+            Err(_) => Err(Error::Timeout(self.timeout)),
+        };
+        self.count(app, "token_server", &result, started);
+        result
+    }
+
+    fn count<T>(
+        &self,
+        app: &App,
+        endpoint: &'static str,
+        result: &Result<T, Error>,
+        started: Instant,
+    ) {
+        let (label, code) = match result {
             Ok(_) => ("ok", None),
             Err(error) => label(error),
         };
         let took = started.elapsed();
         self.metrics
-            .wechat_call(call.app.name.as_str(), call.endpoint, label, code, took);
-        result
+            .wechat_call(app.name.as_str(), endpoint, label, code, took);
     }
+}
 
-    async fn fetch(&self, call: &Call<'_>) -> Result<Vec<u8>, Error> {
-        let url = format!("{}{}", self.base_url, call.path);
-        let request = self.http.get(url).query(call.query);
-        let mut response = request.send().await.map_err(transport)?;
-        if response.status() != reqwest::StatusCode::OK {
-            return Err(Error::Status(response.status().as_u16()));
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if body.len() + chunk.len() > LONGEST_ANSWER {
-                return Err(Error::TooLong(LONGEST_ANSWER));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+/// What both clients have in common.
+fn builder(settings: &Settings) -> Result<reqwest::ClientBuilder, Error> {
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls_config().map_err(Error::Tls)?)
+        .user_agent(concat!("wxgate/", env!("CARGO_PKG_VERSION")))
+        // SECURITY: the secret is in the query; it goes to the configured host or nowhere.
+        .redirect(Policy::none())
+        .referer(false)
+        .no_proxy()
+        // A code works once, so only `send` decides what is sent again.
+        .retry(retry::never())
+        .connect_timeout(settings.connect_timeout)
+        // Short, because a connection that WeChat closes while we write costs the visitor the code.
+        .pool_idle_timeout(Duration::from_secs(10));
+    Ok(builder)
+}
+
+/// Sends a request and reads its answer, as far as real answers go.
+async fn read(request: reqwest::RequestBuilder) -> Result<Vec<u8>, Error> {
+    let mut response = request.send().await.map_err(transport)?;
+    if response.status() != reqwest::StatusCode::OK {
+        return Err(Error::Status(response.status().as_u16()));
     }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(transport)? {
+        if body.len() + chunk.len() > LONGEST_ANSWER {
+            return Err(Error::TooLong(LONGEST_ANSWER));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// TLS with the built-in Mozilla roots: images without certificate files work too.
@@ -176,10 +244,10 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     if code == 0 {
         return object(&text);
     }
-    Err(Error::Refused {
+    Err(error::refusal(
         code,
-        reference: error::reference(outcome.errmsg.as_str().unwrap_or_default()),
-    })
+        outcome.errmsg.as_str().unwrap_or_default(),
+    ))
 }
 
 /// The answer as text that a strict parser takes.
@@ -228,6 +296,8 @@ fn may_send_again(error: &Error, tries: usize, has_time: bool) -> bool {
         | Error::NotJson { .. }
         | Error::Field(_)
         | Error::OtherPerson
+        | Error::AddressNotListed { .. }
+        | Error::Store(_)
         | Error::Setup(_)
         | Error::Tls(_) => false,
     }
@@ -243,7 +313,7 @@ fn pause() -> Duration {
 
 fn label(error: &Error) -> (&'static str, Option<i64>) {
     match error {
-        Error::Refused { code, .. } => ("errcode", Some(*code)),
+        Error::Refused { .. } | Error::AddressNotListed { .. } => ("errcode", error.code()),
         Error::Timeout(_) => ("timeout", None),
         Error::Unreachable(_)
         | Error::Broken(_)
@@ -252,6 +322,7 @@ fn label(error: &Error) -> (&'static str, Option<i64>) {
         | Error::NotJson { .. }
         | Error::Field(_)
         | Error::OtherPerson
+        | Error::Store(_)
         | Error::Setup(_)
         | Error::Tls(_) => ("http", None),
     }

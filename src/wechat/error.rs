@@ -1,6 +1,9 @@
 //! What can go wrong between us and WeChat, whose fault it is, and what to do.
 
+use std::net::IpAddr;
 use std::time::Duration;
+
+use crate::store;
 
 /// Why a call failed. Never holds a URL, a code, a token or a secret.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +46,15 @@ pub enum Error {
         /// The request id out of `errmsg`, for WeChat's support: at most 64 characters `[A-Za-z0-9_-]`; may be empty.
         reference: String,
     },
+    /// Our address is not on the app's list; only calls of the app as a whole need that, never a login. The operator's to add.
+    #[error("WeChat does not take calls from our address (errcode 40164){}", address_text(*address))]
+    AddressNotListed {
+        /// Our address, as WeChat sees it.
+        address: Option<IpAddr>,
+    },
+    /// What all nodes share of an app cannot be read or kept. Nothing was asked of WeChat.
+    #[error("store")]
+    Store(#[source] store::Error),
     /// The HTTP client cannot be made: the address of the proxy is wrong, most likely.
     #[error("HTTP client for WeChat")]
     Setup(#[source] reqwest::Error),
@@ -81,12 +93,15 @@ impl Error {
     /// What to do about it.
     pub fn reaction(&self) -> Reaction {
         match self {
-            Self::Timeout(_) | Self::Unreachable(_) | Self::Broken(_) => Reaction::Later,
+            Self::Timeout(_) | Self::Unreachable(_) | Self::Broken(_) | Self::Store(_) => {
+                Reaction::Later
+            }
             Self::Status(429 | 500..) => Reaction::Later,
             Self::Status(_) | Self::Setup(_) | Self::Tls(_) => Reaction::Operator,
             Self::TooLong(_) | Self::NotJson { .. } | Self::Field(_) => Reaction::Later,
             Self::OtherPerson => Reaction::Restart,
             Self::Refused { code, .. } => reaction_to(*code),
+            Self::AddressNotListed { .. } => reaction_to(ADDRESS_NOT_LISTED),
         }
     }
 
@@ -105,6 +120,7 @@ impl Error {
     pub fn code(&self) -> Option<i64> {
         match self {
             Self::Refused { code, .. } => Some(*code),
+            Self::AddressNotListed { .. } => Some(ADDRESS_NOT_LISTED),
             Self::Timeout(_)
             | Self::Unreachable(_)
             | Self::Broken(_)
@@ -113,10 +129,39 @@ impl Error {
             | Self::NotJson { .. }
             | Self::Field(_)
             | Self::OtherPerson
+            | Self::Store(_)
             | Self::Setup(_)
             | Self::Tls(_) => None,
         }
     }
+}
+
+/// WeChat's code for a caller whose address is not on the app's list.
+const ADDRESS_NOT_LISTED: i64 = 40164;
+
+/// What an error code and its text mean.
+pub(super) fn refusal(code: i64, message: &str) -> Error {
+    if code == ADDRESS_NOT_LISTED {
+        return Error::AddressNotListed {
+            address: address_in(message),
+        };
+    }
+    Error::Refused {
+        code,
+        reference: reference(message),
+    }
+}
+
+/// Our address out of `invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist`.
+fn address_in(message: &str) -> Option<IpAddr> {
+    message
+        .split([' ', ',', ';'])
+        .find_map(|word| word.parse::<IpAddr>().ok())
+        .map(|address| address.to_canonical())
+}
+
+fn address_text(address: Option<IpAddr>) -> String {
+    address.map_or_else(String::new, |address| format!(": {address}"))
 }
 
 /// The reaction to each code that a login can meet, from WeChat's list of global return codes
@@ -148,7 +193,7 @@ fn reaction_to(code: i64) -> Reaction {
 /// WeChat's request id out of an `errmsg`, or nothing.
 ///
 /// It is spelled `hints: [ req_id: … ]` or `rid: …`. Only characters that can break nothing come out.
-pub(super) fn reference(message: &str) -> String {
+fn reference(message: &str) -> String {
     ["req_id", "rid"]
         .iter()
         .flat_map(|name| message.match_indices(name))
@@ -180,6 +225,7 @@ fn in_parentheses(reference: &str) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
     use super::*;
 
@@ -187,6 +233,41 @@ mod tests {
         Error::Refused {
             code,
             reference: String::new(),
+        }
+    }
+
+    #[test]
+    fn our_address_is_read_out_of_a_refusal() {
+        let table = [
+            (
+                "invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist, rid: 6-5",
+                Some("203.0.113.9"),
+            ),
+            (
+                "invalid ip 2001:db8::1, not in whitelist",
+                Some("2001:db8::1"),
+            ),
+            (
+                "invalid ip ::ffff:203.0.113.9, not in whitelist",
+                Some("203.0.113.9"),
+            ),
+            ("invalid ip, not in whitelist", None),
+            ("", None),
+        ];
+        for (message, expected) in table {
+            let error = refusal(40164, message);
+            let Error::AddressNotListed { address } = &error else {
+                panic!("{error}");
+            };
+            assert_eq!(
+                *address,
+                expected.map(|text| text.parse().unwrap()),
+                "{message}"
+            );
+            assert_eq!(
+                (error.code(), error.reaction()),
+                (Some(40164), Reaction::Operator)
+            );
         }
     }
 

@@ -5,6 +5,8 @@
 //! | [authorize page](https://developers.weixin.qq.com/doc/offiaccount/OA_Web_Apps/Wechat_webpage_authorization.html) | [`Client::authorize_url`] |
 //! | `sns/oauth2/access_token` | [`Client::exchange`] |
 //! | `sns/userinfo` | [`Client::user_info`] |
+//! | `cgi-bin/stable_token`, `cgi-bin/token` | [`AccessTokens::access_token`] |
+//! | `cgi-bin/ticket/getticket` | [`AccessTokens::jsapi_ticket`] |
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,18 +14,23 @@ use std::time::Duration;
 
 use crate::observe::Metrics;
 
+mod access_token;
 mod app;
 mod call;
 mod error;
 mod ids;
+mod jsapi;
+mod kept;
 mod web;
 
 #[cfg(test)]
 mod tests;
 
-pub use app::{App, AppKind};
+pub use access_token::{AccessToken, AccessTokens};
+pub use app::{App, AppKind, TokenMode, TokenServer};
 pub use error::{Error, Fault, Reaction};
 pub use ids::{AppId, AppName, OpenId, UnionId};
+pub use jsapi::{JsConfig, js_signature, js_signed_text};
 pub use web::{Code, Grant, Scope, UserInfo};
 
 pub(crate) use call::tls_config;
@@ -89,6 +96,11 @@ impl Client {
     /// How long the calls of one login may take in all.
     pub fn timeout(&self) -> Duration {
         self.shared.caller.timeout()
+    }
+
+    /// Every app.
+    pub fn apps(&self) -> &[App] {
+        &self.shared.apps
     }
 
     /// The app with this name.

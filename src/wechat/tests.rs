@@ -11,7 +11,8 @@ use crate::observe::Metrics;
 use crate::secret::Secret;
 
 use super::{
-    App, AppId, AppKind, AppName, Client, Code, Error, Grant, OpenId, Scope, Settings, UserInfo,
+    App, AppId, AppKind, AppName, Client, Code, Error, Grant, OpenId, Scope, Settings, TokenMode,
+    UserInfo,
 };
 
 const SECRET: &str = "appsecret0123456789abcdef";
@@ -133,6 +134,8 @@ fn app() -> App {
         kind: AppKind::ServiceAccount,
         id: AppId::parse("wx0123456789abcdef").unwrap(),
         secret: Secret::new(SECRET.to_owned()),
+        token: TokenMode::Stable,
+        js_sdk: false,
     }
 }
 

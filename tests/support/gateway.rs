@@ -22,6 +22,8 @@ pub(crate) struct Setup {
     pub(crate) server: String,
     /// What visitors type.
     pub(crate) public_url: String,
+    /// Lines of `[wechat.main]` beside the necessary ones.
+    pub(crate) app: String,
     /// WeChat's API somewhere else than at the simulator.
     pub(crate) api_url: Option<String>,
     /// `memory` or `embedded`.
@@ -39,6 +41,7 @@ impl Default for Setup {
         Self {
             server: String::new(),
             public_url: "https://www.example.test".to_owned(),
+            app: String::new(),
             api_url: None,
             store: "memory",
             admin: String::new(),
@@ -153,6 +156,7 @@ impl TestGateway {
         let Setup {
             server,
             public_url,
+            app,
             api_url,
             store,
             admin,
@@ -177,6 +181,7 @@ impl TestGateway {
             kind = "service-account"
             app_id = "{APP_ID}"
             secret = "{APP_SECRET}"
+            {app}
 
             [wechat_api]
             base_url = "{api_url}"

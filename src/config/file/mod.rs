@@ -24,7 +24,7 @@ pub(super) use application::UpstreamFile;
 pub(super) use operation::RateFile;
 pub(super) use routes::{HeaderEditsFile, ListFile, ListReferences, RouteFile};
 pub(super) use wechat::AppFile;
-pub(super) use words::{IdentityWord, LevelWord, Per, Preset, StoreKind};
+pub(super) use words::{IdentityWord, LevelWord, Per, Preset, StoreKind, TokenMode};
 
 table! {
     /// Configuration of wxgate, format 1.
@@ -113,6 +113,7 @@ mod tests {
         read_defaults::<super::server::TlsFile>();
         read_defaults::<super::server::CertificateFile>();
         read_defaults::<super::wechat::PushFile>();
+        read_defaults::<super::wechat::TokenSourceFile>();
         read_defaults::<super::AppFile>();
         read_defaults::<super::UpstreamFile>();
         read_defaults::<super::application::HealthCheckFile>();

@@ -54,7 +54,7 @@ table! {
         /// A page asks whether its QR code was confirmed.
         scan_poll: OrNone<RateFile> = { per = "ticket", limit = 120, window = "1m" }, later;
         /// A page asks for a JS-SDK signature.
-        js_config: OrNone<RateFile> = { per = "ip", limit = 60, window = "1m" }, later;
+        js_config: OrNone<RateFile> = { per = "ip", limit = 60, window = "1m" };
     }
 }
 

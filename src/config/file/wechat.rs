@@ -16,10 +16,24 @@ table! {
         secret: Sensitive, required;
         /// Where its API token comes from: stable, legacy or external.
         token_mode: TokenMode = "stable";
-        /// Sign JS-SDK calls of our hosts.
-        js_sdk: bool = false, later;
+        /// Your token server, with token_mode = "external".
+        token_source: TokenSourceFile;
+        /// With this bearer token other systems of yours read the app's token at GET /token/<app> of the admin listener; "none" lets nobody.
+        token_share: OrNone<Sensitive> = "none";
+        /// Sign JS-SDK calls of pages on our hosts.
+        js_sdk: bool = false;
         /// Message push.
         push: PushFile, later;
+    }
+}
+
+table! {
+    /// A token server: GET, answered with {"access_token": ..., "expires_in": ...} as WeChat does.
+    TokenSourceFile {
+        /// https, or http in your own network.
+        url: WebUrl, required;
+        /// Sent as bearer token.
+        bearer: OrNone<Sensitive> = "none";
     }
 }
 

@@ -28,7 +28,7 @@ own! {
     /// `server.listeners.tls.min_version`
     MinimumTls { V12, V13 }
     /// `wechat.*.token_mode`
-    TokenMode { Stable }
+    TokenMode { Stable, Legacy, External }
     /// `login.mobile_browser`
     MobileBrowser { OpenInWechat }
     /// `login.userinfo_lang`
@@ -56,7 +56,7 @@ own! {
 words! { ProxyProtocol { "none" = None } later { "v1", "v2", "any" } }
 words! { MinimumTls { "1.2" = V12, "1.3" = V13 } }
 words! { AppKind { "service-account" = ServiceAccount } later { "website", "mini-program", "mobile-app" } }
-words! { TokenMode { "stable" = Stable } later { "legacy", "external" } }
+words! { TokenMode { "stable" = Stable, "legacy" = Legacy, "external" = External } }
 words! { UserinfoPrompt { "button" = Button, "auto" = Auto } }
 words! { UserinfoLanguage { "zh_CN" = ZhCn, "zh_TW" = ZhTw, "en" = En } }
 words! { SnapshotUser { "refuse" = Refuse, "anonymous" = Anonymous } }

@@ -43,7 +43,7 @@ pub(super) fn settings(file: &File, reader: &Reader<'_>) -> Settings {
 
 pub(super) fn limits(file: &File, reader: &mut Reader<'_>) -> limit::Settings {
     let limits = &file.rate_limit.value;
-    for key in [&limits.login_start, &limits.callback] {
+    for key in [&limits.login_start, &limits.callback, &limits.js_config] {
         refuse_tickets(key, reader);
     }
     limit::Settings {

@@ -175,6 +175,7 @@ pub(super) fn admin(
     admin::Settings {
         listen: admin.listen.value.0,
         token,
+        token_shares: super::wechat::token_shares(file, reader),
     }
 }
 

@@ -1,12 +1,16 @@
 //! `[wechat.*]` and `[wechat_api]`.
 
 use crate::config::code::Code;
-use crate::config::file::{AppFile, File};
+use crate::config::file::{AppFile, File, TokenMode as TokenWord};
 use crate::config::place::Place;
 use crate::config::problem::Problem;
 use crate::config::read::Reader;
 use crate::config::values::{Item, WebUrl};
-use crate::wechat::{self, App, AppId, AppName};
+use crate::secret::Secret;
+use crate::wechat::{self, App, AppId, AppKind, AppName, TokenMode, TokenServer};
+
+/// The shortest bearer token that may open an app's token to others.
+const SHORTEST_SHARE: usize = 32;
 
 /// Every app that can be used, and whether others could not be read.
 #[derive(Debug)]
@@ -43,12 +47,85 @@ fn app(name: &str, item: &Item<AppFile>, reader: &mut Reader<'_>) -> Option<App>
         }
         id
     });
+    let token = token_mode(file, reader);
+    check_js_sdk(file, reader);
     Some(App {
         name: parsed_name?,
         kind: file.kind.value?,
         id: id?,
         secret: file.secret.value.as_ref()?.0.clone(),
+        token: token?,
+        js_sdk: file.js_sdk.value,
     })
+}
+
+/// `None` where a problem says why.
+fn token_mode(file: &AppFile, reader: &mut Reader<'_>) -> Option<TokenMode> {
+    let source = &file.token_source;
+    match (file.token_mode.value, &source.value) {
+        (TokenWord::External, Some(server)) => {
+            let url = &server.url;
+            check_own_address(url.value.as_ref()?, &url.place, reader);
+            Some(TokenMode::External(TokenServer {
+                url: url.value.as_ref()?.0.as_str().to_owned(),
+                bearer: server.bearer.value.0.as_ref().map(|one| one.0.clone()),
+            }))
+        }
+        (TokenWord::External, None) => {
+            if !source.is_given {
+                let what = "= \"external\" needs `token_source`";
+                let hint = "add token_source = { url = \"https://...\" }";
+                let problem = Problem::new(Code::KeysContradict, &file.token_mode.place, what);
+                reader.report(problem.hint(hint));
+            }
+            None
+        }
+        (word, given) => {
+            if given.is_some() {
+                let what = "is used with token_mode = \"external\" only";
+                reader.report(Problem::new(Code::KeysContradict, &source.place, what));
+            }
+            Some(match word {
+                TokenWord::Legacy => TokenMode::Legacy,
+                TokenWord::Stable | TokenWord::External => TokenMode::Stable,
+            })
+        }
+    }
+}
+
+fn check_js_sdk(file: &AppFile, reader: &mut Reader<'_>) {
+    let is_account = file
+        .kind
+        .value
+        .is_none_or(|kind| kind == AppKind::ServiceAccount);
+    if file.js_sdk.value && !is_account {
+        let what = "is for service accounts";
+        reader.report(Problem::new(Code::KeysContradict, &file.js_sdk.place, what));
+    }
+}
+
+/// Who may read which app's token on the admin listener.
+pub(super) fn token_shares(file: &File, reader: &mut Reader<'_>) -> Vec<(AppName, Secret<String>)> {
+    let mut shares = Vec::new();
+    for (name, item) in &file.wechat.value.entries {
+        let share = &item.value.token_share;
+        let Some(bearer) = &share.value.0 else {
+            continue;
+        };
+        if bearer.0.reveal().len() < SHORTEST_SHARE {
+            let what = "has less than 32 characters";
+            let hint = "make one with `wxgate keygen admin-token`";
+            reader.report(Problem::new(Code::BadKey, &share.place, what).hint(hint));
+        }
+        if file.admin.value.listen.value.0.is_none() {
+            let what = "needs the admin listener, which `admin.listen` switches off";
+            reader.report(Problem::new(Code::KeysContradict, &share.place, what));
+        }
+        if let Some(name) = AppName::parse(name) {
+            shares.push((name, bearer.0.clone()));
+        }
+    }
+    shares
 }
 
 pub(super) fn settings(file: &File, apps: Apps, reader: &mut Reader<'_>) -> wechat::Settings {
@@ -93,6 +170,13 @@ fn check_address(url: &WebUrl, place: &Place, may_be_relay: bool, reader: &mut R
     } else {
         let what = "must be https";
         reader.report(Problem::new(Code::NotHttps, place, what));
+    }
+}
+
+/// https, or plain in the operator's own network.
+fn check_own_address(url: &WebUrl, place: &Place, reader: &mut Reader<'_>) {
+    if url.0.scheme() != "https" && !url.is_loopback() && !url.is_private() {
+        reader.report(Problem::new(Code::NotHttps, place, "must be https"));
     }
 }
 

@@ -38,6 +38,26 @@ impl Metrics {
             .observe_duration(took);
     }
 
+    /// An app-wide token was fetched, or not: `token` is `access` or `jsapi_ticket`.
+    pub fn wechat_token_refreshed(
+        &self,
+        app: &str,
+        token: &'static str,
+        expires_at: Option<SystemTime>,
+    ) {
+        let mut labels = vec![label("app", app), ("token", token.into())];
+        if let Some(expires_at) = expires_at {
+            self.wechat_token_expiry
+                .get_or_create_owned(&labels)
+                .set(whole_seconds(expires_at));
+        }
+        let result = if expires_at.is_some() { "ok" } else { "error" };
+        labels.push(("result", result.into()));
+        self.wechat_token_refreshes
+            .get_or_create_owned(&labels)
+            .inc();
+    }
+
     /// A visitor was sent to WeChat: `method` is `base` or `userinfo`.
     pub fn login_started(&self, app: &str, method: &'static str) {
         let labels = vec![label("app", app), ("method", method.into())];
@@ -108,11 +128,18 @@ impl Metrics {
     pub fn config_loaded(&self, worked: bool, now: SystemTime) {
         self.reload_worked.set(i64::from(worked));
         if worked {
-            let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-            self.reload_time
-                .set(i64::try_from(seconds).unwrap_or(i64::MAX));
+            self.reload_time.set(whole_seconds(now));
         }
     }
+}
+
+/// Since 1970.
+fn whole_seconds(time: SystemTime) -> i64 {
+    let seconds = time
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    i64::try_from(seconds).unwrap_or(i64::MAX)
 }
 
 fn count(family: &Counters, name: &'static str, value: &'static str) {

@@ -54,6 +54,8 @@ pub struct Metrics {
     callback_replays: Counters,
     wechat_requests: Counters,
     wechat_durations: Histograms,
+    wechat_token_refreshes: Counters,
+    wechat_token_expiry: Gauges,
     sessions_created: Counters,
     sessions_ended: Counters,
     jwt_signed: Counters,
@@ -125,6 +127,15 @@ impl Metrics {
                 "Calls to WeChat",
                 Unit::Seconds,
                 Histogram::of_durations,
+            ),
+            wechat_token_refreshes: families.add(
+                "wechat_token_refreshes",
+                "App-wide tokens and tickets fetched from WeChat",
+            ),
+            wechat_token_expiry: families.add_with_unit(
+                "wechat_token_expiry_timestamp",
+                "When the app-wide token or ticket that was fetched last expires",
+                Unit::Seconds,
             ),
             sessions_created: families.add("sessions_created", "Sessions begun"),
             sessions_ended: families.add("sessions_ended", "Sessions ended before their time"),
@@ -214,10 +225,13 @@ impl Families {
         metric
     }
 
-    fn add_with_unit(&mut self, name: &str, help: &str, unit: Unit) -> Gauge {
-        let gauge = Gauge::default();
-        self.0.register_with_unit(name, help, unit, gauge.clone());
-        gauge
+    fn add_with_unit<M>(&mut self, name: &str, help: &str, unit: Unit) -> M
+    where
+        M: Default + Clone + EncodeMetric + Send + Sync + std::fmt::Debug + 'static,
+    {
+        let metric = M::default();
+        self.0.register_with_unit(name, help, unit, metric.clone());
+        metric
     }
 
     fn add_histograms(
