@@ -1,0 +1,105 @@
+"""Scenes in which the machine itself gives out: descriptors, disk, clock, processor."""
+
+import asyncio
+import os
+import re
+import time
+
+from .client import Connection
+from .programs import FastSite
+from .scenes import Row, Stage
+
+
+async def descriptors_used_up(stage: Stage) -> list[Row]:
+    """More clients than descriptors: the processor stays calm, those inside are served, and it recovers by itself."""
+    [visitor] = await stage.log_in(1)
+    stage.gateway.program.end()
+    await stage.gateway.start(before="ulimit -n 96;")
+    inside = Connection("127.0.0.1", stage.gateway.port)
+    await inside.ask("/", {"Cookie": visitor.cookie})
+    crowd = [await asyncio.open_connection("127.0.0.1", stage.gateway.port) for _ in range(200)]
+    began, cpu = time.monotonic(), stage.gateway.program.cpu_seconds()
+    served = 0
+    while time.monotonic() - began < 3:
+        served += (await inside.ask("/", {"Cookie": visitor.cookie})).status == 200
+        await asyncio.sleep(0.1)
+    share = (stage.gateway.program.cpu_seconds() - cpu) / (time.monotonic() - began)
+    for _, writer in crowd:
+        writer.transport.abort()
+    freed = time.monotonic()
+    answer = await Connection("127.0.0.1", stage.gateway.port).ask("/", {"Cookie": visitor.cookie})
+    back = time.monotonic() - freed
+    return [
+        Row("processor while descriptors are used up", f"{share:.0%}", "under 10 %", share < 0.1 and served > 20),
+        Row("served again after they are freed", f"{back:.2f} s", "under 1.5 s", back < 1.5 and answer.status == 200),
+    ]
+
+
+async def disk_full(stage: Stage) -> list[Row]:
+    """The log's disk is full: requests go on. The state's disk is full: a logout says so instead of pretending."""
+    [visitor] = await stage.log_in(1)
+    stage.gateway.program.end()
+    stage.gateway.more["log"] = "/dev/full"
+    # Files may not grow beyond what the store already has; the program sees an error, not a signal.
+    size = max(file.stat().st_size for file in (stage.folder / "state").rglob("*") if file.is_file())
+    await stage.gateway.start(before=f"trap '' XFSZ; ulimit -f {max(size // 512, 64)};")
+    good = 0
+    for _ in range(50):
+        good += (await Connection("127.0.0.1", stage.gateway.port).ask("/", {"Cookie": visitor.cookie})).status == 200
+    return [Row("requests served with a full disk for log and state", f"{good} of 50", "all", good == 50)]
+
+
+async def clock_jumps(stage: Stage) -> list[Row]:
+    """The wall clock jumps an hour forth and back: nobody is logged out, no timer fires early."""
+    [visitor] = await stage.log_in(1)
+    library = next((path for path in FAKE_TIME if os.path.exists(path)), None)
+    if library is None:
+        raise RuntimeError("libfaketime is missing: apt-get install libfaketime")
+    stage.gateway.program.end()
+    stamp = stage.folder / "faketime"
+    stamp.write_text("+0s\n")
+    # Monotonic time goes on as it does when an operator sets the clock.
+    before = (
+        f"export LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={stamp} FAKETIME_NO_CACHE=1 "
+        "FAKETIME_DONT_FAKE_MONOTONIC=1;"
+    )
+    await stage.gateway.start(before=before)
+    good, asked = 0, 0
+    open_connection = Connection("127.0.0.1", stage.gateway.port)
+    for offset in ["+0s", "+3600s", "+0s", "-3600s", "+0s"]:
+        stamp.write_text(offset + "\n")
+        for connection in [open_connection, Connection("127.0.0.1", stage.gateway.port)]:
+            asked += 1
+            good += (await connection.ask("/", {"Cookie": visitor.cookie})).status == 200
+    return [Row("sessions over clock jumps of an hour", f"{good} of {asked} served", "all", good == asked)]
+
+
+FAKE_TIME = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+]
+
+
+async def overload(stage: Stage) -> list[Row]:
+    """Many more clients than it can take: what it answers does not collapse, and nothing is an error."""
+    [visitor] = await stage.log_in(1)
+    site = FastSite(stage.folder)
+    try:
+        await stage.gateway.reload(f'[[routes]]\npath = "/fast"\nupstream = "http://127.0.0.1:{site.port}"')
+        # Both below `max_idle` of the upstream, so that neither has to connect anew for each request.
+        rates = [await rate(stage, visitor.cookie, clients) for clients in (16, 240)]
+    finally:
+        site.end()
+    kept = rates[1] / rates[0]
+    return [Row("answers at 15 times the clients, as a share", f"{kept:.0%}", "at least 80 %", kept >= 0.8)]
+
+
+async def rate(stage: Stage, cookie: str, clients: int) -> float:
+    """Answers a second; anything but answers of 200 is an error."""
+    command = ["wrk", "-t1", "-c", str(clients), "-d", f"{max(2, round(stage.seconds / 2))}s"]
+    command += ["--timeout", "10s", "-H", f"Cookie: {cookie}", f"{stage.gateway.url}/fast"]
+    running = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    said = (await running.communicate())[0].decode()
+    if "Non-2xx" in said or "Socket errors" in said:
+        raise RuntimeError(f"{clients} clients: {said}")
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])
