@@ -16,6 +16,7 @@ mod config;
 mod docker;
 mod docs;
 mod examples;
+mod forward_auth;
 mod forwarded_identity;
 mod identity;
 mod js_sdk;

@@ -48,7 +48,7 @@ const CLAIMS: [&str; 16] = [
 const FORGED: &str = "forged-value";
 
 /// Every spelling of these names: each filler everywhere, at each single place, and in other case.
-fn spellings(names: &[&str]) -> Vec<String> {
+pub(crate) fn spellings(names: &[&str]) -> Vec<String> {
     let mut spellings = Vec::new();
     for name in names {
         let places: Vec<usize> = name.match_indices('-').map(|(place, _)| place).collect();

@@ -160,7 +160,8 @@ impl<'c> Facts<'c> {
                 files.map(|(name, _)| name.as_str()).collect()
             },
             upstreams: forwarding
-                .map(|one| name(one.upstream.0).unwrap_or_default())
+                .map(|one| one.as_ref().and_then(|one| name(one.upstream.0)))
+                .map(|name| name.unwrap_or("none"))
                 .collect(),
         }
     }

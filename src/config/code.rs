@@ -71,6 +71,8 @@ codes! {
     NoLoginApp = "E209";
     /// Several service accounts, and nobody said which one logs visitors in.
     AmbiguousApp = "E210";
+    /// A route that is only judged for a proxy in front, and what contradicts that.
+    OnlyJudged = "E211";
     /// A word that the key does not know.
     UnknownWord = "E301";
     /// Not a duration, or one out of bounds.

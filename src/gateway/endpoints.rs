@@ -46,7 +46,8 @@ impl Gateway {
         Ok(None)
     }
 
-    fn below_prefix<'p>(&self, path: &'p str) -> Option<&'p str> {
+    /// What follows our prefix and a slash, in the plain spelling.
+    pub(super) fn below_prefix<'p>(&self, path: &'p str) -> Option<&'p str> {
         match path.strip_prefix(self.settings.site.path_prefix.as_str())? {
             "" => Some(""),
             rest => rest.strip_prefix('/'),

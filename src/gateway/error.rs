@@ -1,5 +1,7 @@
 //! Why a request gets no answer from the application.
 
+use http::HeaderName;
+
 use crate::route::policy::Reason;
 use crate::route::{Client, OnDeny, Rule};
 use crate::session::Session;
@@ -28,6 +30,21 @@ pub(super) enum Error {
     /// No route serves this host.
     #[error("host is not served here")]
     UnknownHost,
+    /// Somebody who is no trusted proxy asks for decisions, or hands on what clients wrote.
+    #[error("only addresses in `server.trusted_proxies` may ask for decisions")]
+    UntrustedProxy,
+    /// A front proxy broke its contract: this header is missing, doubled or unreadable, or belongs to another contract. The
+    /// operator's fault.
+    #[error(
+        "the front proxy must send one readable `{0}`, or none where it belongs to another proxy"
+    )]
+    FrontProxy(HeaderName),
+    /// A client sent a header that an application behind a front proxy could take for one of ours.
+    #[error("forged identity header")]
+    ForgedHeader,
+    /// The route has nowhere to forward to: it is only judged for front proxies.
+    #[error("route has no upstream")]
+    NoUpstream,
     /// No route serves this path.
     #[error("no route")]
     NotFound,
@@ -93,6 +110,10 @@ impl Error {
             | Self::Upstream(proxy::Error::RequestBody(_)) => true,
             Self::UnknownHost
             | Self::NotFound
+            | Self::NoUpstream
+            | Self::UntrustedProxy
+            | Self::FrontProxy(_)
+            | Self::ForgedHeader
             | Self::Refused(_)
             | Self::Store(_)
             | Self::Login(login::Error::Store(_))
@@ -112,6 +133,10 @@ impl Error {
             Self::Expectation => "expectation",
             Self::UnknownHost => "unknown-host",
             Self::NotFound => "no-route",
+            Self::NoUpstream => "no-upstream",
+            Self::UntrustedProxy => "untrusted-proxy",
+            Self::FrontProxy(_) => "front-proxy",
+            Self::ForgedHeader => "forged-header",
             Self::Refused(refused) => refused.reason.as_str(),
             Self::AnnouncedTooLarge => "body",
             Self::Store(_) => "store",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE, TRAILER, UPGRADE};
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use super::body::AnswerBody;
 use super::journal::{Answered, Journal};
@@ -27,24 +27,16 @@ impl Gateway {
         asked: &Asked<'_>,
         journal: &mut Journal,
     ) -> Result<Response<AnswerBody>, Error> {
-        let forwarding = self.forwarding(id).ok_or(Error::NotFound)?;
+        let forwarding = self.forwarding(id).ok_or(Error::NoUpstream)?;
         if request.body().announces_more_than(forwarding.max_body) {
             return Err(Error::AnnouncedTooLarge);
         }
         self.ready_body(&mut request, forwarding, journal);
         self.parts.sessions.cut_cookies(request.headers_mut());
         let visitor = visitor.as_deref();
-        let token = match visitor {
-            None => None,
-            Some(visitor) => {
-                let audience = route.audience.as_deref();
-                let audience = audience.unwrap_or(asked.info.host.as_str());
-                Some(
-                    self.visitors
-                        .token(visitor, audience, &self.parts, asked.now)?,
-                )
-            }
-        };
+        let token = visitor
+            .map(|visitor| self.token(visitor, route, asked))
+            .transpose()?;
         let origin = self.origin(asked);
         let may_become_tunnel = request.headers().contains_key(UPGRADE);
         let end = may_become_tunnel.then(|| {
@@ -76,6 +68,19 @@ impl Gateway {
             .filter(|_| is_event_stream(response.headers()))
             .map(|visitor| self.end_of(visitor, &route.rule, asked)());
         Ok(response.map(|body| AnswerBody::upstream(body, end)))
+    }
+
+    /// The signed token by which the route's application knows the visitor.
+    pub(super) fn token(
+        &self,
+        visitor: &Visitor,
+        route: &Route,
+        asked: &Asked<'_>,
+    ) -> Result<(HeaderName, HeaderValue), Error> {
+        let audience = route.audience.as_deref();
+        let audience = audience.unwrap_or(asked.info.host.as_str());
+        self.visitors
+            .token(visitor, audience, &self.parts, asked.now)
     }
 
     fn ready_body(&self, request: &mut Request, forwarding: &Forwarding, journal: &mut Journal) {
@@ -232,7 +237,7 @@ async fn unwelcome(sessions: &Sessions, session: &Session, rule: &Rule) {
     }
 }
 
-fn sensitive(mut value: HeaderValue) -> HeaderValue {
+pub(super) fn sensitive(mut value: HeaderValue) -> HeaderValue {
     value.set_sensitive(true);
     value
 }

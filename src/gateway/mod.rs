@@ -22,6 +22,7 @@ mod body;
 mod endpoints;
 mod error;
 mod forward;
+mod forward_auth;
 mod hints;
 mod journal;
 mod parts;
@@ -47,8 +48,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// Request ids are accepted under this name from trusted proxies and always sent upstream and back.
     pub request_id_header: HeaderName,
-    /// How each route forwards, in the order of `route::Settings::routes`.
-    pub forwarding: Vec<Forwarding>,
+    /// How each route forwards, in the order of `route::Settings::routes`; `None` where it is only judged for front proxies.
+    pub forwarding: Vec<Option<Forwarding>>,
     /// Served at the root of every host before any login: name without slash, content.
     pub verification_files: Vec<(String, Bytes)>,
     /// The header that carries the JWT, and what stands before it.
@@ -78,13 +79,26 @@ struct Asked<'a> {
     now: SystemTime,
 }
 
+/// What was decided about a request, and everything that follows from it.
+#[derive(Debug)]
+struct Judged<'g> {
+    id: RouteId,
+    route: &'g Route,
+    visitor: Option<Arc<Visitor>>,
+    decision: Decision,
+}
+
 impl Gateway {
     /// Answers one request. It cannot fail: every error becomes a response in `respond`.
     ///
     /// Dropping the future means that the client went away; nothing is lost but the answer.
     pub async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
         let now = self.parts.clock.now();
-        let (info, judged) = self.inspector.inspect(&request, peer, now);
+        let front = self.front_proxy(request.uri().path());
+        let (info, judged) = match front {
+            None => self.inspector.inspect(&request, peer, now),
+            Some(front) => self.inspector.inspect_question(front, &request, peer, now),
+        };
         let mut journal = Journal::begin(self, info.clone(), peer, request.version());
         let hints = Hints::of(request.headers());
         let asked = Asked {
@@ -92,14 +106,21 @@ impl Gateway {
             peer,
             now,
         };
-        let answered = match judged {
-            Ok(()) => self.answer(request, &asked, &mut journal).await,
-            Err(error) => Err(error),
+        let answered = match (judged, front) {
+            (Ok(()), None) => self.answer(request, &asked, &mut journal).await,
+            (Ok(()), Some(front)) => {
+                let headers = request.headers();
+                self.decide_for(front, headers, &asked, &mut journal).await
+            }
+            (Err(error), _) => Err(error),
         };
         let mut response = answered.unwrap_or_else(|error| {
             journal.failed(&error);
             let answer = respond::to_answer(&error, &info, &hints.headers(), &self.parts);
-            own(answer)
+            own(match front {
+                None => answer,
+                Some(front) => front.translate(answer, &error),
+            })
         });
         response.headers_mut().insert(
             self.settings.request_id_header.clone(),
@@ -134,19 +155,11 @@ impl Gateway {
             let answer = self.login.serve(endpoint, request, info, session).await?;
             return Ok(own(answer));
         }
-        let (id, route) = self.route(info)?;
-        journal.enter(self.facts(id), &route.rule);
-        let visitor = match route.rule.auth {
-            Auth::Public | Auth::Deny => None,
-            Auth::Optional | Auth::Base | Auth::Userinfo => {
-                self.visitor(request.headers(), asked, journal).await?
-            }
-        };
-        let session = visitor.as_deref().map(|visitor| &visitor.session);
-        let needs_unionid = self.subject_needs_unionid;
-        let decision = policy::decide(&route.rule, session, info, needs_unionid, asked.now);
-        journal.note(&decision);
-        match decision {
+        let judged = self.judge(request.headers(), asked, journal).await?;
+        let Judged {
+            id, route, visitor, ..
+        } = judged;
+        match judged.decision {
             Decision::Allow { identity } => {
                 let visitor = visitor.filter(|_| identity);
                 self.forward(request, (id, route), visitor, asked, journal)
@@ -157,8 +170,38 @@ impl Gateway {
                 journal.sent_to_login(answer.status());
                 Ok(own(answer))
             }
-            Decision::Refuse(reason) => Err(Error::refused(reason, &route.rule, session)),
+            Decision::Refuse(reason) => {
+                let session = visitor.as_deref().map(|visitor| &visitor.session);
+                Err(Error::refused(reason, &route.rule, session))
+            }
         }
+    }
+
+    /// The decision about a request: which route, who asks, and whether that may pass. The same for whoever asks.
+    async fn judge(
+        &self,
+        headers: &HeaderMap,
+        asked: &Asked<'_>,
+        journal: &mut Journal,
+    ) -> Result<Judged<'_>, Error> {
+        let (id, route) = self.route(asked.info)?;
+        journal.enter(self.facts(id), &route.rule);
+        let visitor = match route.rule.auth {
+            Auth::Public | Auth::Deny => None,
+            Auth::Optional | Auth::Base | Auth::Userinfo => {
+                self.visitor(headers, asked, journal).await?
+            }
+        };
+        let session = visitor.as_deref().map(|visitor| &visitor.session);
+        let needs_unionid = self.subject_needs_unionid;
+        let decision = policy::decide(&route.rule, session, asked.info, needs_unionid, asked.now);
+        journal.note(&decision);
+        Ok(Judged {
+            id,
+            route,
+            visitor,
+            decision,
+        })
     }
 
     /// The route, and that the target has nothing that this route forbids.

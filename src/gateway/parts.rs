@@ -178,9 +178,9 @@ impl Gateway {
         &self.routes
     }
 
-    /// How a route forwards.
+    /// How a route forwards; `None` where it has no upstream.
     pub(super) fn forwarding(&self, id: RouteId) -> Option<&Forwarding> {
-        self.settings.forwarding.get(id.0)
+        self.settings.forwarding.get(id.0)?.as_ref()
     }
 
     /// The upstream's name, for logs.

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 use ipnet::IpNet;
 
 use super::Error;
+use super::forward_auth::{FrontProxy, Question};
 use crate::listen::Peer;
 use crate::message::{BrowserDetector, Host, Load, RequestId, RequestInfo, Site};
 use crate::target::{Refusal, Target};
@@ -91,6 +92,43 @@ impl Inspector {
         (info, judged)
     }
 
+    /// The same for a request that a front proxy asks about: what it says the visitor asked for takes the place of its own
+    /// request. Only the call's head is judged as sent.
+    pub(super) fn inspect_question<B>(
+        &self,
+        front: FrontProxy,
+        request: &Request<B>,
+        peer: Peer,
+        now: SystemTime,
+    ) -> (RequestInfo, Result<(), Error>) {
+        let headers = request.headers();
+        let is_trusted = self.trusts(peer.address.ip());
+        let question = match is_trusted {
+            true => judge_head(request, peer)
+                .and_then(|()| Question::read(front, request, &self.site.path_prefix)),
+            false => Err(Error::UntrustedProxy),
+        };
+        let mut info = RequestInfo {
+            id: self.id(headers, is_trusted),
+            client: self.client(headers, peer.address.ip(), is_trusted),
+            host: self.site.public_host.clone(),
+            method: request.method().clone(),
+            target: root(),
+            browser: self.browsers.of(headers),
+            load: Load::Background,
+            received: now,
+        };
+        let judged = question.and_then(|question| {
+            judge_method(&question.method)?;
+            info.load = Load::of(&question.method, headers);
+            info.method = question.method;
+            info.target = question.target?;
+            info.host = self.named_host(question.host)?;
+            Ok(())
+        });
+        (info, judged)
+    }
+
     fn id(&self, headers: &HeaderMap, is_trusted: bool) -> RequestId {
         let given = is_trusted
             .then(|| headers.get(&self.request_id_header).cloned())
@@ -142,6 +180,10 @@ impl Inspector {
                 return Err(Error::BadRequest("authority"));
             }
         }
+        self.named_host(text)
+    }
+
+    fn named_host(&self, text: &str) -> Result<Host, Error> {
         let name = canonical_host(text).ok_or(Error::BadRequest("host-header"))?;
         let found = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
             self.served(&name.to_ascii_lowercase())
@@ -204,14 +246,7 @@ fn judge_head<B>(request: &Request<B>, peer: Peer) -> Result<(), Error> {
     if peer.flaw.is_some() {
         return Err(Error::BadRequest("framing"));
     }
-    let plain = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
-    if matches!(*request.method(), Method::CONNECT | Method::TRACE)
-        || !request.method().as_str().bytes().all(plain)
-    {
-        return Err(Error::MethodNotAllowed {
-            allowed: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-        });
-    }
+    judge_method(request.method())?;
     if request.version() > Version::HTTP_11 {
         return Err(Error::BadRequest("version"));
     }
@@ -231,6 +266,16 @@ fn judge_head<B>(request: &Request<B>, peer: Peer) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+fn judge_method(method: &Method) -> Result<(), Error> {
+    let plain = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+    if matches!(*method, Method::CONNECT | Method::TRACE) || !method.as_str().bytes().all(plain) {
+        return Err(Error::MethodNotAllowed {
+            allowed: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+        });
+    }
+    Ok(())
 }
 
 /// Makes ids that no other process makes: a random seed, then a counter.

@@ -16,6 +16,8 @@ use crate::{login, proxy};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Client,
+    /// Of whoever set up the proxy in front of us.
+    FrontProxy,
     Upstream,
     Gateway,
 }
@@ -78,6 +80,10 @@ fn story(error: &Error, info: &RequestInfo, parts: &Parts) -> Story {
         page: Page::Trouble { cause },
         fault,
     };
+    let set_up = |status: StatusCode, reason, cause| Story {
+        fault: Fault::FrontProxy,
+        ..refused(status, reason, cause)
+    };
     match error {
         Error::Target(_) => refused(StatusCode::BAD_REQUEST, "bad-target", Cause::BadRequest),
         Error::BadRequest(_) => refused(StatusCode::BAD_REQUEST, "bad-request", Cause::BadRequest),
@@ -97,6 +103,11 @@ fn story(error: &Error, info: &RequestInfo, parts: &Parts) -> Story {
             Cause::UnknownHost,
         ),
         Error::NotFound => refused(StatusCode::NOT_FOUND, "no-route", Cause::NotFound),
+        Error::NoUpstream => refused(StatusCode::NOT_FOUND, "no-upstream", Cause::NotFound),
+        // Strangers learn no more than at any address that nobody serves.
+        Error::UntrustedProxy => set_up(StatusCode::NOT_FOUND, "no-route", Cause::NotFound),
+        Error::FrontProxy(_) => set_up(StatusCode::BAD_REQUEST, "front-proxy", Cause::BadRequest),
+        Error::ForgedHeader => refused(StatusCode::BAD_REQUEST, "forged-header", Cause::BadRequest),
         Error::Refused(refused) => denied(refused, info, parts),
         Error::AnnouncedTooLarge => refused(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -215,6 +226,9 @@ fn log(error: &Error, story: &Story, info: &RequestInfo) {
     let error: &dyn std::error::Error = error;
     match story.fault {
         Fault::Client => {}
+        Fault::FrontProxy => {
+            tracing::warn!(request.id = %info.id, client.addr = %info.client, error, "forward-auth request refused");
+        }
         Fault::Upstream => tracing::warn!(request.id = %info.id, error, "upstream failed"),
         Fault::Gateway => tracing::error!(request.id = %info.id, error, "request failed"),
     }

@@ -84,6 +84,11 @@ impl Scrub {
         forged
     }
 
+    /// Whether the name is another spelling of one that is not the client's to use. No browser sends such a header.
+    pub(super) fn is_alias(&self, name: &HeaderName) -> bool {
+        self.kind(name) != Kind::Free && !is_usual_spelling(name)
+    }
+
     /// Whether a client's trailer may pass.
     pub(super) fn allows_trailer(&self, name: &HeaderName) -> bool {
         self.kind(name) == Kind::Free

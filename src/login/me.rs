@@ -72,7 +72,7 @@ impl Login {
         let link = LoginQuery::to("/").link();
         if wants_json(visit.headers) {
             let login_url = self.parts.site.endpoint(&visit.info.host, &link);
-            return login_required_answer(&login_url, visit);
+            return login_required_answer(&login_url, "login-required", visit);
         }
         let page = Page::NobodyLoggedIn {
             login_url: self.parts.site.endpoint_path(&link),

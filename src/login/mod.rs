@@ -236,6 +236,26 @@ impl Login {
         answer::finish(self.answer_to_need(need, rule, &visit))
     }
 
+    /// The same for a front proxy that sends the visitor on by itself: always 401, with the place to log in at.
+    ///
+    /// `X-Wxgate-Response` is `login-redirect` where the visitor waits for a page, so that a redirect is fit, and
+    /// `login-required` where not. The login begins when the place is visited: a front proxy may drop cookies of this answer.
+    pub fn point(
+        &self,
+        need: Need,
+        rule: &Rule,
+        info: &RequestInfo,
+        headers: &HeaderMap,
+    ) -> Answer {
+        let visit = Visit {
+            info,
+            headers,
+            session: None,
+            now: self.parts.clock.now(),
+        };
+        answer::finish(self.point_to_login(need, rule, &visit))
+    }
+
     /// A `Set-Cookie` for whoever was logged out: a callback that is asked for again must not log in by itself, and the next
     /// login begins a new chain.
     pub fn forget_attempts(&self) -> HeaderValue {

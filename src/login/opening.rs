@@ -29,20 +29,31 @@ pub(super) fn decide(
     load: Load,
     method: Method,
 ) -> Opening {
-    if !matches!(*http_method, HttpMethod::GET | HttpMethod::HEAD) {
-        return Opening::Unauthorized;
+    let begins = waits_for_page(unauthenticated, http_method, load);
+    if begins && load == Load::FramedPage {
+        return Opening::BreakOut;
     }
-    let begins = match (unauthenticated, load) {
-        (Unauthenticated::Status, _) | (_, Load::Prefetch) => false,
-        (_, Load::FramedPage) => return Opening::BreakOut,
-        (_, Load::Page) | (Unauthenticated::Redirect, Load::Background) => true,
-        (Unauthenticated::Auto, Load::Background) => false,
-    };
     match method {
         _ if !begins => Opening::Unauthorized,
         Method::ServiceAccount => Opening::Wechat,
         Method::Elsewhere(needs) => Opening::Elsewhere(needs),
         Method::NotSetUp => Opening::NotSetUp,
+    }
+}
+
+/// Whether somebody waits for a page, so that a login may open.
+pub(super) fn waits_for_page(
+    unauthenticated: Unauthenticated,
+    http_method: &HttpMethod,
+    load: Load,
+) -> bool {
+    if !matches!(*http_method, HttpMethod::GET | HttpMethod::HEAD) {
+        return false;
+    }
+    match (unauthenticated, load) {
+        (Unauthenticated::Status, _) | (_, Load::Prefetch) => false,
+        (_, Load::Page | Load::FramedPage) | (Unauthenticated::Redirect, Load::Background) => true,
+        (Unauthenticated::Auto, Load::Background) => false,
     }
 }
 

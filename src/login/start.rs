@@ -1,19 +1,23 @@
 //! A request that may not pass: a login, or a 401 that says where to log in.
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ORIGIN, REFERER, VARY,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, LOCATION, ORIGIN, REFERER, VARY,
 };
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::address::{Destination, path_within, tidy};
+use super::attempt::Ring;
 use super::query::LoginQuery;
 use super::send::Intent;
-use super::{Login, Visit, answer, guard};
+use super::{Login, Visit, answer, guard, opening};
 use crate::message::{self, Answer, Load};
 use crate::route::Rule;
 use crate::route::policy::{Because, Need};
 use crate::wechat::Scope;
+
+/// Tells a front proxy where to send the visitor.
+const LOGIN_URL: HeaderName = HeaderName::from_static("x-wxgate-login-url");
 
 /// The body of a 401.
 #[derive(Serialize)]
@@ -27,24 +31,7 @@ impl Login {
     /// Answers a request that may not pass.
     pub(super) fn answer_to_need(&self, need: Need, rule: &Rule, visit: &Visit<'_>) -> Answer {
         let kept = self.attempts.read(visit.headers);
-        let target = tidy(visit.info.target.as_str(), &self.parts.site.path_prefix);
-        let max_age = rule.max_age.filter(|_| need.because == Because::Age);
-        let intent = Intent {
-            target: target.to_owned(),
-            scope: scope_to_ask(need.scope, need.because),
-            because: need.because,
-            max_age,
-            required: true,
-            clicked: false,
-            is_at_target: true,
-            rounds: guard::rounds_before(
-                kept.ring(),
-                visit.info.host.as_str(),
-                target,
-                max_age,
-                visit.now,
-            ),
-        };
+        let intent = self.intent(need, rule, kept.ring(), visit);
         let mut answer = self.open(&intent, rule.unauthenticated, kept, visit);
         if answer.status() == StatusCode::UNAUTHORIZED {
             share_with_origins(&mut answer, &rule.cors_origins, visit.headers);
@@ -52,8 +39,52 @@ impl Login {
         answer
     }
 
+    /// 401 for a front proxy, which sends the visitor on by itself where a page is waited for.
+    pub(super) fn point_to_login(&self, need: Need, rule: &Rule, visit: &Visit<'_>) -> Answer {
+        let kept = self.attempts.read(visit.headers);
+        let intent = self.intent(need, rule, kept.ring(), visit);
+        let (method, load) = (&visit.info.method, visit.info.load);
+        let waits = opening::waits_for_page(rule.unauthenticated, method, load);
+        let (login_url, reason) = match waits {
+            true => {
+                let link = intent.query().link();
+                let login_url = self.parts.site.endpoint(&visit.info.host, &link);
+                (login_url, "login-redirect")
+            }
+            false => (self.login_url(&intent, visit), "login-required"),
+        };
+        let mut answer = login_required_answer(&login_url, reason, visit);
+        if let Ok(address) = HeaderValue::try_from(login_url) {
+            let headers = answer.headers_mut();
+            headers.insert(LOCATION, address.clone());
+            headers.insert(LOGIN_URL, address);
+        }
+        answer
+    }
+
+    fn intent(&self, need: Need, rule: &Rule, ring: Option<&Ring>, visit: &Visit<'_>) -> Intent {
+        let target = tidy(visit.info.target.as_str(), &self.parts.site.path_prefix);
+        let max_age = rule.max_age.filter(|_| need.because == Because::Age);
+        let host = visit.info.host.as_str();
+        Intent {
+            target: target.to_owned(),
+            scope: scope_to_ask(need.scope, need.because),
+            because: need.because,
+            max_age,
+            required: true,
+            clicked: false,
+            is_at_target: true,
+            rounds: guard::rounds_before(ring, host, target, max_age, visit.now),
+        }
+    }
+
     /// 401 for whoever is not waiting for a page.
     pub(super) fn login_required(&self, intent: &Intent, visit: &Visit<'_>) -> Answer {
+        login_required_answer(&self.login_url(intent, visit), "login-required", visit)
+    }
+
+    /// Where whoever is not waiting for a page can send the visitor.
+    fn login_url(&self, intent: &Intent, visit: &Visit<'_>) -> String {
         let target = match visit.info.load {
             Load::Page | Load::FramedPage | Load::Prefetch => intent.target.clone(),
             // The address of an API call is no page to return to; the page that made the call is.
@@ -66,8 +97,7 @@ impl Login {
             to: target,
             ..intent.query()
         };
-        let login_url = self.parts.site.endpoint(&visit.info.host, &query.link());
-        login_required_answer(&login_url, visit)
+        self.parts.site.endpoint(&visit.info.host, &query.link())
     }
 
     /// The page that made a background request, by its `Referer`; `/` when that is not of the same origin.
@@ -86,13 +116,17 @@ impl Login {
 }
 
 /// 401 with the place to log in at.
-pub(super) fn login_required_answer(login_url: &str, visit: &Visit<'_>) -> Answer {
+pub(super) fn login_required_answer(
+    login_url: &str,
+    reason: &'static str,
+    visit: &Visit<'_>,
+) -> Answer {
     let body = LoginRequired {
         error: "login_required",
         login_url,
         request_id: visit.info.id.as_str(),
     };
-    let mut answer = message::json(StatusCode::UNAUTHORIZED, "login-required", &body);
+    let mut answer = message::json(StatusCode::UNAUTHORIZED, reason, &body);
     answer::challenge(&mut answer);
     answer
 }

@@ -55,7 +55,7 @@ table! {
         allow_ips: Vec<Item<Network>> = [];
         /// What the refused see: page, 403 or 404.
         on_deny: OnDeny = "page";
-        /// A name from `[upstreams]`, or `http://host:port`.
+        /// A name from `[upstreams]`, or `http://host:port`; "none": only judged for nginx, Traefik, Caddy or Envoy.
         upstream: String;
         /// `aud` of the token. Default: the host of the request.
         audience: String;

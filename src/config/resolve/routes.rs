@@ -28,11 +28,11 @@ pub(super) struct Known<'k> {
     pub(super) protected: &'k Names,
 }
 
-/// Routes and how each forwards, in the order of the file.
+/// Routes and how each forwards, in the order of the file; `None` where it has no upstream.
 #[derive(Debug)]
 pub(super) struct ResolvedRoutes {
     pub(super) resolved: Vec<Item<Route>>,
-    pub(super) forwarding: Vec<Forwarding>,
+    pub(super) forwarding: Vec<Option<Forwarding>>,
     pub(super) upstreams: Vec<UpstreamSettings>,
 }
 
@@ -52,8 +52,9 @@ pub(super) fn routes(file: &File, known: Known<'_>, reader: &mut Reader<'_>) -> 
     let mut forwarding = Vec::new();
     for item in items {
         let pattern = paths::pattern(item, reader);
-        let upstream = upstream(item, &mut upstreams, reader);
-        let forward = forward(file, item, protected, upstream, pattern.as_ref(), reader);
+        let upstream = upstream(file, item, &mut upstreams, reader);
+        let forward = upstream
+            .map(|upstream| forward(file, item, protected, upstream, pattern.as_ref(), reader));
         let rule = rule(&item.value, lists, apps, reader);
         if item.value.audience.value.as_deref() == Some("") {
             let what = "must not be empty";
@@ -72,17 +73,6 @@ pub(super) fn routes(file: &File, known: Known<'_>, reader: &mut Reader<'_>) -> 
         }
     }
     refuse_names_twice(items, reader);
-    if upstreams.settings.is_empty()
-        && items.iter().all(|item| !item.value.upstream.is_given)
-        && let Some(first) = items.first()
-    {
-        let what = "must be given: there is nowhere to forward to";
-        let hint = "add upstream = \"http://127.0.0.1:8080\"";
-        let place = &first.value.upstream.place;
-        if first.value.auth.value == Auth::Deny {
-            reader.report(Problem::new(Code::MissingKey, place, what).hint(hint));
-        }
-    }
     ResolvedRoutes {
         resolved,
         forwarding,
@@ -154,27 +144,59 @@ fn refuse_names_twice(items: &[Item<RouteFile>], reader: &mut Reader<'_>) {
     }
 }
 
-/// Where the route forwards to. A route that refuses everybody needs no upstream and gets the first one.
+/// Where the route forwards to; `None` when it is only judged for front proxies, or refuses everybody.
 fn upstream(
+    file: &File,
     item: &Item<RouteFile>,
     upstreams: &mut Upstreams,
     reader: &mut Reader<'_>,
-) -> UpstreamId {
-    let file = &item.value;
-    match &file.upstream.value {
-        Some(text) => upstreams.find(text, &file.upstream.place, reader),
-        None => {
-            let forwards = file.auth.value != Auth::Deny || file.auth.is_broken;
-            if forwards && !file.upstream.is_given {
-                let what = "must be given";
-                let hint = "a name from [upstreams], or \"http://127.0.0.1:8080\"";
-                let problem = Problem::new(Code::MissingKey, &file.upstream.place, what);
-                reader.report(problem.hint(hint));
-            }
+) -> Option<UpstreamId> {
+    let route = &item.value;
+    let place = &route.upstream.place;
+    match route.upstream.value.as_deref() {
+        Some("none") => {
+            only_judged(file, route, reader);
             None
         }
+        // One that is unknown or broken is reported; what depends on it shall be checked all the same.
+        Some(text) => Some(upstreams.find(text, place, reader).unwrap_or(UpstreamId(0))),
+        None if route.auth.value == Auth::Deny && !route.auth.is_broken => None,
+        None => {
+            if !route.upstream.is_given {
+                let what = "must be given";
+                let hint = "a name from [upstreams], or \"http://127.0.0.1:8080\"";
+                reader.report(Problem::new(Code::MissingKey, place, what).hint(hint));
+            }
+            Some(UpstreamId(0))
+        }
     }
-    .unwrap_or(UpstreamId(0))
+}
+
+/// A route without upstream needs somebody who asks about it, and has no use for what changes a forwarded request.
+fn only_judged(file: &File, route: &RouteFile, reader: &mut Reader<'_>) {
+    let server = &file.server.value;
+    if server.trusted_proxies.value.is_empty() && !server.trusted_proxies.is_broken {
+        let what = "= \"none\": nobody may ask about this route";
+        let hint = "name the proxy that asks in `server.trusted_proxies`";
+        reader.report(Problem::new(Code::OnlyJudged, &route.upstream.place, what).hint(hint));
+    }
+    let unused = [
+        (route.strip_prefix.is_given, &route.strip_prefix.place),
+        (route.request_headers.is_given, &route.request_headers.place),
+        (
+            route.response_headers.is_given,
+            &route.response_headers.place,
+        ),
+        (route.max_body.is_given, &route.max_body.place),
+        (
+            route.response_header_timeout.is_given,
+            &route.response_header_timeout.place,
+        ),
+    ];
+    for (_, place) in unused.into_iter().filter(|(is_given, _)| *is_given) {
+        let what = "has no effect where nothing is forwarded: `upstream = \"none\"`";
+        reader.report(Problem::new(Code::OnlyJudged, place, what).hint("remove it"));
+    }
 }
 
 fn forward(
