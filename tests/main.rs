@@ -18,6 +18,7 @@ mod docs;
 mod examples;
 mod forward_auth;
 mod forwarded_identity;
+mod front_proxies;
 mod identity;
 mod js_sdk;
 mod jwt;
