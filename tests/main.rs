@@ -30,6 +30,7 @@ mod policy;
 mod proxying;
 mod quirks;
 mod reload;
+mod scan;
 mod scrub;
 mod sessions;
 mod shutdown;

@@ -387,7 +387,10 @@ async fn a_route_may_want_a_client() {
 
 #[tokio::test]
 async fn where_no_login_fits_the_browser_a_page_says_so() {
-    let gateway = TestGateway::start().await;
+    let gateway = TestGateway::with(|setup| {
+        setup.sections = "[login]\ndesktop = []".to_owned();
+    })
+    .await;
     for agent in [agents::WECOM, agents::PHONE, agents::DESKTOP, ""] {
         let mut browser = gateway.browser(agent);
         let reply = browser.get_once("/orders?a=1").await;

@@ -548,7 +548,11 @@ async fn q16_frame_gets_a_page_that_breaks_out() {
 #[tokio::test]
 async fn q18_browser_that_is_not_wechat_is_told_where_to_go() {
     let gateway = TestGateway::start().await;
-    for agent in [agents::DESKTOP, agents::PHONE, agents::WECOM] {
+    // A desktop browser gets a code to scan.
+    let visit = gateway.browser(agents::DESKTOP).get("/orders?a=1").await;
+    assert_eq!((visit.status().as_u16(), visit.hops.len()), (200, 2));
+    assert_eq!(visit.last().reason(), "login-page");
+    for agent in [agents::PHONE, agents::WECOM] {
         let visit = gateway.browser(agent).get("/orders?a=1").await;
         assert_eq!(
             (visit.status().as_u16(), visit.hops.len()),

@@ -111,6 +111,7 @@ impl Shared {
                 site: Arc::clone(&site),
                 clock: self.clock.clone(),
                 mask: noting.mask.clone(),
+                drain: Arc::clone(tunnels),
             },
         );
         let proxy = Proxy::new(

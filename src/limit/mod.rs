@@ -54,6 +54,17 @@ pub struct Rate {
     pub limit: u32,
     /// How long it takes to get them all back.
     pub window: Duration,
+    /// What has a bucket of its own.
+    pub per: Per,
+}
+
+/// What has a bucket of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Per {
+    /// A client's address.
+    Address,
+    /// A QR code; only for [`Action::ScanPoll`].
+    Ticket,
 }
 
 /// One rate per action; `None` switches one off.
@@ -109,16 +120,18 @@ type Shard = HashMap<Bucket, u64>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Bucket {
     action: Action,
-    network: Network,
+    owner: Owner,
 }
 
-/// Who is taken for one client.
+/// Who is taken for one client, or what for one ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Network {
+enum Owner {
     /// One address.
     V4(u32),
     /// A /64: what one subscriber gets at least, and chooses addresses from at will.
     V6(u64),
+    /// A ticket, hashed with a key of this process.
+    Ticket(u64),
 }
 
 impl Limits {
@@ -133,14 +146,39 @@ impl Limits {
 
     /// Spends one token. IPv6 clients share a bucket per /64; IPv4 addresses in IPv6 form count as IPv4.
     pub fn admit(&self, action: Action, client: IpAddr, now: SystemTime) -> Result<(), TooMany> {
+        match self.settings.load().rate(action) {
+            Some(rate) => self.take(action, network(client), rate, now),
+            None => Ok(()),
+        }
+    }
+
+    /// The same for something that a ticket is asked about; the rate says whether ticket or client pays.
+    pub fn admit_ticket(
+        &self,
+        action: Action,
+        ticket: &str,
+        client: IpAddr,
+        now: SystemTime,
+    ) -> Result<(), TooMany> {
         let Some(rate) = self.settings.load().rate(action) else {
             return Ok(());
         };
-        let now = microseconds(now.duration_since(UNIX_EPOCH).unwrap_or_default());
-        let bucket = Bucket {
-            action,
-            network: network(client),
+        let owner = match rate.per {
+            Per::Address => network(client),
+            Per::Ticket => Owner::Ticket(self.hasher.hash_one(ticket)),
         };
+        self.take(action, owner, rate, now)
+    }
+
+    fn take(
+        &self,
+        action: Action,
+        owner: Owner,
+        rate: Rate,
+        now: SystemTime,
+    ) -> Result<(), TooMany> {
+        let now = microseconds(now.duration_since(UNIX_EPOCH).unwrap_or_default());
+        let bucket = Bucket { action, owner };
         let mut shard = self
             .shard(&bucket)
             .lock()
@@ -200,12 +238,12 @@ fn make_room(shard: &mut Shard, now: u64) {
     });
 }
 
-fn network(client: IpAddr) -> Network {
+fn network(client: IpAddr) -> Owner {
     match client.to_canonical() {
-        IpAddr::V4(address) => Network::V4(address.to_bits()),
+        IpAddr::V4(address) => Owner::V4(address.to_bits()),
         IpAddr::V6(address) => {
             let [a, b, c, d, e, f, g, h, ..] = address.octets();
-            Network::V6(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+            Owner::V6(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
         }
     }
 }

@@ -11,7 +11,11 @@ fn now() -> SystemTime {
 }
 
 fn settings(limit: u32, window: Duration) -> Settings {
-    let rate = Some(Rate { limit, window });
+    let rate = Some(Rate {
+        limit,
+        window,
+        per: Per::Address,
+    });
     Settings {
         login_start: rate,
         callback: rate,
@@ -149,9 +153,9 @@ fn a_flood_from_many_addresses_stays_bounded_and_frees_no_spent_bucket() {
 fn full_buckets_are_forgotten_first() {
     let mut shard: Shard = (0..1600)
         .map(|number| {
-            let network = Network::V4(number);
+            let owner = Owner::V4(number);
             let action = Action::Callback;
-            (Bucket { action, network }, u64::from(number))
+            (Bucket { action, owner }, u64::from(number))
         })
         .collect();
 
@@ -202,4 +206,33 @@ fn each_action_has_a_rule_of_its_own() {
             "js_config"
         ]
     );
+}
+
+#[test]
+fn a_ticket_has_a_bucket_of_its_own_where_the_rate_says_so() {
+    let limits = Limits::new(settings(2, 60 * SECOND));
+    let per_ticket = |per| {
+        limits.reconfigure(Settings {
+            scan_poll: Some(Rate {
+                limit: 2,
+                window: 60 * SECOND,
+                per,
+            }),
+            ..settings(2, 60 * SECOND)
+        });
+    };
+    let ask = |ticket, client| {
+        limits
+            .admit_ticket(Action::ScanPoll, ticket, address(client), now())
+            .is_ok()
+    };
+
+    per_ticket(Per::Ticket);
+    assert!(ask("one", "192.0.2.1") && ask("one", "192.0.2.2"));
+    assert!(!ask("one", "192.0.2.3"), "another address does not help");
+    assert!(ask("other", "192.0.2.1"));
+
+    per_ticket(Per::Address);
+    assert!(ask("one", "192.0.2.9") && ask("two", "192.0.2.9"));
+    assert!(!ask("three", "192.0.2.9"));
 }

@@ -3,6 +3,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::BASE64URL_NOPAD;
 
+use super::TicketId;
 use super::attempt::fit_target;
 use crate::message::{Host, Site};
 use crate::target::{Target, return_address};
@@ -42,10 +43,20 @@ impl Destination {
 /// could end in a logout or in another login.
 pub(super) fn tidy<'t>(target: &'t str, path_prefix: &str) -> &'t str {
     let path = target.split_once('?').map_or(target, |(path, _)| path);
-    let is_own = path
+    let rest = path
         .strip_prefix(path_prefix)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ';']));
-    if is_own { "/" } else { fit_target(target) }
+        .filter(|rest| rest.is_empty() || rest.starts_with(['/', ';']));
+    match rest {
+        None => fit_target(target),
+        // Only asks, and a phone that scanned a code must come back to it.
+        Some(rest) if is_ticket(rest) && path == target => target,
+        Some(_) => "/",
+    }
+}
+
+fn is_ticket(rest: &str) -> bool {
+    let id = rest.strip_prefix("/x/");
+    id.is_some_and(|id| TicketId::parse(id).is_some())
 }
 
 /// The part of a `Referer` after our origin; `None` when it is of another origin.

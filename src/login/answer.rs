@@ -152,14 +152,7 @@ impl Login {
             cause: Cause::MethodNotAllowed,
             retry_after: None,
         };
-        let allowed = match endpoint {
-            Endpoint::Logout => "GET, HEAD, POST",
-            Endpoint::Callback(_)
-            | Endpoint::Login
-            | Endpoint::Me
-            | Endpoint::JsConfig
-            | Endpoint::JsShare => "GET, HEAD",
-        };
+        let allowed = endpoint.allowed();
         let status = StatusCode::METHOD_NOT_ALLOWED;
         let mut answer = self.page(status, "method-not-allowed", &page, visit);
         answer

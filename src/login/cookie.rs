@@ -92,7 +92,7 @@ impl AttemptsCookie {
 }
 
 /// The first cookie with this name. HTTP/2 clients may send one header line per cookie.
-fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+pub(super) fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers
         .get_all(COOKIE)
         .iter()
@@ -103,7 +103,12 @@ fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 }
 
 /// `SameSite=Lax`: the way back from WeChat is a top-level GET, which Lax lets through; old web-views break on `None`.
-fn set_cookie(name: &str, value: &str, max_age: Duration, is_secure: bool) -> HeaderValue {
+pub(super) fn set_cookie(
+    name: &str,
+    value: &str,
+    max_age: Duration,
+    is_secure: bool,
+) -> HeaderValue {
     let seconds = max_age.as_secs();
     let secure = if is_secure { "; Secure" } else { "" };
     let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");

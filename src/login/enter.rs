@@ -80,7 +80,7 @@ impl Login {
 }
 
 /// Why the session there is, if any, does not do.
-fn still_needed(
+pub(super) fn still_needed(
     session: Option<&Session>,
     scope: Scope,
     max_age: Option<Duration>,

@@ -1,5 +1,7 @@
 //! After the exchange: a session, or the page that says why there is none.
 
+use std::time::SystemTime;
+
 use http::StatusCode;
 use http::header::SET_COOKIE;
 
@@ -13,7 +15,8 @@ use super::{Login, SnapshotUser, Visit, guard};
 use crate::identity::Person;
 use crate::message::Answer;
 use crate::pages::{Cause, Page};
-use crate::session::{self, NewSession, Session};
+use crate::session::{self, NewSession, Session, SetCookie};
+use crate::store;
 use crate::wechat::App;
 
 impl Login {
@@ -62,20 +65,32 @@ impl Login {
             method: session::Method::ServiceAccount,
             refresh_token: None,
         };
-        let new = keep_what_is_known(new, visit.session);
-        let cookie = match self.parts.sessions.start(new, at).await {
-            Ok((_, cookie)) => cookie,
+        let cookie = match self.begin_session(new, at, visit).await {
+            Ok(cookie) => cookie,
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
                 tracing::error!(request.id = %visit.info.id, error, "login needs the store");
                 return self.answer_failure(Failure::Store, app, attempt, kept, visit);
             }
         };
-        self.parts.metrics.session_created(app.name.as_str());
         let mut answer = self.arrive(Some(attempt), visit);
         answer.headers_mut().append(SET_COOKIE, cookie);
         self.mark_completed(&mut answer, attempt, kept, visit);
         answer
+    }
+
+    /// Starts a session that began at this time; what the visitor's session of the same person knows is kept.
+    pub(super) async fn begin_session(
+        &self,
+        new: NewSession,
+        at: SystemTime,
+        visit: &Visit<'_>,
+    ) -> Result<SetCookie, store::Error> {
+        let new = keep_what_is_known(new, visit.session);
+        let (session, cookie) = self.parts.sessions.start(new, at).await?;
+        let app = session.person.app.as_str();
+        self.parts.metrics.session_created(app);
+        Ok(cookie)
     }
 
     fn mark_completed(

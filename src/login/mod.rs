@@ -11,7 +11,9 @@ use http::{HeaderMap, HeaderValue, Method};
 use self::cookie::AttemptsCookie;
 use self::exchange::Exchange;
 use self::redeem::Redeemer;
+use self::scan::{ScanCookie, Tickets};
 use crate::clock::Clock;
+use crate::drain::Drain;
 use crate::limit::Limits;
 use crate::message::{Answer, Request, RequestInfo, Site};
 use crate::observe::{IdentityMask, Metrics};
@@ -30,6 +32,7 @@ mod attempt;
 mod callback;
 mod cookie;
 mod ending;
+mod endpoint;
 mod enter;
 mod exchange;
 mod finish;
@@ -43,9 +46,13 @@ mod opening;
 mod outcome;
 mod query;
 mod redeem;
+mod scan;
 mod send;
 mod start;
 mod way_back;
+
+pub use endpoint::Endpoint;
+pub use scan::{MobileBrowser, ScanConfirm, TicketId};
 
 /// How visitors log in.
 #[derive(Clone, Debug)]
@@ -62,8 +69,23 @@ pub struct Settings {
     pub keep_fragment: bool,
     /// How long an attempt may take.
     pub attempt_ttl: Duration,
-    /// Whether the attempts cookie says `Secure` and is called `__Host-…`.
+    /// Tabs for desktop browsers, the first one open; none where such browsers cannot log in.
+    pub desktop: Vec<DesktopTab>,
+    /// For phone browsers outside WeChat.
+    pub mobile_browser: MobileBrowser,
+    /// How long a QR code of ours can be confirmed.
+    pub scan_ttl: Duration,
+    /// What the phone asks for.
+    pub scan_confirm: ScanConfirm,
+    /// Whether our cookies say `Secure` and are called `__Host-…`.
     pub secure_cookies: bool,
+}
+
+/// A way to log in for desktop browsers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DesktopTab {
+    /// Confirm on a phone.
+    Scan,
 }
 
 /// Before `snsapi_userinfo`.
@@ -109,23 +131,8 @@ pub struct Parts {
     pub clock: Clock,
     /// How ids of people appear on pages.
     pub mask: IdentityMask,
-}
-
-/// One of our own paths that login answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// `callback/<app>`
-    Callback(String),
-    /// `login`
-    Login,
-    /// `logout`
-    Logout,
-    /// `me`
-    Me,
-    /// `js/config`
-    JsConfig,
-    /// `js/share`
-    JsShare,
+    /// Tells requests that are held open when the process stops.
+    pub drain: Arc<Drain>,
 }
 
 /// Why login cannot answer. Everything a visitor can cause is an [`Answer`], not an error.
@@ -146,6 +153,8 @@ pub struct Login {
     parts: Parts,
     attempts: AttemptsCookie,
     exchange: Exchange,
+    tickets: Tickets,
+    scan_cookie: ScanCookie,
 }
 
 /// One request as login sees it.
@@ -173,11 +182,18 @@ impl Login {
             clock: parts.clock.clone(),
             metrics: Arc::clone(&parts.metrics),
         });
+        let tickets = Tickets::new(
+            parts.store.clone(),
+            Arc::clone(&parts.sealer),
+            settings.scan_ttl,
+        );
         Self {
+            scan_cookie: ScanCookie::new(settings.secure_cookies),
             settings,
             parts,
             attempts,
             exchange,
+            tickets,
         }
     }
 
@@ -215,6 +231,12 @@ impl Login {
             Endpoint::Me => self.me(&visit),
             Endpoint::JsConfig => self.js_config(&visit).await,
             Endpoint::JsShare => self.js_share(&visit),
+            Endpoint::Scan => self.scan(&visit).await?,
+            Endpoint::ScanStatus => self.scan_status(&visit).await?,
+            Endpoint::Scanned(id) => match info.method {
+                Method::POST => self.scan_answered(&id, body, &visit).await?,
+                _ => self.scanned(&id, &visit).await?,
+            },
         };
         Ok(answer::finish(answer))
     }
@@ -271,89 +293,5 @@ impl Login {
     fn service_account(&self) -> Option<&App> {
         let name = self.settings.inside_wechat.as_ref()?;
         self.parts.wechat.app(name.as_str())
-    }
-}
-
-impl Endpoint {
-    /// The endpoint with this path.
-    fn named(path_prefix: &str, path: &str) -> Option<Self> {
-        let name = path.strip_prefix(path_prefix)?.strip_prefix('/')?;
-        match name {
-            "login" => Some(Self::Login),
-            "logout" => Some(Self::Logout),
-            "me" => Some(Self::Me),
-            "js/config" => Some(Self::JsConfig),
-            "js/share" => Some(Self::JsShare),
-            _ => {
-                let app = AppName::parse(name.strip_prefix("callback/")?)?;
-                Some(Self::Callback(app.as_str().to_owned()))
-            }
-        }
-    }
-
-    /// Everything here is safe to ask for, except that a POST to `logout` logs out.
-    fn allows(&self, method: &Method) -> bool {
-        match *method {
-            Method::GET | Method::HEAD => true,
-            Method::POST => *self == Self::Logout,
-            _ => false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_exact_names_below_the_prefix_are_endpoints() {
-        let callback = |app: &str| Some(Endpoint::Callback(app.to_owned()));
-        let table = [
-            ("/_wxgate/login", Some(Endpoint::Login)),
-            ("/_wxgate/logout", Some(Endpoint::Logout)),
-            ("/_wxgate/me", Some(Endpoint::Me)),
-            ("/_wxgate/callback/main", callback("main")),
-            ("/_wxgate/callback/my_app-2", callback("my_app-2")),
-            ("/_wxgate/callback", None),
-            ("/_wxgate/callback/", None),
-            ("/_wxgate/callback/a/b", None),
-            ("/_wxgate/callback/a;b", None),
-            ("/_wxgate/callback/a%20b", None),
-            ("/_wxgate/js/config", Some(Endpoint::JsConfig)),
-            ("/_wxgate/js/share", Some(Endpoint::JsShare)),
-            ("/_wxgate/js", None),
-            ("/_wxgate/js/share.js", None),
-            ("/_wxgate/login/", None),
-            ("/_wxgate/login;x", None),
-            ("/_wxgate/Login", None),
-            ("/_wxgate/jwks", None),
-            ("/_wxgate/", None),
-            ("/_wxgate", None),
-            ("/_wxgatelogin", None),
-            ("/login", None),
-            ("/", None),
-        ];
-        for (path, expected) in table {
-            assert_eq!(Endpoint::named("/_wxgate", path), expected, "{path}");
-        }
-    }
-
-    #[test]
-    fn only_logout_can_be_posted_to() {
-        let endpoints = [
-            Endpoint::Callback("main".to_owned()),
-            Endpoint::Login,
-            Endpoint::Logout,
-            Endpoint::Me,
-            Endpoint::JsConfig,
-            Endpoint::JsShare,
-        ];
-        for endpoint in endpoints {
-            assert!(endpoint.allows(&Method::GET) && endpoint.allows(&Method::HEAD));
-            assert_eq!(endpoint.allows(&Method::POST), endpoint == Endpoint::Logout);
-            for method in [Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH] {
-                assert!(!endpoint.allows(&method), "{method} {endpoint:?}");
-            }
-        }
     }
 }

@@ -14,6 +14,8 @@ pub(super) enum Opening {
     Unauthorized,
     /// A page that leads the top window on: WeChat shows nothing in a frame.
     BreakOut,
+    /// Our page with a QR code.
+    QrPage,
     /// A page that says which client to use.
     Elsewhere(NeededClient),
     /// A page that says that the site is not set up.
@@ -36,6 +38,7 @@ pub(super) fn decide(
     match method {
         _ if !begins => Opening::Unauthorized,
         Method::ServiceAccount => Opening::Wechat,
+        Method::QrPage => Opening::QrPage,
         Method::Elsewhere(needs) => Opening::Elsewhere(needs),
         Method::NotSetUp => Opening::NotSetUp,
     }
@@ -61,6 +64,7 @@ pub(super) fn waits_for_page(
 mod tests {
     use super::*;
     use crate::login::method::choose;
+    use crate::login::method::tests::{EVERYTHING, NOTHING};
     use crate::message::Browser;
 
     const BROWSERS: [Browser; 8] = [
@@ -82,9 +86,8 @@ mod tests {
             | Browser::WechatDesktop
             | Browser::MiniProgram => Opening::Wechat,
             Browser::WeCom => Opening::Elsewhere(NeededClient::WechatNotWecom),
-            Browser::Phone | Browser::Desktop | Browser::Bot => {
-                Opening::Elsewhere(NeededClient::Wechat)
-            }
+            Browser::Phone | Browser::Desktop => Opening::QrPage,
+            Browser::Bot => Opening::Elsewhere(NeededClient::Wechat),
         }
     }
 
@@ -112,7 +115,7 @@ mod tests {
             for browser in BROWSERS {
                 let expected = expected.unwrap_or_else(|| begun(browser));
                 for http_method in [HttpMethod::GET, HttpMethod::HEAD] {
-                    let method = choose(browser, true);
+                    let method = choose(browser, EVERYTHING);
                     assert_eq!(
                         decide(mode, &http_method, load, method),
                         expected,
@@ -154,7 +157,7 @@ mod tests {
             Unauthenticated::Auto,
             &HttpMethod::GET,
             Load::Page,
-            choose(Browser::WechatIos, false),
+            choose(Browser::WechatIos, NOTHING),
         );
         assert_eq!(answer, Opening::NotSetUp);
     }

@@ -65,6 +65,11 @@ impl LoginQuery {
 
     /// `login?to=…`, to stand behind the prefix of our endpoints.
     pub(super) fn link(&self) -> String {
+        format!("login?{}", self.text())
+    }
+
+    /// The query alone.
+    pub(super) fn text(&self) -> String {
         let mut query = Serializer::new(String::new());
         query.append_pair("to", &self.to);
         if self.scope == Scope::Userinfo {
@@ -81,7 +86,7 @@ impl LoginQuery {
         for (name, _) in flags.into_iter().filter(|(_, is_set)| *is_set) {
             query.append_pair(name, "1");
         }
-        format!("login?{}", query.finish())
+        query.finish()
     }
 }
 

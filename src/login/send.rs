@@ -10,9 +10,11 @@ use super::attempt::{Attempt, RANDOM_LENGTH, State};
 use super::cookie::Kept;
 use super::ending::label;
 use super::guard::{self, Evidence};
+use super::method::{Method, Offer};
 use super::opening::{self, Opening};
 use super::query::LoginQuery;
-use super::{Login, UserinfoPrompt, Visit, method};
+use super::scan::ScanQuery;
+use super::{Login, MobileBrowser, UserinfoPrompt, Visit, method};
 use crate::clock::{from_unix_seconds, unix_seconds};
 use crate::limit::Action;
 use crate::message::Answer;
@@ -66,7 +68,7 @@ impl Login {
     ) -> Answer {
         let info = visit.info;
         let app = self.service_account();
-        let method = method::choose(info.browser, app.is_some());
+        let method = self.way(visit);
         let address = || {
             let origin = self.parts.site.origin(&info.host);
             match intent.is_at_target {
@@ -88,12 +90,27 @@ impl Login {
                 };
                 self.page(StatusCode::UNAUTHORIZED, "login-elsewhere", &page, visit)
             }
+            Opening::QrPage => {
+                let query = ScanQuery::fresh(intent.query());
+                let page = self.parts.site.endpoint_path(&query.link());
+                self.go("login-page", &page, visit)
+            }
             Opening::NotSetUp => self.not_set_up(visit),
             Opening::Wechat => match app {
                 Some(app) => self.lead_to_wechat(app, intent, kept, visit),
                 None => self.not_set_up(visit),
             },
         }
+    }
+
+    /// The login that fits the visitor's browser.
+    pub(super) fn way(&self, visit: &Visit<'_>) -> Method {
+        let offer = Offer {
+            has_app: self.service_account().is_some(),
+            has_desktop: !self.settings.desktop.is_empty(),
+            scans_in_phones: self.settings.mobile_browser == MobileBrowser::Scan,
+        };
+        method::choose(visit.info.browser, offer)
     }
 
     fn not_set_up(&self, visit: &Visit<'_>) -> Answer {

@@ -12,7 +12,7 @@ use super::cause::Remedy;
 use super::look;
 use super::qr::QrCode;
 use super::text::{self, Phrase};
-use super::{Language, Page, Settings, Theme, seconds_up};
+use super::{Language, Page, Settings, Theme, scan_data, seconds_up};
 
 /// Raised when a name disappears or changes its meaning; new names do not raise it.
 const VERSION: u8 = 1;
@@ -254,7 +254,9 @@ fn data(page: &Page, language: Language, occasion: &Occasion<'_>) -> Value {
         Page::SaveFragment { key, address } | Page::RestoreFragment { key, address } => {
             context! { key, address => address::safe(address) }
         }
-        Page::Snapshot => context! {},
+        Page::LogIn(page) => scan_data::log_in(page, language),
+        Page::ConfirmScan(page) => scan_data::confirm(page, language),
+        Page::Snapshot | Page::ScanEnded { .. } => context! {},
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Cause, NeededClient, Page};
+use super::{Cause, ConfirmScan, LogIn, LogInPane, NeededClient, Page, ScanEnding, ScanState};
 
 /// A sample of every page in every variant, each with a name that fits into a path.
 ///
 /// `wxgate demo` shows them; operators' templates are checked with them; tests walk through them.
 pub fn gallery() -> Vec<(&'static str, Page)> {
     let mut pages = logging_in();
+    pages.extend(scanning());
+    pages.extend(scanned());
     pages.extend(clients());
     pages.extend(account());
     pages.extend(passing());
@@ -51,6 +53,68 @@ fn logging_in() -> Vec<(&'static str, Page)> {
             },
         ),
     ]
+}
+
+fn scanning() -> Vec<(&'static str, Page)> {
+    let page = |state: ScanState, in_phone: bool| {
+        let has_code = !matches!(state, ScanState::Denied | ScanState::Expired);
+        let code = "https://shop.example.com/_wxgate/x/4fJ0aYc2QbXw9LrT7uVn1s";
+        Page::LogIn(LogIn {
+            in_phone,
+            pane: LogInPane::Scan {
+                address: has_code.then(|| code.to_owned()),
+                state,
+                status_url: None,
+                page_url: has_code.then(|| "/_wxgate/scan?to=%2Forders&id=sample".to_owned()),
+                fresh_url: "/_wxgate/scan?to=%2Forders".to_owned(),
+            },
+        })
+    };
+    let wait = Duration::from_secs(42);
+    vec![
+        ("scan-waiting", page(ScanState::Waiting, false)),
+        (
+            "scan-scanned",
+            page(ScanState::Scanned { number: Some(42) }, false),
+        ),
+        (
+            "scan-scanned-button",
+            page(ScanState::Scanned { number: None }, false),
+        ),
+        ("scan-confirmed", page(ScanState::Confirmed, false)),
+        ("scan-denied", page(ScanState::Denied, false)),
+        ("scan-expired", page(ScanState::Expired, false)),
+        ("scan-offline", page(ScanState::Offline, false)),
+        ("scan-limited", page(ScanState::Limited { wait }, false)),
+        ("scan-waiting-phone", page(ScanState::Waiting, true)),
+        (
+            "scan-scanned-phone",
+            page(ScanState::Scanned { number: Some(42) }, true),
+        ),
+        ("scan-expired-phone", page(ScanState::Expired, true)),
+    ]
+}
+
+fn scanned() -> Vec<(&'static str, Page)> {
+    let confirm = |browser: Option<&str>, numbers: &[u8]| {
+        Page::ConfirmScan(ConfirmScan {
+            browser: browser.map(str::to_owned),
+            system: browser.map(|_| "Windows".to_owned()),
+            network: "203.0.113.*".to_owned(),
+            seconds: 95,
+            numbers: numbers.to_vec(),
+            action_url: "/_wxgate/x/4fJ0aYc2QbXw9LrT7uVn1s".to_owned(),
+            form_token: "sample".to_owned(),
+        })
+    };
+    let ended = |ending: ScanEnding| (ending.sample(), Page::ScanEnded { ending });
+    let mut pages = vec![
+        ("confirm-scan", confirm(Some("Chrome"), &[17, 42, 58])),
+        ("confirm-scan-unknown", confirm(None, &[17, 42, 58])),
+        ("confirm-scan-button", confirm(Some("Chrome"), &[])),
+    ];
+    pages.extend(ScanEnding::ALL.map(ended));
+    pages
 }
 
 fn clients() -> Vec<(&'static str, Page)> {

@@ -1,6 +1,6 @@
 //! Which icon in which tone stands over a page.
 
-use super::{Cause, NeededClient, Page};
+use super::{Cause, NeededClient, Page, ScanEnding};
 
 /// Used where the operator's accent is not `#rrggbb`.
 const WECHAT_GREEN: &str = "#07c160";
@@ -27,6 +27,9 @@ pub(super) fn of(page: &Page) -> Look {
             | NeededClient::Phone => ("phone", "accent"),
         },
         Page::Denied { .. } => ("lock", "stop"),
+        Page::LogIn(_) => ("phone", "accent"),
+        Page::ConfirmScan(_) => ("screen", "accent"),
+        Page::ScanEnded { ending } => of_ending(*ending),
         Page::Snapshot => ("eye", "accent"),
         Page::Account { .. } | Page::LoggedOut { .. } => ("tick", "accent"),
         Page::ConfirmLogout { .. } => ("door", "accent"),
@@ -34,6 +37,17 @@ pub(super) fn of(page: &Page) -> Look {
         Page::SaveFragment { .. } | Page::RestoreFragment { .. } => ("wait", "accent"),
     };
     Look { icon, tone }
+}
+
+fn of_ending(ending: ScanEnding) -> (&'static str, &'static str) {
+    match ending {
+        ScanEnding::Approved => ("tick", "accent"),
+        ScanEnding::Denied => ("person", "warn"),
+        ScanEnding::NotMe => ("lock", "accent"),
+        ScanEnding::Expired | ScanEnding::Limited => ("clock", "warn"),
+        ScanEnding::WrongNumber | ScanEnding::Taken | ScanEnding::Forged => ("alert", "warn"),
+        ScanEnding::Reported => ("lock", "stop"),
+    }
 }
 
 fn of_cause(cause: Cause) -> (&'static str, &'static str) {

@@ -18,10 +18,12 @@ mod cause;
 mod context;
 mod gallery;
 mod language;
+mod log_in;
 mod look;
 mod page;
 mod protect;
 mod qr;
+mod scan_data;
 mod template;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
@@ -31,7 +33,9 @@ mod text;
 pub use cause::Cause;
 pub use gallery::gallery;
 pub use language::Language;
+pub use log_in::{ConfirmScan, LogIn, LogInPane, ScanEnding, ScanState};
 pub use page::{NeededClient, Page};
+pub use qr::QrCode;
 
 use context::{Context, Occasion};
 use template::Templates;

@@ -2,11 +2,20 @@
 
 use std::time::Duration;
 
-use super::Cause;
+use super::{Cause, ConfirmScan, LogIn, ScanEnding};
 
 /// Something to show.
 #[derive(Clone, Debug)]
 pub enum Page {
+    /// P1, and P2 where phones log in by it: a code to scan and to confirm.
+    LogIn(LogIn),
+    /// P4: what the phone asks that scanned a code.
+    ConfirmScan(ConfirmScan),
+    /// P5: what came of it.
+    ScanEnded {
+        /// What came of it.
+        ending: ScanEnding,
+    },
     /// P3: who asks for what, before `snsapi_userinfo`; the button leads on.
     Purpose {
         /// Where the button leads.
@@ -127,6 +136,9 @@ impl Page {
     /// The file that draws it; an operator's file of this name replaces ours.
     pub fn template(&self) -> &'static str {
         match self {
+            Self::LogIn(_) => "log_in.html",
+            Self::ConfirmScan(_) => "confirm_scan.html",
+            Self::ScanEnded { .. } => "scan_ended.html",
             Self::Purpose { .. } => "purpose.html",
             Self::NotFinished { .. } => "not_finished.html",
             Self::WrongClient { .. } => "wrong_client.html",
@@ -153,7 +165,10 @@ impl Page {
             Self::WrongClient { .. } => Some("WXG-CLIENT"),
             Self::Denied { .. } => Some("WXG-DENIED"),
             Self::Snapshot => Some("WXG-SNAPSHOT"),
-            Self::Purpose { .. }
+            Self::ScanEnded { ending } => ending.code(),
+            Self::LogIn(_)
+            | Self::ConfirmScan(_)
+            | Self::Purpose { .. }
             | Self::Account { .. }
             | Self::NobodyLoggedIn { .. }
             | Self::ConfirmLogout { .. }
@@ -170,7 +185,10 @@ impl Page {
             Self::NotFinished { cause, .. }
             | Self::Trouble { cause }
             | Self::Refused { cause, .. } => Some(*cause),
-            Self::Purpose { .. }
+            Self::LogIn(_)
+            | Self::ConfirmScan(_)
+            | Self::ScanEnded { .. }
+            | Self::Purpose { .. }
             | Self::WrongClient { .. }
             | Self::Denied { .. }
             | Self::Snapshot

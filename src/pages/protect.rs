@@ -52,8 +52,12 @@ impl Protection<'_> {
     /// refuse our own button (<https://fetch.spec.whatwg.org/#append-a-request-origin-header>).
     fn referrer(&self) -> &'static str {
         match self.page {
-            Page::Account { .. } | Page::ConfirmLogout { .. } => "same-origin",
-            Page::Purpose { .. }
+            Page::Account { .. } | Page::ConfirmLogout { .. } | Page::ConfirmScan(_) => {
+                "same-origin"
+            }
+            Page::LogIn(_)
+            | Page::ScanEnded { .. }
+            | Page::Purpose { .. }
             | Page::NotFinished { .. }
             | Page::WrongClient { .. }
             | Page::Denied { .. }

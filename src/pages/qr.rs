@@ -13,7 +13,7 @@ const LONGEST: usize = 520;
 
 /// A QR code, to be drawn as a stroked `<path>` one unit wide, moved down by half a unit, with four units of quiet zone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct QrCode {
+pub struct QrCode {
     /// Modules on each side, without the quiet zone.
     size: usize,
     /// SVG path data: a line for each horizontal run of dark modules.
@@ -22,7 +22,7 @@ pub(super) struct QrCode {
 
 impl QrCode {
     /// Encodes text; `None` when it is empty or longer than 520 bytes.
-    pub(super) fn new(text: &str) -> Option<Self> {
+    pub fn new(text: &str) -> Option<Self> {
         if text.is_empty() || text.len() > LONGEST {
             return None;
         }

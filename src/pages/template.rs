@@ -11,11 +11,24 @@ use super::context::{Context, Occasion};
 use super::{Error, Language, Page, Settings, gallery};
 
 /// Every file an operator may replace.
-const BUILT_IN: [(&str, &str); 18] = [
+const BUILT_IN: [(&str, &str); 25] = [
     ("base.html", include_str!("templates/base.html")),
     ("icons.html", include_str!("templates/icons.html")),
     ("back.html", include_str!("templates/back.html")),
+    ("copy.html", include_str!("templates/copy.html")),
+    ("scan.html", include_str!("templates/scan.html")),
+    (
+        "scan_script.html",
+        include_str!("templates/scan_script.html"),
+    ),
+    ("scan_style.html", include_str!("templates/scan_style.html")),
     ("style.css", include_str!("templates/style.css")),
+    ("log_in.html", include_str!("templates/log_in.html")),
+    (
+        "confirm_scan.html",
+        include_str!("templates/confirm_scan.html"),
+    ),
+    ("scan_ended.html", include_str!("templates/scan_ended.html")),
     ("purpose.html", include_str!("templates/purpose.html")),
     (
         "not_finished.html",

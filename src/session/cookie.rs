@@ -18,6 +18,8 @@ pub(super) const MOST_CANDIDATES: usize = 3;
 pub(super) const LONGEST_COOKIE: usize = 4096;
 /// The cookie that binds login attempts to a browser, without a prefix.
 pub const ATTEMPTS_COOKIE: &str = "wxgate-login";
+/// The cookie that binds drawn QR codes to a browser, without a prefix.
+const SCAN_COOKIE: &str = "wxgate-scan";
 
 /// Prefixes by which browsers promise something of a cookie (RFC 6265bis section 4.1.3).
 const PREFIXES: &[&str] = &["__Host-", "__Secure-"];
@@ -27,7 +29,7 @@ const PREFIXES: &[&str] = &["__Host-", "__Secure-"];
 pub(super) struct CookieNames {
     /// The session cookie.
     session: String,
-    /// All names that never go upstream: session and attempts, with each prefix and without.
+    /// All names that never go upstream: session, attempts and codes, with each prefix and without.
     reserved: Vec<String>,
 }
 
@@ -39,7 +41,7 @@ impl CookieNames {
             .find_map(|prefix| session.strip_prefix(prefix))
             .unwrap_or(session);
         let mut reserved = Vec::new();
-        for name in [bare, ATTEMPTS_COOKIE] {
+        for name in [bare, ATTEMPTS_COOKIE, SCAN_COOKIE] {
             reserved.push(name.to_owned());
             reserved.extend(PREFIXES.iter().map(|prefix| format!("{prefix}{name}")));
         }

@@ -35,6 +35,7 @@ impl Record {
         put_time(&mut bytes, self.ends_at);
         bytes.push(match session.method {
             Method::ServiceAccount => 0,
+            Method::Scan => 1,
             Method::MiniProgram => 3,
             Method::MobileApp => 4,
         });
@@ -68,6 +69,7 @@ impl Record {
         let ends_at = reader.time()?;
         let method = match reader.byte()? {
             0 => Method::ServiceAccount,
+            1 => Method::Scan,
             3 => Method::MiniProgram,
             4 => Method::MobileApp,
             _ => return None,

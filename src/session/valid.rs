@@ -74,6 +74,8 @@ pub(super) fn is_sid(text: &str) -> bool {
 pub enum Method {
     /// Web authorization of a service account, inside WeChat.
     ServiceAccount,
+    /// Confirmed on a phone, by web authorization there.
+    Scan,
     /// `wx.login` of a mini program.
     MiniProgram,
     /// WeChat's SDK in an app for phones.
@@ -85,6 +87,7 @@ impl Method {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ServiceAccount => "wechat_mp",
+            Self::Scan => "wechat_scan",
             Self::MiniProgram => "wechat_miniprogram",
             Self::MobileApp => "wechat_app",
         }

@@ -6,6 +6,7 @@ mod gateway;
 mod http;
 mod process;
 mod programs;
+pub(crate) mod scan;
 mod talk;
 mod upstream;
 mod visitor;

@@ -24,7 +24,7 @@ pub(super) use application::UpstreamFile;
 pub(super) use operation::RateFile;
 pub(super) use routes::{HeaderEditsFile, ListFile, ListReferences, RouteFile};
 pub(super) use wechat::AppFile;
-pub(super) use words::{IdentityWord, LevelWord, Per, Preset, StoreKind, TokenMode};
+pub(super) use words::{IdentityWord, LevelWord, Preset, StoreKind, TokenMode};
 
 table! {
     /// Configuration of wxgate, format 1.

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
-use super::words::{IdentityWord, LevelWord, Per};
+use super::words::{IdentityWord, LevelWord};
 use crate::config::table::table;
 use crate::config::values::{
     Accent, FilePath, Fraction, HostText, Item, OrNone, Positive, Sensitive, WebUrl, Whole,
 };
+use crate::limit::Per;
 use crate::observe::{Format, QueryDetail};
 use crate::pages::{Language, Theme};
 
@@ -52,7 +53,7 @@ table! {
         /// A mini program or app hands in a code.
         code_api: OrNone<RateFile> = { per = "ip", limit = 120, window = "1m" }, later;
         /// A page asks whether its QR code was confirmed.
-        scan_poll: OrNone<RateFile> = { per = "ticket", limit = 120, window = "1m" }, later;
+        scan_poll: OrNone<RateFile> = { per = "ticket", limit = 120, window = "1m" };
         /// A page asks for a JS-SDK signature.
         js_config: OrNone<RateFile> = { per = "ip", limit = 60, window = "1m" };
     }

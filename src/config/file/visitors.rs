@@ -1,10 +1,10 @@
 //! `[login]`, `[identity]`, `[sessions]`, `[store]`.
 
-use super::words::{MobileBrowser, ScanConfirm, SessionMode, StoreKind, UserinfoLanguage};
+use super::words::{SessionMode, StoreKind, UserinfoLanguage};
 use crate::config::table::table;
 use crate::config::values::{Item, Keys, Positive, Sensitive, Whole};
 use crate::identity::SubjectForm;
-use crate::login::{SnapshotUser, UserinfoPrompt};
+use crate::login::{MobileBrowser, ScanConfirm, SnapshotUser, UserinfoPrompt};
 
 table! {
     /// How a visitor logs in.
@@ -12,7 +12,7 @@ table! {
         /// App used in the WeChat browser. Default: the only service account.
         inside_wechat: String;
         /// Tabs for desktop browsers, the first one open: a website app, "scan" or "follow".
-        desktop: Vec<Item<String>> = [], later;
+        desktop: Vec<Item<String>>;
         /// For phone browsers outside WeChat.
         mobile_browser: MobileBrowser = "open-in-wechat";
         /// Before nickname and avatar are asked for: button shows our page first; auto goes straight on and makes WeChat show snapshot pages.
@@ -26,7 +26,7 @@ table! {
         /// How long one login may take.
         attempt_ttl: Positive = "10m";
         /// How long a QR code of ours is valid.
-        scan_ttl: Positive = "2m", later;
+        scan_ttl: Positive = "2m";
         /// What the phone asks for: match-number or button.
         scan_confirm: ScanConfirm = "match-number";
     }

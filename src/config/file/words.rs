@@ -4,7 +4,8 @@ use crate::config::values::words;
 use crate::gateway::OptionalClaim;
 use crate::identity::SubjectForm;
 use crate::jwt::Algorithm;
-use crate::login::{SnapshotUser, UserinfoPrompt};
+use crate::limit::Per;
+use crate::login::{MobileBrowser, ScanConfirm, SnapshotUser, UserinfoPrompt};
 use crate::observe::{Format, QueryDetail};
 use crate::pages::{Language, Theme};
 use crate::route::{Auth, Client, OnDeny, Unauthenticated};
@@ -29,12 +30,8 @@ own! {
     MinimumTls { V12, V13 }
     /// `wechat.*.token_mode`
     TokenMode { Stable, Legacy, External }
-    /// `login.mobile_browser`
-    MobileBrowser { OpenInWechat }
     /// `login.userinfo_lang`
     UserinfoLanguage { ZhCn, ZhTw, En }
-    /// `login.scan_confirm`
-    ScanConfirm { MatchNumber }
     /// `sessions.mode`
     SessionMode { Cookie }
     /// `store.kind`
@@ -45,8 +42,6 @@ own! {
     Balance { RoundRobin }
     /// `routes.*.require`
     Requirement { Unionid }
-    /// `rate_limit.*.per`
-    Per { Ip, Ticket }
     /// `log.identity`
     IdentityWord { Masked, Hash, Full }
     /// `log.level`
@@ -60,8 +55,8 @@ words! { TokenMode { "stable" = Stable, "legacy" = Legacy, "external" = External
 words! { UserinfoPrompt { "button" = Button, "auto" = Auto } }
 words! { UserinfoLanguage { "zh_CN" = ZhCn, "zh_TW" = ZhTw, "en" = En } }
 words! { SnapshotUser { "refuse" = Refuse, "anonymous" = Anonymous } }
-words! { MobileBrowser { "open-in-wechat" = OpenInWechat } later { "scan" } }
-words! { ScanConfirm { "match-number" = MatchNumber } later { "button" } }
+words! { MobileBrowser { "open-in-wechat" = OpenInWechat, "scan" = Scan } }
+words! { ScanConfirm { "match-number" = MatchNumber, "button" = Button } }
 words! { SubjectForm { "openid" = OpenId, "unionid" = UnionId } later { "user" } }
 words! { SessionMode { "cookie" = Cookie } later { "store" } }
 words! { StoreKind { "embedded" = Embedded, "memory" = Memory } later { "redis" } }
@@ -107,7 +102,7 @@ words! {
 }
 words! { Language { "zh-CN" = ZhCn, "zh-TW" = ZhTw, "en" = En } }
 words! { Theme { "auto" = Auto, "light" = Light, "dark" = Dark } }
-words! { Per { "ip" = Ip, "ticket" = Ticket } }
+words! { Per { "ip" = Address, "ticket" = Ticket } }
 words! {
     LevelWord { "error" = Error, "warn" = Warn, "info" = Info, "debug" = Debug, "trace" = Trace }
 }

@@ -3,10 +3,12 @@
 use super::wechat::Apps;
 use crate::config::code::Code;
 use crate::config::file::File;
+use crate::config::place::Place;
 use crate::config::problem::Problem;
 use crate::config::read::{FileValue, Reader};
 use crate::config::suggest::choice;
-use crate::login;
+use crate::config::table::not_available;
+use crate::login::{self, DesktopTab, MobileBrowser};
 use crate::message::{Scheme, Site};
 use crate::route::Auth;
 use crate::wechat::{AppKind, AppName};
@@ -19,8 +21,15 @@ pub(super) fn settings(
 ) -> login::Settings {
     let login = &file.login.value;
     let language = login.userinfo_lang.value.show().to_json();
+    let inside_wechat = inside_wechat(file, apps, reader);
+    let desktop = desktop(file, inside_wechat.as_ref(), apps, reader);
+    check_mobile_browser(file, inside_wechat.as_ref(), apps, reader);
     login::Settings {
-        inside_wechat: inside_wechat(file, apps, reader),
+        inside_wechat,
+        desktop,
+        mobile_browser: login.mobile_browser.value,
+        scan_ttl: login.scan_ttl.value.0,
+        scan_confirm: login.scan_confirm.value,
         userinfo_prompt: login.userinfo_prompt.value,
         userinfo_language: language.as_str().unwrap_or_default().to_owned(),
         snapshot_user: login.snapshot_user.value,
@@ -77,6 +86,68 @@ fn chosen_app(file: &File, name: &str, apps: &Apps, reader: &mut Reader<'_>) -> 
     let mut known = apps.apps.iter();
     let app = known.find(|app| app.name.as_str() == name)?;
     Some(app.name.clone())
+}
+
+/// The tabs that were chosen; where none were, everything that the apps can do.
+fn desktop(
+    file: &File,
+    inside_wechat: Option<&AppName>,
+    apps: &Apps,
+    reader: &mut Reader<'_>,
+) -> Vec<DesktopTab> {
+    let chosen = &file.login.value.desktop;
+    let Some(items) = &chosen.value else {
+        let scan = inside_wechat.filter(|_| !chosen.is_given);
+        return scan.map(|_| DesktopTab::Scan).into_iter().collect();
+    };
+    let mut tabs = Vec::new();
+    for item in items {
+        let tab = match item.value.as_str() {
+            "scan" => {
+                refuse_scan_without_app(&item.place, inside_wechat, apps, reader);
+                DesktopTab::Scan
+            }
+            name => {
+                let hint = "available: `scan`";
+                let mut problem = not_available(&item.place, hint);
+                problem.message = format!("`{}` = \"{name}\" is not available yet", item.place.key);
+                reader.report(problem);
+                continue;
+            }
+        };
+        if tabs.contains(&tab) {
+            let what = format!("names \"{}\" twice", item.value);
+            reader.report(Problem::new(Code::BadName, &item.place, what));
+        }
+        tabs.push(tab);
+    }
+    tabs
+}
+
+fn check_mobile_browser(
+    file: &File,
+    inside_wechat: Option<&AppName>,
+    apps: &Apps,
+    reader: &mut Reader<'_>,
+) {
+    let key = &file.login.value.mobile_browser;
+    if key.value == MobileBrowser::Scan {
+        refuse_scan_without_app(&key.place, inside_wechat, apps, reader);
+    }
+}
+
+/// Only a service account can say who scanned.
+fn refuse_scan_without_app(
+    place: &Place,
+    inside_wechat: Option<&AppName>,
+    apps: &Apps,
+    reader: &mut Reader<'_>,
+) {
+    if inside_wechat.is_none() && !apps.is_partial {
+        let what = "= \"scan\" needs a service account in `[wechat]`";
+        let hint = "add [wechat.main] with kind = \"service-account\"";
+        reader.report(Problem::new(Code::NoLoginApp, place, what).hint(hint));
+    }
 }
 
 /// Nobody can log in, so a route that needs a login would shut everybody out.

@@ -2,7 +2,7 @@
 
 use super::state_file;
 use crate::config::code::Code;
-use crate::config::file::{File, IdentityWord, LevelWord, Per, RateFile};
+use crate::config::file::{File, IdentityWord, LevelWord, RateFile};
 use crate::config::problem::Problem;
 use crate::config::read::Reader;
 use crate::config::table::Set;
@@ -60,13 +60,14 @@ fn rate(key: &Set<OrNone<RateFile>>) -> Option<Rate> {
     Some(Rate {
         limit: file.limit.value?.0,
         window: file.window.value?.0,
+        per: file.per.value,
     })
 }
 
 /// There is no ticket yet when a login begins or comes back.
 fn refuse_tickets(key: &Set<OrNone<RateFile>>, reader: &mut Reader<'_>) {
     if let Some(file) = &key.value.0
-        && file.per.value == Per::Ticket
+        && file.per.value == limit::Per::Ticket
     {
         let what = "= \"ticket\" is for scan_poll only";
         reader.report(Problem::new(Code::UnknownWord, &file.per.place, what).hint("write \"ip\""));

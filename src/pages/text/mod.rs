@@ -5,9 +5,11 @@ mod cause;
 mod client;
 mod hint;
 mod page;
+mod scan;
 
 pub(super) use hint::hint;
 pub(super) use page::{WAIT_MINUTES, WAIT_SECONDS, words};
+pub(super) use scan::{SECONDS_LEFT, told};
 
 use super::Language;
 
@@ -81,7 +83,7 @@ mod tests {
         let pages = gallery().into_iter().flat_map(|(_, page)| words(&page));
         let mut phrases: Vec<Phrase> = pages.map(|(_, phrase)| phrase).collect();
         phrases.extend(Cause::ALL.map(hint));
-        phrases.extend([WAIT_SECONDS, WAIT_MINUTES]);
+        phrases.extend([WAIT_SECONDS, WAIT_MINUTES, SECONDS_LEFT]);
         phrases
     }
 

@@ -1,12 +1,15 @@
 //! The words of each page.
 
-use super::{Phrase, Word, account, cause, client, phrase};
+use super::{Phrase, Word, account, cause, client, phrase, scan};
 use crate::pages::Page;
 
 /// Every word a page's template may use, in all languages.
 pub(in crate::pages) fn words(page: &Page) -> Vec<Word> {
     let mut words = COMMON.to_vec();
     match page {
+        Page::LogIn(page) => words.extend(scan::log_in(page)),
+        Page::ConfirmScan(_) => words.extend(scan::CONFIRM),
+        Page::ScanEnded { ending } => words.extend(scan::ended(*ending)),
         Page::Purpose { .. } => words.extend(PURPOSE),
         Page::NotFinished { cause, .. } | Page::Trouble { cause } | Page::Refused { cause, .. } => {
             words.push(("title", cause::title(*cause)));

@@ -1,0 +1,70 @@
+//! What the templates of a login by QR code are given.
+
+use minijinja::value::Serde;
+use minijinja::{Value, context};
+
+use super::log_in::{ConfirmScan, LogIn, LogInPane, ScanState};
+use super::qr::QrCode;
+use super::{Language, address, seconds_up, text};
+
+/// P1, or P2.
+pub(super) fn log_in(page: &LogIn, language: Language) -> Value {
+    let in_phone = page.in_phone;
+    match &page.pane {
+        LogInPane::Scan {
+            address,
+            state,
+            status_url,
+            page_url,
+            fresh_url,
+        } => {
+            let address = address.as_deref().map(address::safe);
+            context! {
+                in_phone,
+                address,
+                qr => address.and_then(QrCode::new).map(Serde),
+                state => state.word(),
+                told => told(*state, language),
+                number => match state {
+                    ScanState::Scanned { number } => *number,
+                    ScanState::Waiting
+                    | ScanState::Confirmed
+                    | ScanState::Denied
+                    | ScanState::Expired
+                    | ScanState::Offline
+                    | ScanState::Limited { .. } => None,
+                },
+                status_url => status_url.as_deref().map(address::safe),
+                page_url => page_url.as_deref().map(address::safe),
+                fresh_url => address::safe(fresh_url),
+            }
+        }
+    }
+}
+
+/// P4.
+pub(super) fn confirm(page: &ConfirmScan, language: Language) -> Value {
+    let seconds = page.seconds.to_string();
+    context! {
+        browser => &page.browser,
+        system => &page.system,
+        network => &page.network,
+        numbers => &page.numbers,
+        left => text::SECONDS_LEFT.fill(language, &[("seconds", &seconds)]),
+        action_url => address::safe(&page.action_url),
+        form_token => &page.form_token,
+    }
+}
+
+fn told(state: ScanState, language: Language) -> String {
+    let seconds = match state {
+        ScanState::Limited { wait } => seconds_up(wait).to_string(),
+        ScanState::Waiting
+        | ScanState::Scanned { .. }
+        | ScanState::Confirmed
+        | ScanState::Denied
+        | ScanState::Expired
+        | ScanState::Offline => String::new(),
+    };
+    text::told(state).fill(language, &[("seconds", &seconds)])
+}
