@@ -21,6 +21,7 @@ mod forwarded_identity;
 mod front_proxies;
 mod identity;
 mod js_sdk;
+mod interim;
 mod jwt;
 mod limits;
 mod login_in_wechat;

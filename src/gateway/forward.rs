@@ -43,12 +43,15 @@ impl Gateway {
             let end = visitor.map(|visitor| self.end_of(visitor, &route.rule, asked));
             counted(end, &self.facts(id).metrics)
         });
+        let interim = asked.peer.interim.as_deref();
+        let interim = interim.map(|interim| |status, headers: &_| interim.send(status, headers));
         let additions = Additions {
             origin: &origin,
             headers: visitor.map_or(&[], |visitor| &visitor.headers),
             more: token,
             private: &self.private_names,
             end: end.as_ref().map(|end| end as _),
+            interim: interim.as_ref().map(|send| send as _),
         };
         let target = asked.info.target.to_path_and_query();
         let forwarded = self

@@ -1,5 +1,6 @@
 //! What became of one request; written to metrics and access log when it is over.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -10,7 +11,6 @@ use tokio::time::Instant;
 use super::error::Error;
 use super::parts::{Gateway, Parts, RouteFacts};
 use super::visitor::Visitor;
-use crate::listen::Peer;
 use crate::message::RequestInfo;
 use crate::observe::{AccessRecord, RouteMetrics};
 use crate::route::Rule;
@@ -21,7 +21,7 @@ use crate::route::policy::Decision;
 pub(super) struct Journal {
     parts: Arc<Parts>,
     metrics: Arc<RouteMetrics>,
-    peer: Peer,
+    listener: SocketAddr,
     began: Instant,
     received: SystemTime,
     pub(super) info: RequestInfo,
@@ -56,7 +56,7 @@ impl Journal {
     pub(super) fn begin(
         gateway: &Gateway,
         info: RequestInfo,
-        peer: Peer,
+        listener: SocketAddr,
         version: Version,
     ) -> Box<Self> {
         let no_route = &gateway.no_route;
@@ -64,7 +64,7 @@ impl Journal {
         Box::new(Self {
             parts: Arc::clone(&gateway.parts),
             metrics: Arc::clone(&no_route.metrics),
-            peer,
+            listener,
             began: Instant::now(),
             received: info.received,
             info,
@@ -150,7 +150,7 @@ impl Journal {
         self.parts.access_log.record(&AccessRecord {
             received: self.received,
             request_id: self.info.id.as_str(),
-            listener: self.parts.listener_name(self.peer.listener),
+            listener: self.parts.listener_name(self.listener),
             client_ip: self.info.client,
             client: self.info.browser.label(),
             method: self.info.method.as_str(),

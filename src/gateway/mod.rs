@@ -75,7 +75,7 @@ pub enum OptionalClaim {
 #[derive(Clone, Copy, Debug)]
 struct Asked<'a> {
     info: &'a RequestInfo,
-    peer: Peer,
+    peer: &'a Peer,
     now: SystemTime,
 }
 
@@ -96,14 +96,14 @@ impl Gateway {
         let now = self.parts.clock.now();
         let front = self.front_proxy(request.uri().path());
         let (info, judged) = match front {
-            None => self.inspector.inspect(&request, peer, now),
-            Some(front) => self.inspector.inspect_question(front, &request, peer, now),
+            None => self.inspector.inspect(&request, &peer, now),
+            Some(front) => self.inspector.inspect_question(front, &request, &peer, now),
         };
-        let mut journal = Journal::begin(self, info.clone(), peer, request.version());
+        let mut journal = Journal::begin(self, info.clone(), peer.listener, request.version());
         let hints = Hints::of(request.headers());
         let asked = Asked {
             info: &info,
-            peer,
+            peer: &peer,
             now,
         };
         let answered = match (judged, front) {

@@ -62,7 +62,7 @@ impl Inspector {
     pub(super) fn inspect<B>(
         &self,
         request: &Request<B>,
-        peer: Peer,
+        peer: &Peer,
         now: SystemTime,
     ) -> (RequestInfo, Result<(), Error>) {
         let headers = request.headers();
@@ -98,7 +98,7 @@ impl Inspector {
         &self,
         front: FrontProxy,
         request: &Request<B>,
-        peer: Peer,
+        peer: &Peer,
         now: SystemTime,
     ) -> (RequestInfo, Result<(), Error>) {
         let headers = request.headers();
@@ -242,7 +242,7 @@ fn root() -> Target {
 }
 
 /// Refuses what hyper let through although two programs may read it differently.
-fn judge_head<B>(request: &Request<B>, peer: Peer) -> Result<(), Error> {
+fn judge_head<B>(request: &Request<B>, peer: &Peer) -> Result<(), Error> {
     if peer.flaw.is_some() {
         return Err(Error::BadRequest("framing"));
     }

@@ -23,9 +23,11 @@ use crate::drain::Guard;
 mod activity;
 mod admission;
 mod chunks;
+mod interim;
 mod serve;
 
 pub use admission::Flaw;
+pub use interim::Interim;
 
 /// One listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +56,7 @@ pub struct Timeouts {
 }
 
 /// Who is at the other end of a request's connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Peer {
     /// The other end's address.
     pub address: SocketAddr,
@@ -62,6 +64,8 @@ pub struct Peer {
     pub listener: SocketAddr,
     /// What is wrong with the raw head, although it could be parsed. Such a request must be refused with 400.
     pub flaw: Option<Flaw>,
+    /// Takes interim answers (103) to this request; `None` where the client cannot read any.
+    pub interim: Option<Arc<Interim>>,
 }
 
 /// Answers requests. Dropping the future means that the client went away.
@@ -170,6 +174,7 @@ impl Listener {
                         address,
                         listener: self.address,
                         flaw: None,
+                        interim: None,
                     };
                     tokio::spawn(serve::connection(
                         serve::Accepted { stream, permit },

@@ -4,11 +4,11 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::activity::{Activity, Verdict};
 use super::admission::Scanner;
-use super::{Handler, Peer, Settings};
+use super::{Handler, Interim, Peer, Settings};
 use crate::drain::Guard;
 
 /// How much hyper buffers; bigger buffers leave the cache without being faster. Never smaller than the largest head.
@@ -52,7 +52,7 @@ pub(super) async fn connection(
         watch: Arc::clone(&watch),
         _permit: permit,
     });
-    let service = service_fn(|request| answer(request, peer, &handler, &watch));
+    let service = service_fn(|request| answer(request, &peer, &handler, &watch));
     let mut connection = pin!(
         builder(&settings)
             .serve_connection(io, service)
@@ -97,7 +97,7 @@ fn builder(settings: &Settings) -> http1::Builder {
 
 async fn answer<H: Handler>(
     request: Request<Incoming>,
-    peer: Peer,
+    peer: &Peer,
     handler: &H,
     watch: &Arc<Watch>,
 ) -> Result<Response<WatchedBody<H::Body>>, std::convert::Infallible> {
@@ -106,9 +106,14 @@ async fn answer<H: Handler>(
     let ending = Ending(Arc::clone(watch));
     let peer = Peer {
         flaw: watch.next_flaw(),
-        ..peer
+        // HTTP/1.0 does not know interim answers (RFC 9110, section 15.2).
+        interim: (request.version() == Version::HTTP_11).then(|| Arc::clone(&watch.interim)),
+        ..*peer
     };
     let mut response = handler.handle(request, peer).await;
+    if watch.interim.is_waiting() {
+        watch.interim.sent().await;
+    }
     if watch.activity.is_stopping() {
         response
             .headers_mut()
@@ -120,6 +125,7 @@ async fn answer<H: Handler>(
 /// What socket, service and timer of one connection share.
 struct Watch {
     activity: Activity,
+    interim: Arc<Interim>,
     /// Locked for a few lines by one task only, so never contended.
     scanner: Mutex<Scanner>,
     requests: AtomicU64,
@@ -130,6 +136,7 @@ impl Watch {
     fn new(max_header: usize) -> Self {
         Self {
             activity: Activity::new(Instant::now()),
+            interim: Arc::default(),
             scanner: Mutex::default(),
             requests: AtomicU64::new(0),
             max_header,
@@ -247,6 +254,12 @@ impl AsyncWrite for WatchedStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, watch, .. } = &mut *self;
+        // hyper flushes when it has written everything it has, so nothing is cut in two here.
+        if watch.interim.is_waiting() {
+            let written = watch.interim.poll_write(Pin::new(&mut *stream), context);
+            ready!(self.note_write(written))?;
+        }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

@@ -14,7 +14,7 @@ use super::outgoing::{Copy, Outgoing, Upload};
 use super::retry::{self, Attempt, Outcome, Step};
 use super::settings::HostHeader;
 use super::upstream::{Server, Tried, Upstream};
-use super::wire::{Deadlines, Failure, Wire};
+use super::wire::{self, Deadlines, Failure, Wire};
 
 /// What stays the same over all attempts.
 pub(super) struct Sending<'a> {
@@ -26,6 +26,8 @@ pub(super) struct Sending<'a> {
     pub(super) tunnel: bool,
     /// Logs in the connection: nobody else may use it later.
     pub(super) binds_connection: bool,
+    /// Takes interim answers; `None` where nobody can.
+    pub(super) interim: Option<&'a wire::PassOn<'a>>,
 }
 
 /// The head of an answer that may be passed on, and the connection it came from.
@@ -145,7 +147,12 @@ impl Sending<'_> {
         self.address(&mut request, server);
         let copy = (keep_copy && reused).then(|| Copy::of(&request));
         match wire
-            .exchange(request, self.upload.as_deref(), self.deadlines)
+            .exchange(
+                request,
+                self.upload.as_deref(),
+                self.deadlines,
+                self.interim,
+            )
             .await
         {
             Ok(response) => {

@@ -7,8 +7,8 @@
 //! a `wire`, which sends and waits, `retry` decides what a failure means, `answer` judges and cuts the head that came, `body`
 //! streams the rest and gives the connection back. `attempt` is the loop over these.
 //!
-//! Interim answers (100, 103) are not passed on: hyper's server answers `Expect: 100-continue` by itself when the body is
-//! first read, and early hints are only hints.
+//! Interim answers such as 103 are passed on as they come; 100 is not, because hyper's server answers `Expect: 100-continue`
+//! by itself when the body is first read.
 
 use std::fmt;
 use std::future::Future;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Response, Uri, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, request};
 use tokio::time::Instant;
 
 use crate::drain::Drain;
@@ -30,6 +30,7 @@ mod body;
 mod error;
 mod headers;
 mod hop;
+mod interim;
 mod outgoing;
 mod pool;
 mod retry;
@@ -58,6 +59,9 @@ pub type PrivateNames = Arc<dyn Fn(&HeaderName) -> bool + Send + Sync>;
 /// Ready when a tunnel must end. Dropped when the tunnel has ended, so it may carry what counts open tunnels.
 pub type EndSignal = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// Gets status and fields of each interim answer, without what visitors may not see.
+pub type InterimSink<'a> = dyn Fn(StatusCode, &HeaderMap) + Send + Sync + 'a;
+
 /// Every upstream, with its idle connections and the marks of servers that failed.
 #[derive(Debug)]
 pub struct Proxy {
@@ -78,6 +82,8 @@ pub struct Additions<'a> {
     pub private: &'a PrivateNames,
     /// Makes the signal that ends a WebSocket tunnel; asked only when there is one.
     pub end: Option<&'a (dyn Fn() -> EndSignal + Send + Sync)>,
+    /// Told of interim answers, at most 16; `None` where nobody can take them.
+    pub interim: Option<&'a InterimSink<'a>>,
 }
 
 /// An answer, and how it was got.
@@ -159,6 +165,10 @@ impl Proxy {
 
         let began = Instant::now();
         let (body, upload) = Outgoing::new(body);
+        let interim = additions.interim.map(|sink| {
+            let (private, edits) = (additions.private, &forwarding.response_headers);
+            move |head| interim::pass_on(head, sink, private, edits)
+        });
         let sending = Sending {
             upstream,
             upload,
@@ -170,6 +180,7 @@ impl Proxy {
             },
             tunnel: client.is_some(),
             binds_connection: answer::request_binds_connection(&parts.headers),
+            interim: interim.as_ref().map(|pass_on| pass_on as _),
         };
         let request =
             outgoing_request(parts, uri(target, forwarding.strip_prefix.as_deref()), body);
@@ -220,7 +231,7 @@ impl Proxy {
             ..
         } = answered;
         let (mut parts, incoming) = response.into_parts();
-        let switched = parts.status == http::StatusCode::SWITCHING_PROTOCOLS;
+        let switched = parts.status == StatusCode::SWITCHING_PROTOCOLS;
         answer::clean(
             &mut parts,
             additions.private,

@@ -9,11 +9,15 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Bytes that passed in each direction.
+use super::interim::Interims;
+
+/// What passed in each direction.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
     received: AtomicU64,
     sent: AtomicU64,
+    /// What came before the answer.
+    pub(super) interims: Interims,
 }
 
 impl Traffic {
@@ -77,7 +81,9 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        let count = buffer.filled().len() - before;
+        let bytes = buffer.filled().get(before..).unwrap_or_default();
+        self.traffic.interims.follow(bytes);
+        let count = bytes.len();
         self.traffic
             .received
             .fetch_add(count as u64, Ordering::Relaxed);

@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
+use super::interim;
 use super::outgoing::{Outgoing, Stage, Upload};
 use super::socket::{Socket, Traffic};
 
@@ -40,6 +41,9 @@ pub(super) struct Wire {
     /// When it was put into the pool.
     pub(super) idle_since: Instant,
 }
+
+/// Takes an interim answer.
+pub(super) type PassOn<'a> = dyn Fn(interim::Head) + Send + Sync + 'a;
 
 /// How long an exchange may wait.
 #[derive(Clone, Copy, Debug)]
@@ -107,12 +111,19 @@ impl Wire {
         request: Request<Outgoing>,
         upload: Option<&Upload>,
         deadlines: Deadlines,
+        pass_on: Option<&PassOn<'_>>,
     ) -> Result<Response<Incoming>, Failure> {
         let received = self.traffic.received();
+        if pass_on.is_some() {
+            self.traffic.interims.expect();
+        }
         let mut answer = pin!(self.sender.try_send_request(request));
         let mut wait = Wait::Nothing;
         let answered = poll_fn(|context| {
             let open = self.drive(context);
+            if let Some(pass_on) = pass_on {
+                self.traffic.interims.take().into_iter().for_each(pass_on);
+            }
             if let Poll::Ready(answered) = answer.as_mut().poll(context) {
                 return Poll::Ready(Ok(answered));
             }

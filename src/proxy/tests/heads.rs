@@ -50,6 +50,7 @@ fn prepared_all(
         )),
         private: &private(),
         end: None,
+        interim: None,
     };
     prepare(&mut parts, &RequestBody::empty(), tunnel, &additions, edits);
     let mut fields: Vec<_> = parts
@@ -261,6 +262,7 @@ fn the_port_is_the_one_that_was_typed() {
             more: None,
             private: &private(),
             end: None,
+            interim: None,
         };
         prepare(
             &mut parts,

@@ -382,6 +382,7 @@ async fn answer(
         more: None,
         private: &private(),
         end: route.end.as_deref(),
+        interim: None,
     };
     match proxy
         .forward(&route.forwarding, request, &target, additions)
