@@ -44,6 +44,13 @@ impl Clock {
             shift.fetch_add(seconds, Ordering::Relaxed);
         }
     }
+
+    /// Moves an adjustable clock back, as an operator does who corrects it.
+    pub fn turn_back(&self, by: Duration) {
+        if let (Some(shift), Ok(seconds)) = (&self.shift, i64::try_from(by.as_secs())) {
+            shift.fetch_sub(seconds, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Whole seconds since 1970; a time before that counts as 0.

@@ -90,7 +90,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("pages", &["seal", "message", "target"]),
     ("jwt", &["clock", "secret"]),
     ("limit", &["clock"]),
-    ("store", &["clock", "secret"]),
+    ("store", &["clock", "secret", "observe"]),
     ("seal", &["secret", "clock"]),
     ("message", &["target"]),
     ("observe", &["secret"]),

@@ -120,3 +120,11 @@ async fn php_application_trusts_only_the_token() {
         .arg(project("examples/php/index.php"));
     assert_trusts_only_the_token(command, address, gateway_before(address).await).await;
 }
+
+#[tokio::test]
+async fn java_application_trusts_only_the_token() {
+    let address = free_address();
+    let mut command = Command::new("java");
+    command.arg(project("examples/java/App.java"));
+    assert_trusts_only_the_token(command, address, gateway_before(address).await).await;
+}

@@ -179,22 +179,35 @@ impl KnownKey {
         bad
     }
 
+    /// The example for Java applications, and what calls it, compiled.
+    async fn java(&self) -> Command {
+        let classes = self.folder.path().join("classes");
+        let mut compiler = Command::new("javac");
+        compiler
+            .arg("-d")
+            .arg(&classes)
+            .arg(project("examples/java/App.java"))
+            .arg(project("tests/jwt_libraries/Verify.java"));
+        run_tool(compiler, "").await;
+        let mut java = Command::new("java");
+        java.arg("-cp").arg(classes).arg("Verify");
+        java
+    }
+
     /// Gives the tokens to one library. A line of its answer is a JSON object: `claims`, or `refused` with a reason.
     async fn judged_by(&self, library: &str, tokens: &[&str]) -> Vec<Json> {
+        let script = |mut command: Command, extension| {
+            command.arg(project(&format!("tests/jwt_libraries/verify.{extension}")));
+            command
+        };
         let mut command = match library {
-            "PyJWT" => python(),
-            "jose" => Command::new("node"),
-            "PHP" => Command::new("php"),
+            "PyJWT" => script(python(), "py"),
+            "jose" => script(Command::new("node"), "mjs"),
+            "PHP" => script(Command::new("php"), "php"),
+            "JDK" => self.java().await,
             other => panic!("no library {other}"),
         };
-        let extension = match library {
-            "PyJWT" => "py",
-            "jose" => "mjs",
-            _ => "php",
-        };
-        command
-            .arg(project(&format!("tests/jwt_libraries/verify.{extension}")))
-            .args([&self.keys_file().await, ISSUER, HOST]);
+        command.args([&self.keys_file().await, ISSUER, HOST]);
         let answer = run_tool(command, &format!("{}\n", tokens.join("\n"))).await;
         let answers: Vec<Json> = answer
             .lines()
@@ -263,13 +276,13 @@ async fn assert_libraries_agree(algorithm: Algorithm, libraries: &[&str]) {
 }
 
 #[tokio::test]
-async fn es256_tokens_verify_with_pyjwt_jose_and_php() {
-    assert_libraries_agree(Algorithm::Es256, &["PyJWT", "jose", "PHP"]).await;
+async fn es256_tokens_verify_with_pyjwt_jose_php_and_the_jdk() {
+    assert_libraries_agree(Algorithm::Es256, &["PyJWT", "jose", "PHP", "JDK"]).await;
 }
 
 #[tokio::test]
-async fn rs256_tokens_verify_with_pyjwt_jose_and_php() {
-    assert_libraries_agree(Algorithm::Rs256, &["PyJWT", "jose", "PHP"]).await;
+async fn rs256_tokens_verify_with_pyjwt_jose_php_and_the_jdk() {
+    assert_libraries_agree(Algorithm::Rs256, &["PyJWT", "jose", "PHP", "JDK"]).await;
 }
 
 #[tokio::test]
@@ -278,8 +291,8 @@ async fn hs256_tokens_verify_with_pyjwt_jose_and_php_that_know_the_secret() {
 }
 
 #[tokio::test]
-async fn eddsa_tokens_verify_with_pyjwt_and_jose() {
-    assert_libraries_agree(Algorithm::EdDsa, &["PyJWT", "jose"]).await;
+async fn eddsa_tokens_verify_with_pyjwt_jose_and_the_jdk() {
+    assert_libraries_agree(Algorithm::EdDsa, &["PyJWT", "jose", "JDK"]).await;
 }
 
 /// PHP's openssl learned Ed25519 in 8.4, so the file for PHP applications does without it and must say so.

@@ -634,3 +634,62 @@ async fn the_log_tells_a_callback_that_came_again() {
     let replayed: Vec<bool> = callbacks.map(|line| line["replay"] == true).collect();
     assert_eq!(replayed, [false, true]);
 }
+
+#[tokio::test]
+async fn q13_loop_page_names_another_host_and_a_clock_that_was_set_back() {
+    let gateway = TestGateway::with(|setup| {
+        setup.server = "trusted_proxies = [\"127.0.0.1/32\"]".to_owned();
+        // After a clock was set back every bucket counts as empty for a moment.
+        setup.sections = "[rate_limit]\ncallback = \"none\"".to_owned();
+    })
+    .await;
+    let third_round = format!("/_wxgate/callback/main?code=x&state={}2", "a".repeat(24));
+    // A front proxy changes the host, so what the browser keeps belongs to another one.
+    let mut alice = gateway.browser_in_wechat("alice");
+    let headers = [
+        ("accept", "text/html"),
+        ("sec-fetch-mode", "navigate"),
+        ("x-forwarded-host", "m.example.test"),
+    ];
+    let reply = alice.send(Method::GET, &third_round, &headers, "").await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.cause()),
+        (401, "WXG-LOOP-HOST")
+    );
+
+    // An attempt that begins in the future.
+    callback_of(&mut alice, "/orders").await;
+    gateway.clock().turn_back(Duration::from_secs(3600));
+    let reply = alice.get_once(&third_round).await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.cause()),
+        (401, "WXG-LOOP-CLOCK")
+    );
+    let series = r#"wxgate_login_loops_stopped_total{cause="WXG-LOOP-CLOCK"}"#;
+    assert_eq!(gateway.metric(series).await, 1.0);
+}
+
+#[tokio::test]
+async fn q13_step_up_whose_code_is_refused_twice_names_the_code_as_the_cause() {
+    let gateway = TestGateway::start().await;
+    let mut alice = gateway.browser_in_wechat("alice");
+    alice.get("/site").await.assert_ok();
+    let used = Trouble::Errcode(40163);
+    gateway
+        .simulator()
+        .faults()
+        .always(Endpoint::Exchange, used);
+
+    let mut visit = alice.get("/member").await;
+    for _ in 0..2 {
+        visit = alice.press(&visit).await;
+    }
+
+    visit.assert_page(401, "WXG-LOGIN-CODE");
+    // What the visitor had is still there, and once WeChat takes codes again the button leads in.
+    alice.clone().get("/site").await.assert_ok();
+    gateway.simulator().faults().clear();
+    let visit = alice.press(&visit).await;
+    alice.press(&visit).await.assert_ok();
+    assert_eq!(gateway.upstream().last().target, "/member");
+}

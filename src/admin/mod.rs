@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
@@ -31,6 +31,10 @@ mod tests;
 
 pub use readiness::{Check, Readiness, STORE_PATIENCE, State};
 pub use token::TokenShares;
+
+/// What [`Metrics::encode_text`] writes.
+const PROMETHEUS_TEXT: HeaderValue =
+    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// What [`Metrics::encode`] writes: <https://prometheus.io/docs/specs/om/open_metrics_spec/#protocol-negotiation>.
 const OPENMETRICS: HeaderValue =
@@ -111,14 +115,23 @@ impl Admin {
         match target.path() {
             "/startupz" => one_check(self.readiness.started()),
             "/readyz" => readiness_answer(&self.readiness.checks().await, is_verbose(target)),
-            "/metrics" => self.metrics_answer(),
+            "/metrics" => self.metrics_answer(headers),
             _ => message::text(StatusCode::NOT_FOUND, "admin-not-found", "not found\n"),
         }
     }
 
-    fn metrics_answer(&self) -> Answer {
-        let mut answer = message::text(StatusCode::OK, "admin", self.metrics.encode());
-        answer.headers_mut().insert(CONTENT_TYPE, OPENMETRICS);
+    /// OpenMetrics for whoever asks for it, as Prometheus does; the older form for everybody else.
+    fn metrics_answer(&self, headers: &HeaderMap) -> Answer {
+        let knows_openmetrics = headers.get_all(ACCEPT).iter().any(|accept| {
+            let accept = accept.as_bytes();
+            memchr::memmem::find(accept, b"application/openmetrics-text").is_some()
+        });
+        let (page, kind) = match knows_openmetrics {
+            true => (self.metrics.encode(), OPENMETRICS),
+            false => (self.metrics.encode_text(), PROMETHEUS_TEXT),
+        };
+        let mut answer = message::text(StatusCode::OK, "admin", page);
+        answer.headers_mut().insert(CONTENT_TYPE, kind);
         answer
     }
 

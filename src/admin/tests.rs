@@ -91,17 +91,33 @@ async fn the_store_fails_readiness_by_error_and_by_silence() {
 }
 
 #[tokio::test]
-async fn metrics_are_in_openmetrics_text() {
+async fn metrics_are_in_the_format_that_was_asked_for() {
     let (admin, _) = admin(None);
-    let answer = get(&admin, "/metrics").await;
+    let target = PathAndQuery::from_static("/metrics");
+    let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2";
+    for (accept, kind, is_openmetrics) in [
+        (
+            Some(prometheus),
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            true,
+        ),
+        (
+            Some("*/*"),
+            "text/plain; version=0.0.4; charset=utf-8",
+            false,
+        ),
+        (None, "text/plain; version=0.0.4; charset=utf-8", false),
+    ] {
+        let accept = accept.map(|accept| (http::header::ACCEPT, HeaderValue::from_static(accept)));
+        let headers = HeaderMap::from_iter(accept);
 
-    assert_eq!(
-        answer.headers()[CONTENT_TYPE],
-        "application/openmetrics-text; version=1.0.0; charset=utf-8"
-    );
-    let text = body(&answer);
-    assert!(text.contains("\nwxgate_build_info{version="), "{text}");
-    assert!(text.ends_with("# EOF\n"), "{text}");
+        let answer = admin.handle(&Method::GET, &target, &headers).await;
+
+        assert_eq!(answer.headers()[CONTENT_TYPE], kind);
+        let text = body(&answer);
+        assert!(text.contains("\nwxgate_build_info{version="), "{text}");
+        assert_eq!(text.ends_with("# EOF\n"), is_openmetrics, "{text}");
+    }
 }
 
 #[tokio::test]

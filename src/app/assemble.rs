@@ -45,6 +45,7 @@ impl Shared {
         let metrics = Arc::new(Metrics::new());
         let noting = Noting::open(&config.observe, &metrics)?;
         let store = Store::open(&config.store, clock.clone()).context("cannot open the store")?;
+        let store = store.counted(metrics.store());
         store.check().await.context("the store does not answer")?;
         let keys = Keys::open(config, now)?;
         let readiness = Readiness::new();
@@ -146,9 +147,17 @@ impl Shared {
         };
         let gateway = Gateway::new(config.gateway.clone(), parts, rooms);
         self.keys.store(keys);
+        self.note_signing_key();
         self.noting.store(noting);
         self.limits.reconfigure(config.limits.clone());
         Ok(gateway)
+    }
+
+    /// Shows the age of the signing key in the metrics.
+    pub(super) fn note_signing_key(&self) {
+        if let Some((kid, since)) = self.keys.load().minter.signing_since() {
+            self.metrics.jwt_key(&kid, since);
+        }
     }
 
     /// The admin listener's answers.

@@ -71,7 +71,10 @@ fn rotate_keys(shared: &Shared) {
         Err(error) => tracing::error!(%error, "session key not rotated"),
     }
     match keys.minter.rotate(now) {
-        Ok(true) => tracing::info!("signing key moved along"),
+        Ok(true) => {
+            shared.note_signing_key();
+            tracing::info!("signing key moved along");
+        }
         Ok(false) => {}
         Err(error) => tracing::error!(%error, "signing key not rotated"),
     }

@@ -84,6 +84,8 @@ pub(super) fn run(args: RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
 /// Runs the demo until a signal comes.
 pub(super) fn demo(args: DemoArgs, _global: &Global) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(async {
+        // Before anybody is told that we are there: a signal must never meet the system's own reaction.
+        let mut ending = Ending::listen()?;
         let demo = Demo::start(crate::demo::Options {
             gateway: args.listen,
             simulator: args.simulator,
@@ -92,7 +94,7 @@ pub(super) fn demo(args: DemoArgs, _global: &Global) -> anyhow::Result<ExitCode>
         .await?;
         print!("{}", demo.banner());
         std::io::stdout().flush()?;
-        Ending::listen()?.next().await;
+        ending.next().await;
         demo.stop().await;
         Ok(ExitCode::SUCCESS)
     })

@@ -101,6 +101,12 @@ impl Ring {
         Arc::clone(&self.active.key)
     }
 
+    /// The name of the key that signs, and since when it does.
+    pub(super) fn signing_since(&self) -> Option<(String, SystemTime)> {
+        let kid = self.active.key.kid()?;
+        Some((kid.to_owned(), self.active.since))
+    }
+
     /// All public keys, the active one first.
     pub(super) fn publish(&self) -> Jwks {
         let keys = [&self.active, &self.next].into_iter().chain(&self.previous);

@@ -244,6 +244,13 @@ impl Minter {
         self.current.load().jwks.clone()
     }
 
+    /// The `kid` of the key that signs and since when it does; only of [`KeySource::Automatic`].
+    pub fn signing_since(&self) -> Option<(String, SystemTime)> {
+        let rotating = self.rotating.as_ref()?;
+        let rotating = rotating.lock().unwrap_or_else(PoisonError::into_inner);
+        rotating.ring.signing_since()
+    }
+
     /// Moves keys along when it is time. Blocking file access. Says whether anything changed; a failure keeps what was.
     ///
     /// Only keys of [`KeySource::Automatic`] move.

@@ -6,6 +6,9 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::HEXLOWER;
+
 use crate::clock::{from_unix_seconds, unix_seconds};
 use crate::route::policy::Because;
 use crate::wechat::Scope;
@@ -55,6 +58,12 @@ impl State {
     /// As it goes to WeChat.
     pub(super) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Names the attempt in logs without giving it away: 12 hex digits of a hash.
+    pub(super) fn log_name(&self) -> String {
+        let hash = digest(&SHA256, self.0.as_bytes());
+        HEXLOWER.encode(hash.as_ref().get(..6).unwrap_or_default())
     }
 }
 

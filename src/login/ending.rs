@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, State};
 use crate::message::RequestId;
 use crate::observe::Metrics;
-use crate::wechat::Scope;
+use crate::wechat::{self, Scope};
 
 /// How a login ended.
 #[derive(Clone, Copy, Debug)]
@@ -20,12 +20,16 @@ pub(super) struct Ending<'a> {
     pub(super) started: Option<SystemTime>,
     /// The request that ended it.
     pub(super) request_id: &'a RequestId,
+    /// Which attempt it was, where that is known.
+    pub(super) state: Option<&'a State>,
+    /// What WeChat refused it with.
+    pub(super) refusal: Option<&'a wechat::Error>,
 }
 
 impl<'a> Ending<'a> {
     /// The end of an attempt, or of a callback whose attempt is not known.
     pub(super) fn of(
-        attempt: Option<&Attempt>,
+        attempt: Option<&'a Attempt>,
         app: &'a str,
         result: &'static str,
         request_id: &'a RequestId,
@@ -36,6 +40,8 @@ impl<'a> Ending<'a> {
             result,
             started: attempt.map(|attempt| attempt.started),
             request_id,
+            state: attempt.map(|attempt| &attempt.state),
+            refusal: None,
         }
     }
 
@@ -52,6 +58,9 @@ impl<'a> Ending<'a> {
             app = self.app,
             method,
             result = self.result,
+            wechat_errcode = self.refusal.and_then(wechat::Error::code),
+            wechat_rid = self.refusal.and_then(wechat::Error::reference),
+            attempt_id = self.state.map(State::log_name),
             "login ended"
         );
     }

@@ -43,13 +43,17 @@ impl Login {
     fn pass_on(&self, query: &LoginQuery, target: &str, visit: &Visit<'_>) -> Answer {
         let mut answer = self.go("login-not-needed", target, visit);
         if query.again {
-            // Otherwise the rounds before the click would stop the next login at once.
-            let mut ring = self.attempts.read(visit.headers).into_ring();
-            ring.forget_completed();
-            let cookie = self.attempts.write(&ring);
-            answer.headers_mut().append(SET_COOKIE, cookie);
+            self.forget_rounds(&mut answer, visit);
         }
         answer
+    }
+
+    /// Otherwise the rounds before the click would stop the next login at once.
+    fn forget_rounds(&self, answer: &mut Answer, visit: &Visit<'_>) {
+        let mut ring = self.attempts.read(visit.headers).into_ring();
+        ring.forget_completed();
+        let cookie = self.attempts.write(&ring);
+        answer.headers_mut().append(SET_COOKIE, cookie);
     }
 
     fn begin_by_hand(
@@ -61,7 +65,8 @@ impl Login {
     ) -> Answer {
         let kept = self.attempts.read(visit.headers);
         let host = visit.info.host.as_str();
-        let rounds = match query.again && is_click(visit.headers) {
+        let tries_again = query.again && is_click(visit.headers);
+        let rounds = match tries_again {
             true => 0,
             false => guard::rounds_before(kept.ring(), host, &target, query.max_age, visit.now),
         };
@@ -75,7 +80,12 @@ impl Login {
             is_at_target: false,
             rounds,
         };
-        self.open(&intent, Unauthenticated::Auto, kept, visit)
+        let mut answer = self.open(&intent, Unauthenticated::Auto, kept, visit);
+        // Whoever is sent to WeChat has a new ring already; the purpose page comes before that, and its button is another click.
+        if tries_again && !answer.headers().contains_key(SET_COOKIE) {
+            self.forget_rounds(&mut answer, visit);
+        }
+        answer
     }
 }
 

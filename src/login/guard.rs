@@ -72,7 +72,10 @@ pub(super) fn diagnose(evidence: &Evidence<'_>) -> Cause {
             Because::Age => Cause::LoopClock,
             // The keys are right, for the ring opened. A session that came and does not count is expired already.
             Because::NoSession if evidence.has_session_cookie => Cause::LoopClock,
-            Because::NoSession | Because::Scope => Cause::LoopCookie,
+            // The mark of a login that worked came in one answer with its session, and the mark was kept. So it was no login:
+            // WeChat refused the code, and the session from before went on.
+            Because::Scope => Cause::LoginCode,
+            Because::NoSession => Cause::LoopCookie,
         },
     }
 }
@@ -185,14 +188,7 @@ mod tests {
             (&future, no, false, false, false, Cause::LoopClock),
             (&fresh, no, true, false, false, Cause::LoopClock),
             (&fresh, no, false, false, false, Cause::LoopCookie),
-            (
-                &fresh,
-                Because::Scope,
-                false,
-                false,
-                false,
-                Cause::LoopCookie,
-            ),
+            (&fresh, Because::Scope, true, false, false, Cause::LoginCode),
             (&fresh, Because::Age, false, false, false, Cause::LoopClock),
             (
                 &fresh,

@@ -108,7 +108,11 @@ impl Redeemer {
             Ok(false) => return self.wait_for_kept(&name, errand).await,
             Err(error) => return store_failed(&error, errand),
         }
-        let outcome = self.ask(errand).await;
+        let asked = self.ask(errand).await;
+        let (outcome, refusal) = match asked {
+            Ok(outcome) => (outcome, None),
+            Err(error) => (failed(&error, errand), Some(error)),
+        };
         // Counted here and not where it is answered: the one who asked may be gone by now.
         let ending = Ending {
             app: errand.app.name.as_str(),
@@ -116,6 +120,8 @@ impl Redeemer {
             result: outcome.result(),
             started: Some(errand.started),
             request_id: &errand.request_id,
+            state: Some(&errand.state),
+            refusal: refusal.as_ref(),
         };
         ending.record(&self.metrics, self.clock.now());
         let sealed = self.sealer.seal(
@@ -156,13 +162,10 @@ impl Redeemer {
         Outcome::from_bytes(&bytes)
     }
 
-    async fn ask(&self, errand: &Errand) -> Outcome {
-        let grant = match self.wechat.exchange(&errand.app, &errand.code).await {
-            Ok(grant) => grant,
-            Err(error) => return failed(&error, errand),
-        };
+    async fn ask(&self, errand: &Errand) -> Result<Outcome, wechat::Error> {
+        let grant = self.wechat.exchange(&errand.app, &errand.code).await?;
         if grant.is_snapshot {
-            return Outcome::Snapshot;
+            return Ok(Outcome::Snapshot);
         }
         if grant.scope < errand.scope {
             tracing::warn!(
@@ -170,7 +173,7 @@ impl Redeemer {
                 app = errand.app.name.as_str(),
                 "WeChat granted less than was asked for"
             );
-            return Outcome::Failed(Failure::Scope);
+            return Ok(Outcome::Failed(Failure::Scope));
         }
         let found = Found {
             openid: grant.openid.clone(),
@@ -180,28 +183,30 @@ impl Redeemer {
             at: self.clock.now(),
         };
         match errand.scope {
-            Scope::Base => Outcome::Known(found),
+            Scope::Base => Ok(Outcome::Known(found)),
             Scope::Userinfo => self.add_profile(found, &grant, errand).await,
         }
     }
 
-    async fn add_profile(&self, found: Found, grant: &Grant, errand: &Errand) -> Outcome {
-        let asked = self
+    async fn add_profile(
+        &self,
+        found: Found,
+        grant: &Grant,
+        errand: &Errand,
+    ) -> Result<Outcome, wechat::Error> {
+        let user = self
             .wechat
             .user_info(&errand.app, grant, &errand.language)
-            .await;
-        match asked {
-            Ok(user) => Outcome::Known(Found {
-                unionid: found.unionid.or(user.unionid),
-                profile: Some(Profile {
-                    nickname: user.nickname,
-                    avatar: user.avatar,
-                    fetched_at: found.at,
-                }),
-                ..found
+            .await?;
+        Ok(Outcome::Known(Found {
+            unionid: found.unionid.or(user.unionid),
+            profile: Some(Profile {
+                nickname: user.nickname,
+                avatar: user.avatar,
+                fetched_at: found.at,
             }),
-            Err(error) => failed(&error, errand),
-        }
+            ..found
+        }))
     }
 }
 

@@ -21,7 +21,7 @@ mod access_log;
 mod metrics;
 
 pub use access_log::{AccessLog, AccessRecord, Output, QueryDetail};
-pub use metrics::{Metrics, RouteMetrics, UpstreamMetrics};
+pub use metrics::{Metrics, RouteMetrics, StoreMetrics, StoreOperation, UpstreamMetrics};
 
 /// Libraries whose lines can hold URLs with secrets, header values or keys below `warn`. Each name covers everything that
 /// begins with it.

@@ -1,5 +1,7 @@
 //! What each change does to a value; the same for every kind of store.
 
+use crate::observe::StoreOperation;
+
 /// A change of one key. Lifetimes are in milliseconds.
 #[derive(Debug)]
 pub(super) enum Change {
@@ -38,6 +40,16 @@ pub(super) enum Next {
 }
 
 impl Change {
+    /// Its name in metrics.
+    pub(super) fn operation(&self) -> StoreOperation {
+        match self {
+            Self::Put { .. } => StoreOperation::Put,
+            Self::PutNew { .. } => StoreOperation::PutNew,
+            Self::Take => StoreOperation::Take,
+            Self::Increment { .. } => StoreOperation::Increment,
+        }
+    }
+
     /// What the key becomes. `live` is what is there and has not expired.
     pub(super) fn apply(self, live: Option<&Entry>, now: u64) -> Next {
         let write = |value, lifetime| {

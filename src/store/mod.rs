@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::time::Instant;
+
 use crate::clock::Clock;
+use crate::observe::{StoreMetrics, StoreOperation};
 
 mod change;
 mod embedded;
@@ -74,6 +77,7 @@ pub enum Error {
 pub struct Store {
     kind: Kind,
     clock: Clock,
+    metrics: Option<StoreMetrics>,
 }
 
 #[derive(Clone, Debug)]
@@ -89,20 +93,31 @@ impl Store {
             Settings::Embedded { file } => Kind::Embedded(Arc::new(Embedded::open(file)?)),
             Settings::Memory => Kind::Memory(Arc::new(Memory::new())),
         };
-        Ok(Self { kind, clock })
+        Ok(Self {
+            kind,
+            clock,
+            metrics: None,
+        })
+    }
+
+    /// The same store, which counts what is asked of it.
+    pub fn counted(self, metrics: StoreMetrics) -> Self {
+        Self {
+            metrics: Some(metrics),
+            ..self
+        }
     }
 
     /// The value, unless it expired.
-    #[expect(
-        clippy::unused_async,
-        reason = "a store on the network waits here; both kinds of today answer at once"
-    )]
     pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let now = milliseconds(self.clock.now());
-        match &self.kind {
-            Kind::Embedded(embedded) => embedded.get(key, now),
-            Kind::Memory(memory) => Ok(memory.get(key, now)),
-        }
+        let get = async {
+            match &self.kind {
+                Kind::Embedded(embedded) => embedded.get(key, now),
+                Kind::Memory(memory) => Ok(memory.get(key, now)),
+            }
+        };
+        self.count(StoreOperation::Get, get).await
     }
 
     /// Writes and waits until it is safe on disk. Dropping the future does not undo it.
@@ -157,27 +172,51 @@ impl Store {
     /// Removes what expired before `now`; how much it was. To be called now and then; nothing depends on when.
     pub async fn sweep(&self, now: SystemTime) -> Result<usize, Error> {
         let now = milliseconds(now);
-        match &self.kind {
-            Kind::Embedded(embedded) => embedded.sweep(now).await,
-            Kind::Memory(memory) => Ok(memory.sweep(now)),
-        }
+        let sweep = async {
+            match &self.kind {
+                Kind::Embedded(embedded) => embedded.sweep(now).await,
+                Kind::Memory(memory) => Ok(memory.sweep(now)),
+            }
+        };
+        self.count(StoreOperation::Sweep, sweep).await
     }
 
     /// Whether it can answer now; for readiness. After a failed write it tries to write.
     pub async fn check(&self) -> Result<(), Error> {
-        match &self.kind {
-            Kind::Embedded(embedded) => embedded.check(milliseconds(self.clock.now())).await,
-            Kind::Memory(_) => Ok(()),
-        }
+        let check = async {
+            match &self.kind {
+                Kind::Embedded(embedded) => embedded.check(milliseconds(self.clock.now())).await,
+                Kind::Memory(_) => Ok(()),
+            }
+        };
+        self.count(StoreOperation::Check, check).await
     }
 
     /// Makes one change; the unexpired value from before.
     async fn change(&self, key: &str, change: Change) -> Result<Option<Vec<u8>>, Error> {
         let now = milliseconds(self.clock.now());
-        match &self.kind {
-            Kind::Embedded(embedded) => embedded.change(key, change, now).await,
-            Kind::Memory(memory) => memory.change(key, change, now),
-        }
+        let operation = change.operation();
+        let change = async {
+            match &self.kind {
+                Kind::Embedded(embedded) => embedded.change(key, change, now).await,
+                Kind::Memory(memory) => memory.change(key, change, now),
+            }
+        };
+        self.count(operation, change).await
+    }
+
+    async fn count<T>(
+        &self,
+        operation: StoreOperation,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let Some(metrics) = &self.metrics else {
+            return work.await;
+        };
+        let began = Instant::now();
+        let result = work.await;
+        metrics.operation(operation, result.is_ok(), began.elapsed());
+        result
     }
 }
 

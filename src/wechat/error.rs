@@ -134,6 +134,24 @@ impl Error {
             | Self::Tls(_) => None,
         }
     }
+
+    /// WeChat's request id, where it sent one.
+    pub fn reference(&self) -> Option<&str> {
+        match self {
+            Self::Refused { reference, .. } if !reference.is_empty() => Some(reference),
+            Self::Refused { .. }
+            | Self::Timeout(_)
+            | Self::Unreachable(_)
+            | Self::Broken(_)
+            | Self::Status(_)
+            | Self::TooLong(_)
+            | Self::NotJson { .. }
+            | Self::Field(_)
+            | Self::OtherPerson
+            | Self::Setup(_)
+            | Self::Tls(_) => None,
+        }
+    }
 }
 
 /// WeChat's code for a caller whose address is not on the app's list.

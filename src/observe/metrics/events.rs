@@ -124,6 +124,15 @@ impl Metrics {
         count(&self.jwt_signed, "alg", algorithm);
     }
 
+    /// This key signs from now on, and has since `since`.
+    pub fn jwt_key(&self, kid: &str, since: SystemTime) {
+        self.jwt_key_created.clear();
+        let seconds = since.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.jwt_key_created
+            .get_or_create_owned(&vec![label("kid", kid)])
+            .set(i64::try_from(seconds.as_secs()).unwrap_or(i64::MAX));
+    }
+
     /// A configuration was loaded, or not.
     pub fn config_loaded(&self, worked: bool, now: SystemTime) {
         self.reload_worked.set(i64::from(worked));

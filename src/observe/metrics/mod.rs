@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use prometheus_client::encoding::EncodeMetric;
-use prometheus_client::encoding::text;
+use prometheus_client::encoding::text as openmetrics;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -14,10 +14,13 @@ mod events;
 mod handles;
 mod histogram;
 mod process;
+mod store;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use handles::{RouteMetrics, UpstreamMetrics};
+pub use store::{StoreMetrics, StoreOperation};
 
 use handles::{Slots, route_labels};
 use histogram::Histogram;
@@ -58,7 +61,11 @@ pub struct Metrics {
     wechat_token_expiry: Gauges,
     sessions_created: Counters,
     sessions_ended: Counters,
+    store_operations: Counters,
+    store_durations: Histograms,
+    store_up: Gauge,
     jwt_signed: Counters,
+    jwt_key_created: Gauges,
     rate_limited: Counters,
     headers_stripped: Counters,
     log_lines_dropped: Counters,
@@ -139,7 +146,20 @@ impl Metrics {
             ),
             sessions_created: families.add("sessions_created", "Sessions begun"),
             sessions_ended: families.add("sessions_ended", "Sessions ended before their time"),
+            store_operations: families.add("session_store_operations", "What the store was asked"),
+            store_durations: families.add_histograms(
+                "session_store_operation_duration",
+                "From asking the store to its answer",
+                Unit::Seconds,
+                Histogram::of_durations,
+            ),
+            store_up: families.add("session_store_up", "1 where the last operation worked"),
             jwt_signed: families.add("jwt_signed", "Tokens signed"),
+            jwt_key_created: families.add_all_with_unit(
+                "jwt_key_created_timestamp",
+                "Since when the key signs",
+                Unit::Seconds,
+            ),
             rate_limited: families.add("rate_limited", "Requests refused by a rate limit"),
             headers_stripped: families.add(
                 "headers_stripped",
@@ -167,10 +187,15 @@ impl Metrics {
     pub fn encode(&self) -> String {
         let mut page = String::with_capacity(16 * 1024);
         // Writing into a `String` cannot fail, and no value of ours refuses to be written.
-        let _ = text::encode_registry(&mut page, &self.registry)
-            .and_then(|()| text::encode_registry(&mut page, &self.process))
-            .and_then(|()| text::encode_eof(&mut page));
+        let _ = openmetrics::encode_registry(&mut page, &self.registry)
+            .and_then(|()| openmetrics::encode_registry(&mut page, &self.process))
+            .and_then(|()| openmetrics::encode_eof(&mut page));
         page
+    }
+
+    /// In the older text format; its type is `text/plain; version=0.0.4; charset=utf-8`.
+    pub fn encode_text(&self) -> String {
+        text::from_openmetrics(&self.encode())
     }
 
     /// The handles of a route; `none` is the name for requests that matched no route.
@@ -232,6 +257,12 @@ impl Families {
         let metric = M::default();
         self.0.register_with_unit(name, help, unit, metric.clone());
         metric
+    }
+
+    fn add_all_with_unit(&mut self, name: &str, help: &str, unit: Unit) -> Gauges {
+        let gauges = Gauges::default();
+        self.0.register_with_unit(name, help, unit, gauges.clone());
+        gauges
     }
 
     fn add_histograms(

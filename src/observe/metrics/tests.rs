@@ -23,6 +23,9 @@ fn touch_everything(metrics: &Metrics) {
     metrics.session_created("main");
     metrics.session_ended("logout");
     metrics.jwt_signed("ES256");
+    metrics.jwt_key("kid", UNIX_EPOCH);
+    let store = metrics.store();
+    store.operation(StoreOperation::PutNew, false, Duration::from_millis(3));
     metrics.route("shop").websocket_opened();
     metrics.config_loaded(true, UNIX_EPOCH + Duration::from_secs(1_700_000_000));
     metrics.config_loaded(false, UNIX_EPOCH + Duration::from_secs(1_800_000_000));
