@@ -73,7 +73,10 @@ impl From<Output> for Ran {
 }
 
 async fn run(folder: &TempDir, arguments: &[&str]) -> Ran {
-    let mut command = wxgate(arguments, folder.path());
+    finish(wxgate(arguments, folder.path())).await
+}
+
+async fn finish(mut command: tokio::process::Command) -> Ran {
     command.stdin(std::process::Stdio::null());
     command.output().await.unwrap().into()
 }
@@ -207,6 +210,59 @@ async fn broken_configuration_is_reported_and_never_served() {
     let routes = run(&folder, &["routes", "list"]).await;
     assert_eq!(routes.code, 1);
     assert!(routes.err.contains("try: wxgate check"), "{}", routes.err);
+}
+
+#[tokio::test]
+async fn shown_values_name_their_origin() {
+    let folder = folder(ROUTES);
+    let mut command = wxgate(&["config", "show", "--origin"], folder.path());
+    command.env("WXGATE__LOG__LEVEL", "debug");
+    let ran = finish(command).await;
+
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let line = |start: &str| ran.out.lines().find(|line| line.starts_with(start));
+    assert_eq!(
+        line("log.level"),
+        Some("log.level = \"debug\"    # env WXGATE__LOG__LEVEL")
+    );
+    assert_eq!(
+        line("log.identity"),
+        Some("log.identity = \"masked\"    # default")
+    );
+    assert!(
+        line("version").unwrap().contains("# config.toml:"),
+        "{}",
+        ran.out
+    );
+
+    let mut command = wxgate(&["config", "show", "--origin", "--json"], folder.path());
+    command.env("WXGATE__LOG__LEVEL", "debug");
+    let shown = finish(command).await.json();
+    let level = shown
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|entry| entry["key"] == "log.level");
+    assert_eq!(level.unwrap()["origin"], "env WXGATE__LOG__LEVEL");
+}
+
+#[tokio::test]
+async fn reports_and_codes_are_explained_in_chinese_too() {
+    let folder = folder("versoin = 1\n");
+    let chinese = run(&folder, &["check", "--lang", "zh-CN"]).await;
+    assert_eq!(chinese.code, 1);
+    assert!(chinese.err.contains("错误[E104]"), "{}", chinese.err);
+    assert!(chinese.err.contains("没有启动任何服务"), "{}", chinese.err);
+
+    let explained = run(&folder, &["help", "e104"]).await;
+    assert_eq!(explained.code, 0);
+    assert!(explained.out.starts_with("E104\n"), "{}", explained.out);
+    assert!(
+        explained.out.contains("此处没有这个键"),
+        "{}",
+        explained.out
+    );
+    assert!(run(&folder, &["help"]).await.out.contains("healthcheck"));
 }
 
 #[tokio::test]

@@ -8,7 +8,9 @@ use std::process::{Command, Output};
 
 use serde_json::Value as Json;
 use tempfile::TempDir;
-use wxgate::config::{Code, Config, Document, Problems, Severity, Surroundings, schema};
+use wxgate::config::{
+    Code, Config, Document, Language, Problems, Severity, Surroundings, ValueOrigin, schema,
+};
 
 const MINIMAL: &str = include_str!("configs/minimal.toml");
 const EXAMPLE: &str = include_str!("../config.toml.example");
@@ -234,7 +236,7 @@ error[E104]: `routes[0].upstraem` is not a known key
         .filter(|line| *line != "   |")
         .collect();
     assert_eq!(lines, trimmed, "{report}");
-    assert_eq!(problems.summary(), "2 errors");
+    assert_eq!(problems.summary(Language::English), "2 errors");
 }
 
 #[test]
@@ -566,7 +568,7 @@ fn shown_values_are_effective_and_hide_secrets() {
     let machine = Machine::new();
     let text = format!("{MINIMAL}\n[admin]\ntoken = \"topsecretvalue\"\n");
     let document = Document::new(text, Path::new("/etc/wxgate/config.toml"));
-    let shown = document.show(&machine.surroundings()).unwrap();
+    let (shown, _) = document.show(&machine.surroundings()).unwrap();
     let lines = shown.to_lines();
     for line in [
         "login.inside_wechat = \"main\"",
@@ -585,11 +587,138 @@ fn shown_values_are_effective_and_hide_secrets() {
     assert_eq!(shown.to_json()["server"]["listen"], "127.0.0.1:9500");
 }
 
+/// Surroundings with these environment variables in place of keys.
+fn overridden(machine: &Machine, variables: &[(&str, &str)]) -> Surroundings {
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    machine.surroundings().with_overrides(variables)
+}
+
+#[test]
+fn environment_variables_stand_in_for_keys() {
+    let machine = Machine::new();
+    let file = Path::new("/etc/wxgate/config.toml");
+    let text = format!(
+        "{MINIMAL}\n[sessions]\nidle_timeout = \"1h\"\n[wechat.my-shop]\nkind = \"service-account\"\napp_id = \"wx00000000000000bb\"\nsecret = \"file:/run/secrets/wechat_main\"\n"
+    );
+    let surroundings = overridden(
+        &machine,
+        &[
+            ("WXGATE__SERVER__LISTEN", "127.0.0.1:9000"),
+            ("WXGATE__SERVER__MAX_HEADERS", "50"),
+            ("WXGATE__SERVER__EXTRA_HOSTS", "[\"m.example.com\"]"),
+            ("WXGATE__SESSIONS__IDLE_TIMEOUT", "2h"),
+            ("WXGATE__WECHAT__MY_SHOP__SECRET", "s3cret-of-shop"),
+            ("WXGATE__LOGIN__INSIDE_WECHAT", "main"),
+            ("WXGATE__JWT__ALG", "\"EdDSA\""),
+            ("WXGATE__LOGIN__KEEP_FRAGMENT", "true"),
+            ("WXGATE_MAIN_SECRET", "not ours"),
+        ],
+    );
+
+    let document = Document::new(text, file);
+    let (config, _) = document
+        .check(&surroundings)
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    let (shown, origins) = document.show(&surroundings).unwrap();
+
+    assert_eq!(config.listeners[0].address.to_string(), "127.0.0.1:9000");
+    assert_eq!(config.listeners[0].max_headers, 50);
+    assert_eq!(config.sessions.idle_timeout.as_secs(), 7200);
+    let lines = shown.to_lines();
+    for line in [
+        "jwt.alg = \"EdDSA\"",
+        "login.keep_fragment = true",
+        "server.extra_hosts = [\"m.example.com\"]",
+        "wechat.my-shop.secret = \"***\"",
+    ] {
+        assert!(
+            lines.iter().any(|shown| shown == line),
+            "{line}: {lines:#?}"
+        );
+    }
+    let variable = |name: &str| ValueOrigin::Variable(name.to_owned());
+    assert_eq!(
+        *origins.of_key("wechat.my-shop.secret"),
+        variable("WXGATE__WECHAT__MY_SHOP__SECRET")
+    );
+    assert_eq!(
+        *origins.of_key("sessions.idle_timeout"),
+        variable("WXGATE__SESSIONS__IDLE_TIMEOUT")
+    );
+    assert_eq!(
+        *origins.of_key("sessions.max_lifetime"),
+        ValueOrigin::Default
+    );
+    let line = MINIMAL
+        .lines()
+        .position(|line| line.starts_with("public_url"))
+        .unwrap();
+    assert_eq!(
+        *origins.of_key("server.public_url"),
+        ValueOrigin::File(file.to_owned(), line + 1)
+    );
+}
+
+#[test]
+fn a_wrong_variable_is_reported_where_it_stands_and_no_secret_is_shown() {
+    let machine = Machine::new();
+    let surroundings = overridden(
+        &machine,
+        &[
+            ("WXGATE__SERVER__LISTEN", "everywhere"),
+            ("WXGATE__SERVER__LISTENN", "x"),
+            ("WXGATE__JWT__KEYS", "topsecret-key-in-the-wrong-form"),
+        ],
+    );
+
+    let file = Path::new("config.toml");
+    let problems = Config::parse(MINIMAL, file, &surroundings).unwrap_err();
+
+    let entries: Vec<_> = problems
+        .entries()
+        .map(|entry| (entry.code, entry.file.clone(), entry.line, entry.column))
+        .collect();
+    let environment = || "environment".to_owned();
+    assert_eq!(
+        entries,
+        [
+            ("E105", environment(), Some(1), Some(21)),
+            ("E304", environment(), Some(2), Some(26)),
+            ("E104", environment(), Some(3), Some(1)),
+        ]
+    );
+    let report = problems.render(false);
+    assert!(
+        report.contains("WXGATE__SERVER__LISTEN = \"everywhere\""),
+        "{report}"
+    );
+    assert!(report.contains("did you mean `listen`?"), "{report}");
+    assert!(!report.contains("topsecret"), "{report}");
+}
+
+#[test]
+fn a_chinese_report_adds_the_meaning_of_each_code() {
+    let machine = Machine::new();
+    let problems = machine.problems(&format!("{MINIMAL}\n[sesions]\n"));
+
+    let report = problems.render_in(Language::Chinese, false);
+
+    assert!(report.contains("错误[E103]"), "{report}");
+    assert!(
+        report.contains("说明: 没有这个配置节，请检查拼写。"),
+        "{report}"
+    );
+    assert_eq!(problems.summary(Language::Chinese), "1 个错误");
+}
+
 fn wxgate(machine: &Machine, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_wxgate"))
         .args(arguments)
         .current_dir(machine.root.path())
         .env_remove("WXGATE_CONFIG")
+        .env("WXGATE_LANG", "en")
         .env("WXGATE_MAIN_SECRET", "s3cret")
         .output()
         .unwrap()

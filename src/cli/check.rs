@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{Color, Global};
-use crate::config::{self, Config, Document, Problems, Severity, Surroundings};
+use crate::config::{self, Config, Document, Language, Problems, Severity, Surroundings};
 use crate::route::{Auth, Route};
 
 /// Arguments of `check`.
@@ -22,9 +22,17 @@ pub(super) struct CheckArgs {
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum ConfigCommand {
     /// Print every key with its effective value; secrets are hidden
-    Show,
+    Show(ShowArgs),
     /// Print the JSON Schema of the file, for editors
     Schema,
+}
+
+/// Arguments of `config show`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArgs {
+    /// Say where each value came from: a line of the file, an environment variable, or the default
+    #[arg(long)]
+    origin: bool,
 }
 
 pub(super) fn check(args: CheckArgs, global: &Global) -> anyhow::Result<ExitCode> {
@@ -57,20 +65,32 @@ pub(super) fn config(command: ConfigCommand, global: &Global) -> anyhow::Result<
             println!("{}", serde_json::to_string_pretty(&config::schema())?);
             Ok(ExitCode::SUCCESS)
         }
-        ConfigCommand::Show => show(global),
+        ConfigCommand::Show(args) => show(args, global),
     }
 }
 
-fn show(global: &Global) -> anyhow::Result<ExitCode> {
+fn show(args: ShowArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let Some(document) = read(global)? else {
         return Ok(ExitCode::FAILURE);
     };
     match document.show(&Surroundings::of_process()) {
-        Ok(shown) => {
-            if global.json {
-                println!("{}", serde_json::to_string_pretty(&shown.to_json())?);
-            } else {
-                println!("{}", shown.to_lines().join("\n"));
+        Ok((shown, origins)) => {
+            match (args.origin, global.json) {
+                (false, true) => println!("{}", serde_json::to_string_pretty(&shown.to_json())?),
+                (false, false) => println!("{}", shown.to_lines().join("\n")),
+                (true, true) => {
+                    let entries = shown.to_pairs().into_iter().map(|(key, value)| {
+                        let origin = origins.of_key(&key).to_string();
+                        json!({ "key": key, "value": value, "origin": origin })
+                    });
+                    let entries: Vec<_> = entries.collect();
+                    println!("{}", serde_json::to_string_pretty(&entries)?);
+                }
+                (true, false) => {
+                    for (key, value) in shown.to_pairs() {
+                        println!("{key} = {value}    # {}", origins.of_key(&key));
+                    }
+                }
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -132,11 +152,15 @@ fn print_problems(problems: &Problems, global: &Global) {
                 && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         }
     };
-    eprintln!("{}\n", problems.render(color));
-    if problems.count(Severity::Error) > 0 {
-        eprintln!("{}. Nothing was started.", problems.summary());
-    } else {
-        eprintln!("{}.", problems.summary());
+    let language = global.language();
+    eprintln!("{}\n", problems.render_in(language, color));
+    let summary = problems.summary(language);
+    let nothing_started = problems.count(Severity::Error) > 0;
+    match (language, nothing_started) {
+        (Language::English, true) => eprintln!("{summary}. Nothing was started."),
+        (Language::English, false) => eprintln!("{summary}."),
+        (Language::Chinese, true) => eprintln!("{summary}。没有启动任何服务。"),
+        (Language::Chinese, false) => eprintln!("{summary}。"),
     }
 }
 

@@ -12,6 +12,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::{Code, Language};
+
 mod check;
 mod jwt;
 mod keys;
@@ -41,6 +43,9 @@ struct Global {
     /// Use colour: auto, always or never
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     color: Color,
+    /// Language of problem reports: en or zh-CN [default: by the locale]
+    #[arg(long, global = true, env = "WXGATE_LANG", value_name = "LANGUAGE")]
+    lang: Option<String>,
 }
 
 /// When to use colour.
@@ -84,6 +89,9 @@ enum Command {
 
 /// Runs the command of this process.
 pub fn main() -> ExitCode {
+    if let Some(code) = code_asked_for() {
+        return explain(code);
+    }
     let line = match CommandLine::try_parse() {
         Ok(line) => line,
         Err(error) => return misunderstood(&error),
@@ -110,6 +118,22 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// The code in `wxgate help E104`.
+fn code_asked_for() -> Option<Code> {
+    let mut words = std::env::args().skip(1);
+    let (help, name) = (words.next()?, words.next()?);
+    (help == "help").then(|| Code::named(&name)).flatten()
+}
+
+/// What a problem code means, in both languages.
+fn explain(code: Code) -> ExitCode {
+    println!("{}", code.as_str());
+    for language in [Language::English, Language::Chinese] {
+        println!("  {}", code.meaning(language));
+    }
+    ExitCode::SUCCESS
+}
+
 /// Prints help, version or what is wrong with the words of the command line.
 fn misunderstood(error: &clap::Error) -> ExitCode {
     // Where it cannot be printed, nobody reads it.
@@ -123,6 +147,17 @@ fn misunderstood(error: &clap::Error) -> ExitCode {
 }
 
 impl Global {
+    /// The language of reports: as asked for, else as the locale says.
+    fn language(&self) -> Language {
+        let locale = || {
+            ["LC_ALL", "LC_MESSAGES", "LANG"]
+                .into_iter()
+                .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        };
+        let name = self.lang.clone().or_else(locale);
+        Language::of_locale(name.as_deref().unwrap_or_default())
+    }
+
     /// The configuration file that was named, or the first default that exists.
     fn config_path(&self) -> anyhow::Result<PathBuf> {
         const DEFAULTS: [&str; 2] = ["config.toml", "/etc/wxgate/config.toml"];

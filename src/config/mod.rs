@@ -18,7 +18,10 @@ use crate::{
 
 mod code;
 mod file;
+mod language;
 mod mask;
+mod origins;
+mod overrides;
 mod place;
 mod problem;
 mod read;
@@ -34,12 +37,15 @@ mod values;
 mod watch;
 
 pub use code::{Code, Severity};
+pub use language::Language;
+pub use origins::{Origins, ValueOrigin};
 pub use problem::{Entry, Problem, Problems};
 pub use show::Shown;
 pub use surroundings::Surroundings;
 pub use watch::Watch;
 
 use file::File;
+use overrides::Overlay;
 use place::Place;
 use read::{FileValue, Node, Reader};
 
@@ -119,7 +125,7 @@ impl Document {
     pub fn read(path: &Path) -> Result<Self, Problems> {
         let of_file = |message: String| {
             let problem = Problem::of_file(Code::UnreadableConfig, message);
-            Problems::new(path, "", &[], vec![problem])
+            Problems::new(path, &Overlay::new("", &[]), &[], vec![problem])
         };
         let bytes = std::fs::read(path).map_err(|error| {
             of_file(format!(
@@ -154,46 +160,68 @@ impl Document {
     /// Checks everything.
     pub fn check(&self, surroundings: &Surroundings) -> Result<(Config, Problems), Problems> {
         self.resolve(surroundings)
-            .map(|(config, _, problems)| (config, problems))
+            .map(|resolved| (resolved.config, resolved.warnings))
     }
 
-    /// Every key with its effective value; secrets are hidden.
-    pub fn show(&self, surroundings: &Surroundings) -> Result<Shown, Problems> {
-        let (config, file, _) = self.resolve(surroundings)?;
-        let mut shown = file.show();
-        resolve::show_effective(&config, &mut shown);
-        Ok(shown)
+    /// Every key with its effective value, and where each came from; secrets are hidden.
+    pub fn show(&self, surroundings: &Surroundings) -> Result<(Shown, Origins), Problems> {
+        let resolved = self.resolve(surroundings)?;
+        let mut shown = resolved.file.show();
+        resolve::show_effective(&resolved.config, &mut shown);
+        Ok((shown, resolved.origins))
     }
 
-    fn resolve(&self, surroundings: &Surroundings) -> Result<(Config, File, Problems), Problems> {
+    fn resolve(&self, surroundings: &Surroundings) -> Result<Resolved, Problems> {
+        let overlay = Overlay::new(&self.text, surroundings.overrides());
         let (table, errors) = DeTable::parse_recoverable(&self.text);
-        let root = DeValue::Table(table.into_inner());
+        let mut table = table.into_inner();
+        overlay.apply(&mut table);
+        let origins = Origins::of(&table, &self.source, &overlay);
+        let root = DeValue::Table(table);
         let node = Node {
             value: &root,
             place: Place::root(),
         };
-        let mut reader = Reader::new(&self.text, &self.source, self.is_exposed, surroundings);
+        let mut reader = Reader::new(&overlay, &self.source, self.is_exposed, surroundings);
         let file = File::read(&node, &mut reader);
         let Some(file) = file.filter(|_| errors.is_empty()) else {
             let found = std::mem::take(&mut reader.problems);
             let mut problems = syntax::problems(&self.text, &errors);
             problems.extend(syntax::trustworthy(&self.text, &errors, found));
-            return Err(self.report(&reader.secrets, problems));
+            return Err(self.report(&overlay, &reader.secrets, problems));
         };
         if let Some(problem) = resolve::unknown_version(&file) {
-            return Err(self.report(&reader.secrets, vec![problem]));
+            return Err(self.report(&overlay, &reader.secrets, vec![problem]));
         }
         let config = resolve::resolve(&file, &self.source, &mut reader);
-        let problems = self.report(&reader.secrets, reader.problems);
+        let problems = self.report(&overlay, &reader.secrets, reader.problems);
         match config {
-            Some(config) if problems.count(Severity::Error) == 0 => Ok((config, file, problems)),
+            Some(config) if problems.count(Severity::Error) == 0 => Ok(Resolved {
+                config,
+                file,
+                origins,
+                warnings: problems,
+            }),
             Some(_) | None => Err(problems),
         }
     }
 
-    fn report(&self, secrets: &[Range<usize>], problems: Vec<Problem>) -> Problems {
-        Problems::new(&self.source, &self.text, secrets, problems)
+    fn report(
+        &self,
+        overlay: &Overlay,
+        secrets: &[Range<usize>],
+        problems: Vec<Problem>,
+    ) -> Problems {
+        Problems::new(&self.source, overlay, secrets, problems)
     }
+}
+
+/// A valid file in all its forms.
+struct Resolved {
+    config: Config,
+    file: File,
+    origins: Origins,
+    warnings: Problems,
 }
 
 /// The JSON Schema (draft 2020-12) of the file, for editors.

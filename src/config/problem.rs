@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::code::{Code, Severity};
+use super::language::Language;
+use super::overrides::{self, Overlay};
 use super::place::Place;
 use super::{mask, render};
 
@@ -88,6 +90,8 @@ impl Problem {
 pub struct Problems {
     source: PathBuf,
     text: String,
+    /// Where the overrides begin behind the file.
+    overrides_start: usize,
     list: Vec<Problem>,
 }
 
@@ -118,7 +122,7 @@ impl Problems {
     /// Sorts the problems and masks the secrets at `secrets` in the text.
     pub(super) fn new(
         source: &Path,
-        text: &str,
+        overlay: &Overlay,
         secrets: &[Range<usize>],
         mut list: Vec<Problem>,
     ) -> Self {
@@ -128,7 +132,8 @@ impl Problems {
             .any(|problem| matches!(problem.code, Code::Syntax | Code::ChineseQuotes));
         Self {
             source: source.to_path_buf(),
-            text: mask::mask(text, secrets, unparsed),
+            text: mask::mask(&overlay.text, secrets, unparsed),
+            overrides_start: overlay.start,
             list,
         }
     }
@@ -152,11 +157,36 @@ impl Problems {
     /// Line and column of a problem, counted from 1; columns in characters.
     pub fn position(&self, problem: &Problem) -> Option<(usize, usize)> {
         let span = problem.span.as_ref()?;
-        Some(locate(&self.text, span.start))
+        let side = self.side(span.start);
+        Some(side.locate(span.start))
+    }
+
+    /// The text in which a byte stands.
+    pub(super) fn side(&self, offset: usize) -> Side<'_> {
+        let (name, start) = match offset < self.overrides_start || self.text.is_empty() {
+            true => (self.source.display().to_string(), 0),
+            false => (overrides::SOURCE.to_owned(), self.overrides_start),
+        };
+        let end = match start {
+            0 => self.overrides_start,
+            _ => self.text.len(),
+        };
+        Side {
+            name,
+            text: self.text.get(start..end).unwrap_or_default(),
+            start,
+        }
     }
 
     /// `2 errors, 1 warning`
-    pub fn summary(&self) -> String {
+    pub fn summary(&self, language: Language) -> String {
+        if language == Language::Chinese {
+            let errors = format!("{} 个错误", self.count(Severity::Error));
+            return match self.count(Severity::Warning) {
+                0 => errors,
+                warnings => format!("{errors}，{warnings} 个警告"),
+            };
+        }
         let counted = |severity, word: &str| {
             let count = self.count(severity);
             format!("{count} {word}{}", if count == 1 { "" } else { "s" })
@@ -168,21 +198,27 @@ impl Problems {
         }
     }
 
-    /// For people: each problem with its line and a caret.
+    /// For people, in English: each problem with its line and a caret.
     pub fn render(&self, color: bool) -> String {
-        render::render(&self.source, &self.text, &self.list, color)
+        self.render_in(Language::English, color)
+    }
+
+    /// For people: each problem with its line and a caret. In Chinese the meaning of each code is added.
+    pub fn render_in(&self, language: Language, color: bool) -> String {
+        render::render(self, language, color)
     }
 
     /// For machines.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.list.iter().map(|problem| {
             let span = problem.span.as_ref();
-            let start = span.map(|span| locate(&self.text, span.start));
-            let end = span.map(|span| locate(&self.text, span.end));
+            let side = self.side(span.map_or(0, |span| span.start));
+            let start = span.map(|span| side.locate(span.start));
+            let end = span.map(|span| side.locate(span.end));
             Entry {
                 code: problem.code.as_str(),
                 severity: problem.severity(),
-                file: self.source.display().to_string(),
+                file: side.name,
                 line: start.map(|(line, _)| line),
                 column: start.map(|(_, column)| column),
                 end_line: end.map(|(line, _)| line),
@@ -201,6 +237,26 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
+
+/// The file, or the environment variables that stand in for keys of it.
+#[derive(Debug)]
+pub(super) struct Side<'p> {
+    pub(super) name: String,
+    pub(super) text: &'p str,
+    /// Where the text begins among all spans.
+    pub(super) start: usize,
+}
+
+impl Side<'_> {
+    fn locate(&self, offset: usize) -> (usize, usize) {
+        locate(self.text, offset.saturating_sub(self.start))
+    }
+
+    /// The span in this text.
+    pub(super) fn span(&self, span: &Range<usize>) -> Range<usize> {
+        span.start.saturating_sub(self.start)..span.end.saturating_sub(self.start)
+    }
+}
 
 /// Line and column of a byte, counted from 1; columns in characters.
 pub(super) fn locate(text: &str, offset: usize) -> (usize, usize) {

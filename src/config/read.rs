@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use toml::de::{DeTable, DeValue};
 
 use super::code::Code;
+use super::overrides::Overlay;
 use super::place::Place;
 use super::problem::Problem;
 use super::show::Shown;
@@ -41,7 +42,7 @@ pub(super) trait FileValue: Sized {
 pub(super) enum Origin {
     /// Written in the file.
     Plain,
-    /// Named by `env:`, `file:` or `cred:`.
+    /// Named by `env:`, `file:` or `cred:`, or itself an environment variable.
     Referred,
 }
 
@@ -49,8 +50,10 @@ pub(super) enum Origin {
 #[derive(Debug)]
 pub(super) struct Reader<'r> {
     pub(super) surroundings: &'r Surroundings,
-    /// The whole file.
+    /// The whole file, and the overrides behind it.
     pub(super) document: &'r str,
+    /// Where the overrides begin.
+    overrides_start: usize,
     /// Relative paths begin here.
     pub(super) folder: PathBuf,
     /// Everybody on the machine can read the file.
@@ -62,14 +65,15 @@ pub(super) struct Reader<'r> {
 
 impl<'r> Reader<'r> {
     pub(super) fn new(
-        document: &'r str,
+        overlay: &'r Overlay,
         source: &Path,
         is_exposed: bool,
         surroundings: &'r Surroundings,
     ) -> Self {
         Self {
             surroundings,
-            document,
+            document: &overlay.text,
+            overrides_start: overlay.start,
             folder: source.parent().map(Path::to_path_buf).unwrap_or_default(),
             is_exposed,
             problems: Vec::new(),
@@ -94,7 +98,12 @@ impl<'r> Reader<'r> {
         } else if let Some(name) = text.strip_prefix("cred:") {
             self.credential(name, &node.place)
         } else {
-            return Some((text.clone().into_owned(), Origin::Plain));
+            let is_override = node.place.span.start >= self.overrides_start;
+            let origin = match is_override {
+                true => Origin::Referred,
+                false => Origin::Plain,
+            };
+            return Some((text.clone().into_owned(), origin));
         };
         match referred {
             Ok(text) => Some((text, Origin::Referred)),

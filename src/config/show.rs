@@ -37,15 +37,23 @@ impl Shown {
 
     /// One line per value: `sessions.idle_timeout = "12h"`.
     pub fn to_lines(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        self.add_lines("", &mut lines);
-        lines
+        let pairs = self.to_pairs().into_iter();
+        pairs
+            .map(|(key, value)| format!("{key} = {value}"))
+            .collect()
     }
 
-    fn add_lines(&self, key: &str, lines: &mut Vec<String>) {
+    /// Every value with its whole key.
+    pub fn to_pairs(&self) -> Vec<(String, Json)> {
+        let mut pairs = Vec::new();
+        self.add_pairs("", &mut pairs);
+        pairs
+    }
+
+    fn add_pairs(&self, key: &str, pairs: &mut Vec<(String, Json)>) {
         match self {
             Self::Absent => {}
-            Self::Value(value) => lines.push(format!("{key} = {value}")),
+            Self::Value(value) => pairs.push((key.to_owned(), value.clone())),
             Self::Table(entries) => {
                 for (name, shown) in entries {
                     let key = if key.is_empty() {
@@ -53,15 +61,15 @@ impl Shown {
                     } else {
                         format!("{key}.{name}")
                     };
-                    shown.add_lines(&key, lines);
+                    shown.add_pairs(&key, pairs);
                 }
             }
             Self::List(elements) if elements.iter().any(|one| matches!(one, Self::Table(_))) => {
                 for (position, shown) in elements.iter().enumerate() {
-                    shown.add_lines(&format!("{key}[{position}]"), lines);
+                    shown.add_pairs(&format!("{key}[{position}]"), pairs);
                 }
             }
-            Self::List(_) => lines.push(format!("{key} = {}", self.to_json())),
+            Self::List(_) => pairs.push((key.to_owned(), self.to_json())),
         }
     }
 

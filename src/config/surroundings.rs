@@ -10,6 +10,8 @@ type Variables = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 /// The machine as the configuration sees it; tests bring their own.
 pub struct Surroundings {
     variables: Variables,
+    /// Variables that stand in for keys of the file, and others.
+    overrides: Vec<(String, String)>,
     /// Absolute paths of the file are looked up below this folder.
     root: PathBuf,
 }
@@ -26,7 +28,10 @@ impl fmt::Debug for Surroundings {
 impl Surroundings {
     /// This process's environment and this machine's files.
     pub fn of_process() -> Self {
-        Self::new(|name| std::env::var(name).ok(), Path::new("/"))
+        let known = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Self::new(|name| std::env::var(name).ok(), Path::new("/")).with_overrides(known)
     }
 
     /// Variables from a function; absolute paths are looked up below `root`.
@@ -36,8 +41,21 @@ impl Surroundings {
     ) -> Self {
         Self {
             variables: Box::new(variables),
+            overrides: Vec::new(),
             root: root.to_path_buf(),
         }
+    }
+
+    /// With these variables as overrides: those whose names begin with `WXGATE__`.
+    pub fn with_overrides(mut self, known: impl IntoIterator<Item = (String, String)>) -> Self {
+        let ours = |(name, _): &(String, String)| name.starts_with("WXGATE__");
+        self.overrides = known.into_iter().filter(ours).collect();
+        self
+    }
+
+    /// Variables that stand in for keys of the file.
+    pub(super) fn overrides(&self) -> &[(String, String)] {
+        &self.overrides
     }
 
     /// The value of a variable.

@@ -140,6 +140,8 @@ impl Error {
         match self {
             Self::Refused { reference, .. } if !reference.is_empty() => Some(reference),
             Self::Refused { .. }
+            | Self::AddressNotListed { .. }
+            | Self::Store(_)
             | Self::Timeout(_)
             | Self::Unreachable(_)
             | Self::Broken(_)

@@ -25,7 +25,8 @@ pub(crate) fn wxgate(arguments: &[&str], folder: &Path) -> Command {
     command
         .args(arguments)
         .current_dir(folder)
-        .env_remove("WXGATE_CONFIG");
+        .env_remove("WXGATE_CONFIG")
+        .env("WXGATE_LANG", "en");
     command
 }
 

@@ -84,6 +84,7 @@ mod tests {
     use toml::de::DeValue;
 
     use super::File;
+    use crate::config::overrides::Overlay;
     use crate::config::place::Place;
     use crate::config::read::{FileValue, Node, Reader};
     use crate::config::surroundings::Surroundings;
@@ -91,7 +92,8 @@ mod tests {
     /// Reads an empty table, which reads the default of each of its keys.
     fn read_defaults<T: FileValue>() {
         let surroundings = Surroundings::new(|_| None, Path::new("/"));
-        let mut reader = Reader::new("", Path::new("config.toml"), false, &surroundings);
+        let overlay = Overlay::new("", &[]);
+        let mut reader = Reader::new(&overlay, Path::new("config.toml"), false, &surroundings);
         let value = DeValue::parse("{}").unwrap();
         let node = Node {
             value: value.get_ref(),
