@@ -45,6 +45,7 @@ impl Machine {
             move |name| match name {
                 "NOT_THERE" => None,
                 "EMPTY" => Some(String::new()),
+                "WX_PUSH_KEY" => Some("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG".to_owned()),
                 "CREDENTIALS_DIRECTORY" => Some(credentials.clone()),
                 _ => Some("s3cret-from-environment".to_owned()),
             },

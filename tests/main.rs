@@ -29,6 +29,7 @@ mod logs;
 mod pages;
 mod policy;
 mod proxying;
+mod push;
 mod quirks;
 mod reload;
 mod scan;

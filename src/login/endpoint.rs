@@ -20,6 +20,8 @@ pub enum Endpoint {
     JsConfig,
     /// `js/share`
     JsShare,
+    /// `push/<app>`
+    Push(String),
     /// `scan`
     Scan,
     /// `scan/status`
@@ -45,18 +47,22 @@ impl Endpoint {
                     let app = AppName::parse(app)?;
                     Some(Self::Callback(app.as_str().to_owned()))
                 }
+                ("push", app) => {
+                    let app = AppName::parse(app)?;
+                    Some(Self::Push(app.as_str().to_owned()))
+                }
                 ("x", id) => TicketId::parse(id).map(Self::Scanned),
                 _ => None,
             },
         }
     }
 
-    /// Everything here is safe to ask for, except for a POST: it logs out, or says what the phone's visitor wants.
+    /// Everything here is safe to ask for, except for a POST: it logs out, says what the phone's visitor wants, or is a push.
     pub(super) fn allows(&self, method: &Method) -> bool {
         match *method {
             Method::GET | Method::HEAD => true,
             Method::POST => match self {
-                Self::Logout | Self::Scanned(_) => true,
+                Self::Logout | Self::Scanned(_) | Self::Push(_) => true,
                 Self::Callback(_)
                 | Self::Login
                 | Self::Me
@@ -103,6 +109,12 @@ mod tests {
             ("/_wxgate/callback/a%20b", None),
             ("/_wxgate/js/config", Some(Endpoint::JsConfig)),
             ("/_wxgate/js/share", Some(Endpoint::JsShare)),
+            (
+                "/_wxgate/push/main",
+                Some(Endpoint::Push("main".to_owned())),
+            ),
+            ("/_wxgate/push", None),
+            ("/_wxgate/push/main/", None),
             ("/_wxgate/js", None),
             ("/_wxgate/js/share.js", None),
             ("/_wxgate/scan", Some(Endpoint::Scan)),
@@ -128,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn only_logout_and_a_confirmation_can_be_posted() {
+    fn only_logout_a_confirmation_and_a_push_can_be_posted() {
         let endpoints = [
             Endpoint::Callback("main".to_owned()),
             Endpoint::Login,
@@ -136,13 +148,17 @@ mod tests {
             Endpoint::Me,
             Endpoint::JsConfig,
             Endpoint::JsShare,
+            Endpoint::Push("main".to_owned()),
             Endpoint::Scan,
             Endpoint::ScanStatus,
             ticket().unwrap(),
         ];
         for endpoint in endpoints {
             assert!(endpoint.allows(&Method::GET) && endpoint.allows(&Method::HEAD));
-            let can_post = matches!(endpoint, Endpoint::Logout | Endpoint::Scanned(_));
+            let can_post = matches!(
+                endpoint,
+                Endpoint::Logout | Endpoint::Scanned(_) | Endpoint::Push(_)
+            );
             assert_eq!(endpoint.allows(&Method::POST), can_post);
             assert_eq!(endpoint.allowed().contains("POST"), can_post);
             for method in [Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH] {

@@ -44,6 +44,7 @@ mod me;
 mod method;
 mod opening;
 mod outcome;
+mod push;
 mod query;
 mod redeem;
 mod scan;
@@ -237,6 +238,7 @@ impl Login {
                 Method::POST => self.scan_answered(&id, body, &visit).await?,
                 _ => self.scanned(&id, &visit).await?,
             },
+            Endpoint::Push(app) => self.push(&app, body, &visit).await?,
         };
         Ok(answer::finish(answer))
     }

@@ -108,6 +108,18 @@ impl Sessions {
         self.revocations.revoke_person(&names, now).await
     }
 
+    /// Takes nickname and picture out of every session of whoever has this openid, as far as they were fetched before now.
+    pub async fn forget_profile(
+        &self,
+        app_id: &str,
+        openid: &str,
+        now: SystemTime,
+    ) -> Result<(), store::Error> {
+        let now = self.now(now);
+        let name = owner::by_openid(app_id, openid);
+        self.revocations.forget_profile(&name, now).await
+    }
+
     /// Ends every session that knows this unionid, at every app.
     pub async fn revoke_unionid(&self, unionid: &str, now: SystemTime) -> Result<(), store::Error> {
         let now = self.now(now);

@@ -166,10 +166,13 @@ impl Sessions {
             }
             (Some(Content::Reference(_)) | None, _) => None,
         };
-        let Some(session) = record.and_then(|record| self.judge(record, now)) else {
+        let Some(mut session) = record.and_then(|record| self.judge(record, now)) else {
             return Ok(None);
         };
         let is_revoked = self.revocations.is_revoked(&session).await?;
+        if self.revocations.is_profile_void(&session).await? {
+            session.person.profile = None;
+        }
         Ok((!is_revoked).then_some(Session { carrier, ..session }))
     }
 

@@ -1,7 +1,7 @@
 //! What ended before its time.
 //!
-//! Two kinds of note in the store: one names a session, one says that every session of a person that began up to some
-//! moment is over. Neither holds an id of a person or a session as it is.
+//! Three kinds of note in the store: one names a session, one says that every session of a person that began up to some
+//! moment is over, one that the profile of a person that was fetched up to some moment is void. Neither holds an id of a person or a session as it is.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -95,15 +95,41 @@ impl Revocations {
     ) -> Result<(), store::Error> {
         let _one_at_a_time = self.person.lock().await;
         for name in names {
-            let key = person_key(name);
-            // A note never moves back: that would bring sessions back that had ended.
-            let earlier = self.store.get(&key).await?;
-            let earlier = earlier.map_or(UNIX_EPOCH, |note| read_time(&note));
-            let note = milliseconds(now.max(earlier)).to_be_bytes();
-            self.store.put(&key, &note, self.lifetime()).await?;
+            self.note(&person_key(name), now).await?;
         }
         self.announce();
         Ok(())
+    }
+
+    /// Voids the profile of a person that was fetched up to now.
+    pub(super) async fn forget_profile(
+        &self,
+        name: &str,
+        now: SystemTime,
+    ) -> Result<(), store::Error> {
+        let _one_at_a_time = self.person.lock().await;
+        self.note(&profile_key(name), now).await?;
+        self.announce();
+        Ok(())
+    }
+
+    /// Whether a note voids the profile of the session.
+    pub(super) async fn is_profile_void(&self, session: &Session) -> Result<bool, store::Error> {
+        let Some(profile) = &session.person.profile else {
+            return Ok(false);
+        };
+        let person = &session.person;
+        let name = owner::by_openid(person.app_id.as_str(), person.openid.as_str());
+        let note = self.store.get(&profile_key(&name)).await?;
+        Ok(note.is_some_and(|note| profile.fetched_at <= read_time(&note)))
+    }
+
+    /// A note never moves back: that would bring back what had ended.
+    async fn note(&self, key: &str, now: SystemTime) -> Result<(), store::Error> {
+        let earlier = self.store.get(key).await?;
+        let earlier = earlier.map_or(UNIX_EPOCH, |note| read_time(&note));
+        let note = milliseconds(now.max(earlier)).to_be_bytes();
+        self.store.put(key, &note, self.lifetime()).await
     }
 
     /// Only after the note is safe: whoever sees the new number finds the note.
@@ -119,6 +145,10 @@ fn session_key(sid: &str) -> String {
 
 fn person_key(name: &str) -> String {
     format!("before:{name}")
+}
+
+fn profile_key(name: &str) -> String {
+    format!("no-profile-before:{name}")
 }
 
 /// A note that cannot be read ends everything: better one login too many than a logout undone.

@@ -27,6 +27,7 @@ mod notice;
 mod pages;
 mod person;
 mod phone;
+mod push;
 mod query;
 mod reporter;
 mod rewrite;
@@ -40,6 +41,7 @@ mod world;
 
 pub use faults::{Endpoint, Fault, Faults, Switches, Trouble};
 pub use person::Person;
+pub use push::{Push, PushAccount};
 pub use world::{AppKind, Call};
 
 use self::phone::{Phone, SiteOrigin};

@@ -2,7 +2,7 @@
 
 use crate::secret::Secret;
 
-use super::{AppId, AppName};
+use super::{AppId, AppName, PushKeys};
 
 /// One app at WeChat.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct App {
     pub token: TokenMode,
     /// Whether pages on our hosts get JS-SDK signatures for it.
     pub js_sdk: bool,
+    /// How its message push is proved, where it comes to us.
+    pub push: Option<PushKeys>,
 }
 
 /// Where an app's token for `cgi-bin` calls comes from.

@@ -6,6 +6,7 @@
 //! | `sns/oauth2/access_token` | [`Client::exchange`] |
 //! | `sns/userinfo` | [`Client::user_info`] |
 //! | `cgi-bin/stable_token`, `cgi-bin/token` | [`AccessTokens::access_token`] |
+//! | [message push](https://developers.weixin.qq.com/doc/oplatform/developers/dev/push), which comes to us | [`PushQuery`], [`PushMessage`] |
 //! | `cgi-bin/ticket/getticket` | [`AccessTokens::jsapi_ticket`] |
 
 use std::fmt;
@@ -21,6 +22,7 @@ mod error;
 mod ids;
 mod jsapi;
 mod kept;
+mod push;
 mod web;
 
 #[cfg(test)]
@@ -31,6 +33,7 @@ pub use app::{App, AppKind, TokenMode, TokenServer};
 pub use error::{Error, Fault, Reaction};
 pub use ids::{AppId, AppName, OpenId, UnionId};
 pub use jsapi::{JsConfig, js_signature, js_signed_text};
+pub use push::{Change, Event, PushError, PushKey, PushKeys, PushMessage, PushQuery};
 pub use web::{Code, Grant, Scope, UserInfo};
 
 pub(crate) use call::tls_config;

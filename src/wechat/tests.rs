@@ -136,6 +136,7 @@ fn app() -> App {
         secret: Secret::new(SECRET.to_owned()),
         token: TokenMode::Stable,
         js_sdk: false,
+        push: None,
     }
 }
 

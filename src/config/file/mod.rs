@@ -23,8 +23,8 @@ mod words;
 pub(super) use application::UpstreamFile;
 pub(super) use operation::RateFile;
 pub(super) use routes::{HeaderEditsFile, ListFile, ListReferences, RouteFile};
-pub(super) use wechat::AppFile;
-pub(super) use words::{IdentityWord, LevelWord, Preset, StoreKind, TokenMode};
+pub(super) use wechat::{AppFile, PushFile};
+pub(super) use words::{IdentityWord, LevelWord, Preset, PushMode, StoreKind, TokenMode};
 
 table! {
     /// Configuration of wxgate, format 1.

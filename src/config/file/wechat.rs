@@ -1,6 +1,6 @@
 //! `[wechat.*]` and `[wechat_api]`.
 
-use super::words::TokenMode;
+use super::words::{PushMode, TokenMode};
 use crate::config::table::table;
 use crate::config::values::{OrNone, Positive, Sensitive, WebUrl};
 use crate::wechat::AppKind;
@@ -22,8 +22,8 @@ table! {
         token_share: OrNone<Sensitive> = "none";
         /// Sign JS-SDK calls of pages on our hosts.
         js_sdk: bool = false;
-        /// Message push.
-        push: PushFile, later;
+        /// Message push of the account comes to /_wxgate/push/<name>.
+        push: PushFile;
     }
 }
 
@@ -42,8 +42,10 @@ table! {
     PushFile {
         /// The token that WeChat's console shows.
         token: Sensitive, required;
-        /// EncodingAESKey.
-        aes_key: Sensitive, required;
+        /// EncodingAESKey, 43 letters.
+        aes_key: Sensitive;
+        /// safe: every message is sealed with aes_key. plain: messages may come unsealed, and whoever can read one can change it.
+        mode: PushMode = "safe";
     }
 }
 

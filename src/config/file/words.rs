@@ -30,6 +30,8 @@ own! {
     MinimumTls { V12, V13 }
     /// `wechat.*.token_mode`
     TokenMode { Stable, Legacy, External }
+    /// `wechat.*.push.mode`
+    PushMode { Safe, Plain }
     /// `login.userinfo_lang`
     UserinfoLanguage { ZhCn, ZhTw, En }
     /// `sessions.mode`
@@ -52,6 +54,7 @@ words! { ProxyProtocol { "none" = None } later { "v1", "v2", "any" } }
 words! { MinimumTls { "1.2" = V12, "1.3" = V13 } }
 words! { AppKind { "service-account" = ServiceAccount } later { "website", "mini-program", "mobile-app" } }
 words! { TokenMode { "stable" = Stable, "legacy" = Legacy, "external" = External } }
+words! { PushMode { "safe" = Safe, "plain" = Plain } }
 words! { UserinfoPrompt { "button" = Button, "auto" = Auto } }
 words! { UserinfoLanguage { "zh_CN" = ZhCn, "zh_TW" = ZhTw, "en" = En } }
 words! { SnapshotUser { "refuse" = Refuse, "anonymous" = Anonymous } }

@@ -1,13 +1,15 @@
 //! `[wechat.*]` and `[wechat_api]`.
 
 use crate::config::code::Code;
-use crate::config::file::{AppFile, File, TokenMode as TokenWord};
+use crate::config::file::{AppFile, File, PushFile, PushMode, TokenMode as TokenWord};
 use crate::config::place::Place;
 use crate::config::problem::Problem;
 use crate::config::read::Reader;
 use crate::config::values::{Item, WebUrl};
 use crate::secret::Secret;
-use crate::wechat::{self, App, AppId, AppKind, AppName, TokenMode, TokenServer};
+use crate::wechat::{
+    self, App, AppId, AppKind, AppName, PushKey, PushKeys, TokenMode, TokenServer,
+};
 
 /// The shortest bearer token that may open an app's token to others.
 const SHORTEST_SHARE: usize = 32;
@@ -49,6 +51,8 @@ fn app(name: &str, item: &Item<AppFile>, reader: &mut Reader<'_>) -> Option<App>
     });
     let token = token_mode(file, reader);
     check_js_sdk(file, reader);
+    let push = file.push.value.as_ref();
+    let push = push.and_then(|push| push_keys(push, reader));
     Some(App {
         name: parsed_name?,
         kind: file.kind.value?,
@@ -56,6 +60,7 @@ fn app(name: &str, item: &Item<AppFile>, reader: &mut Reader<'_>) -> Option<App>
         secret: file.secret.value.as_ref()?.0.clone(),
         token: token?,
         js_sdk: file.js_sdk.value,
+        push,
     })
 }
 
@@ -91,6 +96,28 @@ fn token_mode(file: &AppFile, reader: &mut Reader<'_>) -> Option<TokenMode> {
             })
         }
     }
+}
+
+/// `None` where a problem says why.
+fn push_keys(file: &PushFile, reader: &mut Reader<'_>) -> Option<PushKeys> {
+    let key = file.aes_key.value.as_ref().and_then(|text| {
+        let key = PushKey::parse(text.0.reveal());
+        if key.is_none() {
+            let what = "is no EncodingAESKey: it has 43 letters and digits";
+            reader.report(Problem::new(Code::BadKey, &file.aes_key.place, what));
+        }
+        key
+    });
+    if file.mode.value == PushMode::Safe && !file.aes_key.is_given {
+        let what = "must be given";
+        let hint = "EncodingAESKey of WeChat's console, or mode = \"plain\"";
+        reader.report(Problem::new(Code::MissingKey, &file.aes_key.place, what).hint(hint));
+    }
+    Some(PushKeys {
+        token: file.token.value.as_ref()?.0.clone(),
+        key,
+        takes_plain: file.mode.value == PushMode::Plain,
+    })
 }
 
 fn check_js_sdk(file: &AppFile, reader: &mut Reader<'_>) {

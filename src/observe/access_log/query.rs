@@ -9,6 +9,8 @@ const SECRET_NAMES: &[&str] = &[
     "key",
     "sign",
     "signature",
+    "msg_signature",
+    "echostr",
     "openid",
     "unionid",
     "session_key",

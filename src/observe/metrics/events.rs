@@ -114,7 +114,7 @@ impl Metrics {
             .inc();
     }
 
-    /// A session ended: `reason` is `logout`, `logout_everywhere` or `application`.
+    /// A session ended: `reason` is `logout`, `logout_everywhere`, `application` or `revoked`.
     pub fn session_ended(&self, reason: &'static str) {
         count(&self.sessions_ended, "reason", reason);
     }

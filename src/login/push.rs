@@ -1,0 +1,183 @@
+//! What WeChat pushes to us: the check of the address, and people who take their consent back.
+
+use std::time::Duration;
+
+use http::header::X_CONTENT_TYPE_OPTIONS;
+use http::{HeaderValue, Method, StatusCode};
+
+use super::{Error, Login, Visit};
+use crate::message::{self, Answer, RequestBody};
+use crate::store;
+use crate::wechat::{App, AppId, Change, Event, OpenId, PushKeys, PushQuery, UnionId};
+
+/// Real messages have under 2 KiB.
+const LONGEST_BODY: u64 = 64 * 1024;
+
+/// WeChat waits five seconds, then sends it again.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How long a push is remembered: longer than it counts as fresh, on either side of our clock.
+const REMEMBER: Duration = Duration::from_secs(900);
+
+impl Login {
+    /// Answers `push/<app>`.
+    pub(super) async fn push(
+        &self,
+        app: &str,
+        body: RequestBody,
+        visit: &Visit<'_>,
+    ) -> Result<Answer, Error> {
+        let app = self.parts.wechat.app(app);
+        let Some((app, keys)) = app.and_then(|app| Some((app, app.push.as_ref()?))) else {
+            return Ok(message::empty(StatusCode::NOT_FOUND, "unknown-app"));
+        };
+        let query = visit.info.target.query().unwrap_or_default();
+        // Before the body is read: nobody but WeChat may make us take one.
+        let query = match PushQuery::check(query, keys, visit.now) {
+            Ok(query) => query,
+            Err(error) => return Ok(refuse(StatusCode::FORBIDDEN, &error, app, visit)),
+        };
+        if visit.info.method != Method::POST {
+            return Ok(match query.echo() {
+                Some(echo) => plain("push-echo", echo.to_owned()),
+                None => message::empty(StatusCode::BAD_REQUEST, "push-refused"),
+            });
+        }
+        let body = body.collect(LONGEST_BODY).await?;
+        let taken = self.take_push(&query, &body, app, keys, visit);
+        match tokio::time::timeout(PATIENCE, taken).await {
+            Ok(taken) => Ok(taken?),
+            Err(_) => {
+                tracing::error!(app = app.name.as_str(), "push was not dealt with in time");
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                Ok(message::empty(status, "push-late"))
+            }
+        }
+    }
+
+    async fn take_push(
+        &self,
+        query: &PushQuery,
+        body: &[u8],
+        app: &App,
+        keys: &PushKeys,
+        visit: &Visit<'_>,
+    ) -> Result<Answer, store::Error> {
+        let pushed = match query.open(body, keys, &app.id) {
+            Ok(pushed) => pushed,
+            Err(error) => return Ok(refuse(StatusCode::BAD_REQUEST, &error, app, visit)),
+        };
+        let names = [query.name(), pushed.name.clone()];
+        let names = names.map(|name| format!("push:{}:{name}", app.id.as_str()));
+        for name in &names {
+            if self.parts.store.get(name).await?.is_some() {
+                return Ok(success("push-again"));
+            }
+        }
+        match &pushed.event {
+            Event::Changed {
+                change,
+                app: other,
+                openid,
+                unionid,
+            } => {
+                let app = self.changed_app(app, other.as_ref());
+                self.follow_change(*change, app, openid.as_ref(), unionid.as_ref(), visit)
+                    .await?;
+            }
+            Event::Scanned { .. } | Event::Other => {}
+        }
+        // Only now: what could not be done is done when WeChat sends it again.
+        for name in &names {
+            self.parts.store.put(name, &[], REMEMBER).await?;
+        }
+        Ok(success("push"))
+    }
+
+    /// The app that a change is about; `None` when it is none of ours.
+    fn changed_app<'a>(&'a self, app: &'a App, named: Option<&AppId>) -> Option<&'a App> {
+        match named {
+            None => Some(app),
+            Some(id) => self.parts.wechat.apps().iter().find(|app| app.id == *id),
+        }
+    }
+
+    /// Ends sessions, or takes the profile out of them.
+    async fn follow_change(
+        &self,
+        change: Change,
+        app: Option<&App>,
+        openid: Option<&OpenId>,
+        unionid: Option<&UnionId>,
+        visit: &Visit<'_>,
+    ) -> Result<(), store::Error> {
+        let sessions = &self.parts.sessions;
+        let now = visit.now;
+        if let (Change::AccountClosed, Some(unionid)) = (change, unionid) {
+            sessions.revoke_unionid(unionid.as_str(), now).await?;
+        }
+        let (Some(app), Some(openid)) = (app, openid) else {
+            // WeChat has sent such events without saying whom they are about.
+            tracing::warn!(
+                request.id = visit.info.id.as_str(),
+                change = word(change),
+                "WeChat pushed a change of nobody that is known here"
+            );
+            return Ok(());
+        };
+        let (app_id, person) = (app.id.as_str(), openid.as_str());
+        match change {
+            Change::Withdrawn | Change::AccountClosed => {
+                sessions.revoke_openid(app_id, person, now).await?;
+                self.parts.metrics.session_ended("revoked");
+            }
+            Change::ProfileChanged => sessions.forget_profile(app_id, person, now).await?,
+        }
+        tracing::info!(
+            request.id = visit.info.id.as_str(),
+            app = app.name.as_str(),
+            change = word(change),
+            user = self.parts.mask.apply(person),
+            "WeChat pushed a change of consent"
+        );
+        Ok(())
+    }
+}
+
+fn word(change: Change) -> &'static str {
+    match change {
+        Change::Withdrawn => "withdrawn",
+        Change::AccountClosed => "account_closed",
+        Change::ProfileChanged => "profile_changed",
+    }
+}
+
+/// What WeChat wants to hear when there is nothing to say.
+fn success(reason: &'static str) -> Answer {
+    plain(reason, "success".to_owned())
+}
+
+fn plain(reason: &'static str, text: String) -> Answer {
+    let mut answer = message::text(StatusCode::OK, reason, text);
+    let no_sniffing = HeaderValue::from_static("nosniff");
+    answer
+        .headers_mut()
+        .insert(X_CONTENT_TYPE_OPTIONS, no_sniffing);
+    answer
+}
+
+/// Says nothing to whoever it was; the operator may have entered the wrong token or key.
+fn refuse(
+    status: StatusCode,
+    error: &(dyn std::error::Error + 'static),
+    app: &App,
+    visit: &Visit<'_>,
+) -> Answer {
+    tracing::warn!(
+        request.id = visit.info.id.as_str(),
+        app = app.name.as_str(),
+        error,
+        "push was refused"
+    );
+    message::empty(status, "push-refused")
+}
