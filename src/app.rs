@@ -4,7 +4,7 @@
 //! limits, pools and listeners outlive configurations.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,20 +14,21 @@ use http::uri::PathAndQuery;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tokio::task::JoinHandle;
 
 use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::gateway::{AnswerBody, Gateway};
-use crate::listen::{self, Handler, Listener, Peer, Tuning};
+use crate::listen::{self, Handler, Listener, Peer};
 
 mod assemble;
 mod housekeeping;
 mod lasting;
+mod listeners;
 
 use assemble::Shared;
+use listeners::{Listeners, Running};
 
 /// A running gateway. Dropping it without [`shutdown`](Self::shutdown) cuts everything.
 #[derive(Debug)]
@@ -35,31 +36,13 @@ pub struct App {
     shared: Arc<Shared>,
     current: Current,
     config: Arc<ArcSwap<Config>>,
-    listeners: Vec<Running>,
+    listeners: Listeners,
+    /// One reload at a time.
+    reloading: Mutex<()>,
     admin: Option<Running>,
     admin_answers: AdminHandler,
-    connections: Drain,
     tunnels: Arc<Drain>,
-    admin_connections: Drain,
     housekeeping: Drain,
-}
-
-/// A listener at work.
-#[derive(Debug)]
-struct Running {
-    address: SocketAddr,
-    tuning: Arc<Tuning>,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    fn start(listener: Listener, handler: impl Handler, drain: &Drain) -> Self {
-        Self {
-            address: listener.address(),
-            tuning: listener.tuning(),
-            task: tokio::spawn(listener.run(handler, drain.guard())),
-        }
-    }
 }
 
 /// How long a shutdown waits for tasks of our own, which have no visitor any more.
@@ -116,29 +99,16 @@ impl App {
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared::open(&config, clock).await?);
         let tunnels = Arc::new(Drain::new());
-        let listeners = config
-            .listeners
-            .iter()
-            .map(|settings| {
-                let address = settings.address;
-                Listener::bind(settings.clone())
-                    .with_context(|| format!("cannot listen on {address}"))
-            })
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let listeners = Listeners::default();
+        let bound = listeners.prepare(&config.listeners)?;
         let admin = config.admin.listen.map(admin_listener).transpose()?;
-        let addresses: Vec<_> = listeners.iter().map(Listener::address).collect();
-        let gateway = shared.gateway(&config, None, &addresses, &tunnels)?;
+        let gateway = shared.gateway(&config, None, &bound.addresses(), &tunnels)?;
         let current = Current(Arc::new(ArcSwap::from_pointee(gateway)));
-        let connections = Drain::new();
-        let admin_connections = Drain::new();
-        let listeners = listeners
-            .into_iter()
-            .map(|listener| Running::start(listener, current.clone(), &connections))
-            .collect();
+        listeners.apply(bound, &current);
         let answers = shared.admin(&config, &current.0.load());
         let admin_answers = AdminHandler(Arc::new(ArcSwap::from_pointee(answers)));
         let admin = admin
-            .map(|listener| Running::start(listener, admin_answers.clone(), &admin_connections));
+            .map(|listener| Running::start(listener.address(), listener, admin_answers.clone()));
         shared.metrics.config_loaded(true, shared.clock.now());
         shared.readiness.set_started();
         let housekeeping = Drain::new();
@@ -153,11 +123,10 @@ impl App {
             current,
             config: Arc::new(ArcSwap::from_pointee(config)),
             listeners,
+            reloading: Mutex::default(),
             admin,
             admin_answers,
-            connections,
             tunnels,
-            admin_connections,
             housekeeping,
         })
     }
@@ -169,20 +138,21 @@ impl App {
             .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)))
     }
 
-    /// Where the public listeners listen.
-    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.listeners.iter().map(|listener| listener.address)
+    /// Where the public listeners listen, in the order of the configuration.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + use<> {
+        self.listeners.addresses().into_iter()
     }
 
     /// Where the admin listener listens.
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().map(|admin| admin.address)
+        self.admin.as_ref().map(Running::address)
     }
 
-    /// Takes a new configuration. Requests in flight finish with the one they began with; no connection is closed.
+    /// Takes a new configuration. Requests in flight finish with the one they began with; no connection is closed, except
+    /// those of a listener that is gone, after their next answer.
     ///
-    /// Fails, and changes nothing, when a part cannot be built or a key changed that needs a restart. Reads key files and
-    /// templates.
+    /// Fails, and changes nothing, when a part cannot be built, an address cannot be taken or a key changed that needs a restart.
+    /// Reads key files and templates; needs a Tokio runtime.
     pub fn reload(&self, config: Config) -> anyhow::Result<()> {
         let result = self.replace(config);
         let worked = result.is_ok();
@@ -210,28 +180,31 @@ impl App {
         let config = self.config.load_full();
         self.shared.readiness.set_draining();
         tokio::time::sleep(config.drain_delay).await;
-        self.connections.stop();
+        let listeners = self.listeners.into_running();
+        listeners.iter().for_each(Running::stop);
         self.tunnels.stop();
         let all_ended = async {
-            self.connections.stopped().await;
+            for listener in &listeners {
+                listener.stopped().await;
+            }
             self.tunnels.stopped().await;
         };
         let _ = tokio::time::timeout(config.shutdown_grace, all_ended).await;
         let outcome = Outcome {
-            connections: self.connections.open(),
+            connections: listeners.iter().map(Running::open).sum(),
             tunnels: self.tunnels.open(),
         };
         self.housekeeping.stop();
-        self.admin_connections.stop();
-        for listener in self.listeners.into_iter().chain(self.admin) {
-            listener.task.abort();
-            // Only cancelled; what it held is let go of when it is gone.
-            let _ = listener.task.await;
+        for listener in listeners {
+            listener.end().await;
         }
         // They hold the store, whose file the next process wants.
         let last_tasks = async {
             self.housekeeping.stopped().await;
-            self.admin_connections.stopped().await;
+            if let Some(admin) = self.admin {
+                admin.stop();
+                admin.stopped().await;
+            }
         };
         let _ = tokio::time::timeout(LAST_TASKS, last_tasks).await;
         self.shared.close().await;
@@ -239,18 +212,22 @@ impl App {
     }
 
     fn replace(&self, mut config: Config) -> anyhow::Result<()> {
+        let _alone = self
+            .reloading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let old = self.config.load_full();
         assemble::refuse_restart_keys(&old, &config)?;
         assemble::keep_lists(&old, &mut config);
-        let addresses: Vec<_> = self.addresses().collect();
+        // New sockets are bound before anybody sees the new generation, and accept after.
+        let listeners = self.listeners.prepare(&config.listeners)?;
+        let addresses = listeners.addresses();
         let gateway = self.current.0.load_full();
         let new =
             self.shared
                 .gateway(&config, Some((&old, &gateway)), &addresses, &self.tunnels)?;
-        for (running, settings) in self.listeners.iter().zip(&config.listeners) {
-            running.tuning.change(settings.clone());
-        }
         self.current.0.store(Arc::new(new));
+        self.listeners.apply(listeners, &self.current);
         let admin = self.shared.admin(&config, &self.current.0.load());
         self.admin_answers.0.store(Arc::new(admin));
         self.config.store(Arc::new(config));

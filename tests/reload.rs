@@ -1,13 +1,18 @@
 //! A new configuration for a running gateway: all of it or nothing, and nobody notices.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use http::StatusCode;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use crate::support::{
-    KeepAlive, Process, Setup, TestGateway, Upstream, eventually, exchange, get, log_out,
-    logged_in, run_to_end,
+    KeepAlive, Process, ProcessSetup, ScriptedSite, Setup, Talk, TestGateway, Upstream, eventually,
+    exchange, free_address, get, log_out, logged_in, run_to_end,
 };
 
 const SUCCESSFUL: &str = "wxgate_config_last_reload_successful";
@@ -84,10 +89,8 @@ async fn a_file_that_is_gone_changes_nothing() {
 #[tokio::test]
 async fn keys_that_need_a_restart_are_refused_by_name() {
     let site = Upstream::start().await;
-    let public = "example.test\"\n        listen = \"127.0.0.1:";
     let admin = "[admin]\n        listen = \"127.0.0.1:";
     let table = [
-        ("server.listen", format!("{public}0"), format!("{public}1")),
         ("admin.listen", format!("{admin}0"), format!("{admin}1")),
         (
             "state_dir",
@@ -146,54 +149,254 @@ async fn reload_keeps_open_connections() {
     assert_eq!((old.seen().len(), new.seen().len()), (1, 1));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_reloads_under_load_lose_nothing() {
-    const CLIENTS: usize = 10;
+fn second_listener(address: SocketAddr) -> impl FnOnce(&mut ProcessSetup) {
+    move |setup| setup.sections = format!("[[server.listeners]]\naddress = \"{address}\"")
+}
+
+#[tokio::test]
+async fn a_listener_comes_and_goes_and_the_others_notice_nothing() {
     let site = Upstream::start().await;
     let mut process = Process::start(&site.url()).await;
-    let enough = Arc::new(AtomicBool::new(false));
-    let mut clients = Vec::new();
-    for _ in 0..CLIENTS {
-        let mut client = KeepAlive::open(process.address()).await;
-        let enough = Arc::clone(&enough);
-        clients.push(tokio::spawn(async move {
-            let mut answered = 0;
-            while !enough.load(Ordering::Relaxed) {
-                let reply = client.send(get("/")).await.expect("a request was lost");
-                assert_eq!(reply.status, StatusCode::OK);
-                assert_eq!(reply.header("connection"), "");
-                answered += 1;
-            }
-            answered
-        }));
-    }
+    let added = free_address();
+    let mut first = KeepAlive::open(process.address()).await;
+    first.get("/").await;
 
-    for round in 0..20 {
-        let new = new_route(&site);
-        // Every third one is bad, every other one differs from the one before.
-        match round % 3 {
-            0 => process.configure(&site.url(), |setup| setup.sections = new),
-            1 => process.configure(&site.url(), |setup| {
+    process.configure(&site.url(), second_listener(added));
+    process.signal("HUP");
+    process.says(RELOADED).await;
+    let mut second = KeepAlive::open(added).await;
+    assert_eq!(second.get("/").await.header("connection"), "");
+
+    process.configure(&site.url(), |_| ());
+    process.signal("HUP");
+    process.says_times(RELOADED, 2).await;
+    // It is not closed while its client may be writing: the next answer is the last.
+    let last = second.get("/").await;
+    assert_eq!(
+        (last.status.as_u16(), last.header("connection")),
+        (200, "close")
+    );
+    assert!(TcpStream::connect(added).await.is_err(), "still listening");
+
+    let reply = first.get("/").await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.header("connection")),
+        (200, "")
+    );
+
+    // The address is free again, also for ourselves.
+    process.configure(&site.url(), second_listener(added));
+    process.signal("HUP");
+    process.says_times(RELOADED, 3).await;
+    assert_eq!(exchange(added, get("/")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_listener_moves_to_another_port() {
+    let site = Upstream::start().await;
+    let mut process = Process::start(&site.url()).await;
+    let before = process.address();
+    let moved = free_address();
+
+    let text = process.config();
+    process.write_config(&text.replacen(
+        "listen = \"127.0.0.1:0\"",
+        &format!("listen = \"{moved}\""),
+        1,
+    ));
+    process.signal("HUP");
+    process.says(RELOADED).await;
+
+    assert_eq!(exchange(moved, get("/")).await.status, 200);
+    assert!(TcpStream::connect(before).await.is_err(), "still listening");
+}
+
+#[tokio::test]
+async fn a_request_in_flight_at_a_listener_that_goes_is_finished() {
+    let (go, going) = watch::channel(false);
+    let site = ScriptedSite::start(move |_, mut talk| {
+        let mut going = going.clone();
+        async move {
+            talk.head().await?;
+            let _ = going.wait_for(|go| *go).await;
+            talk.say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
+                .await
+        }
+    })
+    .await;
+    let added = free_address();
+    let mut process = Process::with(&site.url(), second_listener(added)).await;
+    let client = Talk::saying(added, "GET / HTTP/1.1\r\nHost: www.example.test\r\n\r\n").await;
+    eventually("the site is asked", async || site.heads().len() == 1).await;
+
+    process.configure(&site.url(), |_| ());
+    process.signal("HUP");
+    process.says(RELOADED).await;
+    go.send_replace(true);
+
+    let heard = client.closed().await;
+    assert!(heard.ends_with("\r\n\r\ndone"), "{heard}");
+    assert!(heard.contains("connection: close\r\n"), "{heard}");
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_changes_nothing() {
+    let (old, new) = (Upstream::start().await, Upstream::start().await);
+    let mut process = Process::start(&old.url()).await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+
+    process.configure(&new.url(), second_listener(address));
+    process.signal("HUP");
+    process.says(REFUSED).await;
+
+    assert!(
+        process
+            .report()
+            .contains(&format!("cannot listen on {address}"))
+    );
+    assert_eq!(process.metric(SUCCESSFUL).await, "0");
+    assert_eq!(exchange(process.address(), get("/")).await.status, 200);
+    assert_eq!((old.seen().len(), new.seen().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn connections_to_upstreams_live_on() {
+    let site = ScriptedSite::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    let mut process = Process::start(&site.url()).await;
+    let mut client = KeepAlive::open(process.address()).await;
+    client.get("/").await;
+
+    process.configure(&site.url(), |setup| {
+        setup.server = "max_body = \"1MiB\"".to_owned();
+    });
+    process.signal("HUP");
+    process.says(RELOADED).await;
+    client.get("/").await;
+
+    assert_eq!((site.heads().len(), site.connections()), (2, 1));
+}
+
+/// A site that answers as fast as it can, and how many requests it has answered.
+async fn fast_site() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let answered = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&answered);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let count = Arc::clone(&count);
+            tokio::spawn(async move {
+                let mut heard = Vec::new();
+                // The gateway may leave at any time.
+                while stream
+                    .read_buf(&mut heard)
+                    .await
+                    .is_ok_and(|count| count > 0)
+                {
+                    while let Some(end) = heard.windows(4).position(|end| end == b"\r\n\r\n") {
+                        heard.drain(..end + 4);
+                        count.fetch_add(1, Ordering::Relaxed);
+                        let _ = stream
+                            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
+                            .await;
+                    }
+                }
+            });
+        }
+    });
+    (address, answered)
+}
+
+/// Sends batches of requests on one connection, and never one twice, until it is enough and `done`; says how many.
+async fn ask_without_a_second_try(
+    address: SocketAddr,
+    enough: usize,
+    done: Arc<AtomicBool>,
+) -> usize {
+    const BATCH: usize = 25;
+    const END: &[u8] = b"\r\n\r\ndone";
+    let batch = "GET /page HTTP/1.1\r\nHost: www.example.test\r\n\r\n".repeat(BATCH);
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let (mut asked, mut heard) = (0, Vec::new());
+    while asked < enough || !done.load(Ordering::Relaxed) {
+        stream.write_all(batch.as_bytes()).await.unwrap();
+        heard.clear();
+        let mut answers = 0;
+        while answers < BATCH {
+            let from = heard.len().saturating_sub(END.len() - 1);
+            let count = stream.read_buf(&mut heard).await.unwrap();
+            assert!(
+                count > 0,
+                "closed after {answers} of {BATCH} answers: a request was lost"
+            );
+            answers += heard[from..]
+                .windows(END.len())
+                .filter(|end| *end == END)
+                .count();
+        }
+        let text = std::str::from_utf8(&heard).unwrap();
+        assert_eq!(text.matches("HTTP/1.1 200 OK\r\n").count(), BATCH, "{text}");
+        assert!(!text.contains("connection: close"), "{text}");
+        asked += BATCH;
+    }
+    asked
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_reloads_under_load_lose_none_of_a_hundred_thousand_requests() {
+    const CLIENTS: usize = 20;
+    const RELOADS: usize = 50;
+    let (site, answered) = fast_site().await;
+    let url = format!("http://{site}");
+    let mut process = Process::start(&url).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let enough = 100_000 / CLIENTS;
+            tokio::spawn(ask_without_a_second_try(
+                process.address(),
+                enough,
+                Arc::clone(&done),
+            ))
+        })
+        .collect();
+
+    let added = free_address();
+    let (mut good, mut bad) = (0, 0);
+    for round in 0..RELOADS {
+        // Spread over the whole load.
+        while answered.load(Ordering::Relaxed) < round * 100_000 / RELOADS {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // Every fifth one is bad; the others bring a limit, a listener, or take them away again.
+        match round % 5 {
+            0 => process.configure(&url, |setup| {
                 setup.server = "max_body = \"1MiB\"".to_owned();
             }),
+            1 | 3 => process.configure(&url, second_listener(added)),
+            2 => process.configure(&url, |_| ()),
             _ => process.write_config("version = 2"),
         }
         process.signal("HUP");
-        let (words, times) = match round % 3 {
-            2 => (REFUSED, round / 3 + 1),
-            _ => (RELOADED, round - round / 3 + 1),
-        };
-        process.says_times(words, times).await;
+        if round % 5 == 4 {
+            bad += 1;
+            process.says_times(REFUSED, bad).await;
+        } else {
+            good += 1;
+            process.says_times(RELOADED, good).await;
+        }
     }
-    enough.store(true, Ordering::Relaxed);
+    done.store(true, Ordering::Relaxed);
 
-    let mut answered = 0;
+    let mut asked = 0;
     for client in clients {
-        let count: usize = client.await.unwrap();
-        assert!(count > 0, "a client was not served at all");
-        answered += count;
+        asked += client.await.unwrap();
     }
-    assert_eq!(site.seen().len(), answered);
+    assert!(asked >= 100_000, "{asked}");
+    assert_eq!(answered.load(Ordering::Relaxed), asked);
+    assert_eq!((good, bad), (40, 10));
 }
 
 #[tokio::test]

@@ -191,10 +191,7 @@ impl Shared {
 
 /// Refuses a change that only a restart can bring.
 pub(super) fn refuse_restart_keys(old: &Config, new: &Config) -> anyhow::Result<()> {
-    let addresses =
-        |config: &Config| -> Vec<_> { config.listeners.iter().map(|one| one.address).collect() };
     let table = [
-        ("server.listen", addresses(old) != addresses(new)),
         ("state_dir", old.state_dir != new.state_dir),
         (
             "store.kind",

@@ -3,10 +3,11 @@
 //! The accept loop only accepts; each connection is one task. Knows nothing of routes or sessions: a [`Handler`] gets each
 //! request.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -15,8 +16,8 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::drain::Guard;
 
@@ -165,24 +166,12 @@ impl Listener {
             };
             let (accepted, permit) = tokio::select! {
                 next = next => next,
-                () = guard.stopping() => return,
+                () = guard.stopping() => return self.accept_waiting(&handler, &guard).await,
             };
             match accepted {
                 Ok((stream, address)) => {
                     pause = Backoff::default();
-                    let peer = Peer {
-                        address,
-                        listener: self.address,
-                        flaw: None,
-                        interim: None,
-                    };
-                    tokio::spawn(serve::connection(
-                        serve::Accepted { stream, permit },
-                        peer,
-                        handler.clone(),
-                        self.tuning.settings.load_full(),
-                        guard.clone(),
-                    ));
+                    self.serve((stream, address), permit, &handler, &guard);
                 }
                 Err(error) => {
                     if let Some(wait) = pause.after(&error) {
@@ -192,6 +181,44 @@ impl Listener {
                 }
             }
         }
+    }
+}
+
+impl Listener {
+    /// Accepts what waits in the system's queue already, and would be reset when the socket closes.
+    async fn accept_waiting(&self, handler: &impl Handler, guard: &Guard) {
+        while let Ok(permit) = Arc::clone(&self.tuning.permits).try_acquire_owned() {
+            let waiting = poll_fn(|context| match self.socket.poll_accept(context) {
+                Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
+                Poll::Pending => Poll::Ready(None),
+            });
+            let Some(accepted) = waiting.await else {
+                return;
+            };
+            self.serve(accepted, Some(permit), handler, guard);
+        }
+    }
+
+    fn serve(
+        &self,
+        (stream, address): (TcpStream, SocketAddr),
+        permit: Option<OwnedSemaphorePermit>,
+        handler: &impl Handler,
+        guard: &Guard,
+    ) {
+        let peer = Peer {
+            address,
+            listener: self.address,
+            flaw: None,
+            interim: None,
+        };
+        tokio::spawn(serve::connection(
+            serve::Accepted { stream, permit },
+            peer,
+            handler.clone(),
+            self.tuning.settings.load_full(),
+            guard.clone(),
+        ));
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) use binary::Binary;
 pub(crate) use browser::{Browser, Visit, agents};
 pub(crate) use gateway::{APP_ID, APP_SECRET, Setup, TestGateway, open_route};
 pub(crate) use http::{KeepAlive, Reply, exchange, get};
-pub(crate) use process::{Process, run_to_end};
+pub(crate) use process::{Process, ProcessSetup, run_to_end};
 pub(crate) use programs::{Program, free_address, project, python, run_tool, wxgate};
 pub(crate) use talk::{ScriptedSite, Talk};
 pub(crate) use upstream::{Seen, Upstream};

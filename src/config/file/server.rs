@@ -18,7 +18,7 @@ table! {
         public_url: WebUrl, required;
         /// Other hosts served here with the same scheme and port.
         extra_hosts: Vec<Item<HostText>> = [];
-        /// Short form of one `[[server.listeners]]`; not used as a default when there are such. Restart needed.
+        /// Short form of one `[[server.listeners]]`; not used as a default when there are such.
         listen: SocketAddr = "127.0.0.1:9500";
         /// Whose `X-Forwarded-*` we believe. Empty means nobody.
         trusted_proxies: Vec<Item<Network>> = [];
@@ -60,7 +60,7 @@ table! {
 }
 
 table! {
-    /// One listener. Restart needed.
+    /// One listener. Comes and goes at a reload.
     ListenerFile {
         /// Where to listen.
         address: SocketAddr, required;
