@@ -29,6 +29,10 @@ impl Machine {
             "etc/wxgate/lists/staff.txt",
             "# staff\nopenid:abc # Alice\nunionid:def\n",
         );
+        let issued = rcgen::generate_simple_self_signed(["wxgate.example".to_owned()]).unwrap();
+        machine.write("etc/wxgate/tls/client.crt", &issued.cert.pem());
+        let other = rcgen::KeyPair::generate().unwrap();
+        machine.write("etc/wxgate/tls/other.key", &other.serialize_pem());
         machine
     }
 
@@ -300,7 +304,7 @@ fn the_minimal_file_loads_with_only_a_variable_given() {
     assert_eq!(config.login.inside_wechat.unwrap().as_str(), "main");
     assert_eq!(config.sessions.cookie, "__Host-wxgate");
     assert_eq!(config.jwt.issuer, "https://www.example.com");
-    assert_eq!(config.proxy.upstreams[0].servers[0].port, 8080);
+    assert_eq!(config.proxy.upstreams[0].name, "http://127.0.0.1:8080");
     assert!(!config.uses_simulator);
 }
 

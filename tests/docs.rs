@@ -71,9 +71,11 @@ fn both_readmes_show_the_same_code_and_tables_of_the_same_size() {
 #[test]
 fn every_configuration_in_the_documents_loads() {
     let root = TempDir::new().unwrap();
+    let authority = rcgen::generate_simple_self_signed(["app.inside".to_owned()]).unwrap();
     for (path, text) in [
         ("run/secrets/wechat_main", "s3cret"),
         ("etc/wxgate/staff.txt", "openid:abc\n"),
+        ("etc/wxgate/tls/inside.pem", &authority.cert.pem()),
     ] {
         let path = root.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -39,5 +39,6 @@ mod shutdown;
 mod slow_clients;
 mod streaming;
 mod targets;
+mod upstream_tls;
 mod websocket;
 mod wechat_trouble;

@@ -119,6 +119,10 @@ codes! {
     AddressTwice = "E322";
     /// Two keys that contradict each other, or one that does nothing without another.
     KeysContradict = "E331";
+    /// A file without a usable certificate.
+    BadCertificate = "E340";
+    /// A file without a private key, or with the key of another certificate.
+    BadTlsKey = "E341";
     /// A valid key that this version cannot serve yet.
     NotAvailable = "E401";
     /// A secret in plain text.
@@ -133,6 +137,8 @@ codes! {
     PlainRelay = "W305";
     /// A control character in a file path, as `"C:\temp"` has.
     ControlCharacter = "W306";
+    /// Nobody checks whether an upstream's server is the right one.
+    UncheckedServer = "W310";
 }
 
 impl Code {

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use super::error::{Error, Refused};
 use super::parts::Parts;
 use crate::message::{self, Answer, BodyError, RequestInfo};
+use crate::observe::Chain;
 use crate::observe::IdentityMask;
 use crate::pages::{Cause, NeededClient, Page};
 use crate::route::policy::Reason;
@@ -201,6 +202,7 @@ fn upstream(error: &proxy::Error) -> Story {
             Cause::UpstreamUnavailable,
         ),
         proxy::Error::Connect { .. }
+        | proxy::Error::Tls { .. }
         | proxy::Error::Broken { .. }
         | proxy::Error::Unusable { .. } => (
             StatusCode::BAD_GATEWAY,
@@ -223,13 +225,13 @@ fn upstream(error: &proxy::Error) -> Story {
 }
 
 fn log(error: &Error, story: &Story, info: &RequestInfo) {
-    let error: &dyn std::error::Error = error;
+    let error = Chain(error);
     match story.fault {
         Fault::Client => {}
         Fault::FrontProxy => {
-            tracing::warn!(request.id = %info.id, client.addr = %info.client, error, "forward-auth request refused");
+            tracing::warn!(request.id = %info.id, client.addr = %info.client, %error, "forward-auth request refused");
         }
-        Fault::Upstream => tracing::warn!(request.id = %info.id, error, "upstream failed"),
-        Fault::Gateway => tracing::error!(request.id = %info.id, error, "request failed"),
+        Fault::Upstream => tracing::warn!(request.id = %info.id, %error, "upstream failed"),
+        Fault::Gateway => tracing::error!(request.id = %info.id, %error, "request failed"),
     }
 }

@@ -18,9 +18,11 @@ use tracing_subscriber::{Layer, Registry};
 use crate::secret::Secret;
 
 mod access_log;
+mod chain;
 mod metrics;
 
 pub use access_log::{AccessLog, AccessRecord, Output, QueryDetail};
+pub use chain::Chain;
 pub use metrics::{Metrics, RouteMetrics, StoreMetrics, StoreOperation, UpstreamMetrics};
 
 /// Libraries whose lines can hold URLs with secrets, header values or keys below `warn`. Each name covers everything that

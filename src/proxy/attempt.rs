@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::answer::{self, Reuse};
+use super::connect;
 use super::error::Error;
 use super::headers;
 use super::outgoing::{Copy, Outgoing, Upload};
@@ -165,14 +166,23 @@ impl Sending<'_> {
 
     async fn connect(&self, server: &Server) -> Result<Box<Wire>, Error> {
         let after = self.upstream.settings.connect_timeout;
-        let opening = Wire::open(&server.address.host, server.address.port);
+        let opening = Wire::open(&server.place);
         let upstream = || self.upstream.settings.name.clone();
         match tokio::time::timeout(after, opening).await {
             Ok(Ok(wire)) => Ok(wire),
-            Ok(Err(source)) => {
+            Ok(Err(connect::Failure::Connect(source))) => {
                 server.metrics.failed("connect");
                 Err(Error::Connect {
                     upstream: upstream(),
+                    source,
+                })
+            }
+            Ok(Err(connect::Failure::Tls(fault, source))) => {
+                server.metrics.failed("tls");
+                Err(Error::Tls {
+                    upstream: upstream(),
+                    server: Arc::clone(&server.name),
+                    fault,
                     source,
                 })
             }
@@ -276,12 +286,16 @@ impl Sending<'_> {
             Error::Connect { upstream, source } if all_marked => {
                 Error::NoServer { upstream, source }
             }
+            Error::Tls {
+                upstream, source, ..
+            } if all_marked => Error::NoServer { upstream, source },
             Error::ConnectTimeout { upstream, .. } if all_marked => Error::NoServer {
                 upstream,
                 source: io::ErrorKind::TimedOut.into(),
             },
             Error::NoServer { .. }
             | Error::Connect { .. }
+            | Error::Tls { .. }
             | Error::ConnectTimeout { .. }
             | Error::HeadTimeout { .. }
             | Error::Broken { .. }

@@ -1,9 +1,11 @@
 //! Why a request got no answer.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::Unusable;
+use super::tls::TlsFault;
 use crate::message::BodyError;
 
 /// Why a request could not be forwarded. The upstream's name is for the log; nothing of this is told to visitors.
@@ -24,6 +26,19 @@ pub enum Error {
         /// The upstream's name.
         upstream: String,
         /// What the system said last.
+        #[source]
+        source: io::Error,
+    },
+    /// No safe connection to the last server that was tried: 502.
+    #[error("no TLS with `{server}` of upstream `{upstream}`: {fault}")]
+    Tls {
+        /// The upstream's name.
+        upstream: String,
+        /// The server's name.
+        server: Arc<str>,
+        /// Whose fault it is.
+        fault: TlsFault,
+        /// What the TLS library says.
         #[source]
         source: io::Error,
     },

@@ -27,6 +27,7 @@ use crate::observe::Metrics;
 mod answer;
 mod attempt;
 mod body;
+mod connect;
 mod error;
 mod headers;
 mod hop;
@@ -36,6 +37,8 @@ mod pool;
 mod retry;
 mod settings;
 mod socket;
+mod tls;
+mod transport;
 mod tunnel;
 mod upstream;
 mod wire;
@@ -44,8 +47,10 @@ pub use answer::Unusable;
 pub use body::{Body, BodyError};
 pub use error::Error;
 pub use settings::{
-    Forwarding, HeaderEdits, HostHeader, Origin, Server, Settings, UpstreamId, UpstreamSettings,
+    Address, Forwarding, HeaderEdits, HostHeader, Origin, Protocol, Server, Settings, UpstreamId,
+    UpstreamSettings,
 };
+pub use tls::{Identity, Tls, TlsFault, TlsSettings, UnusableFile};
 
 use attempt::{Answered, Sending};
 use outgoing::Outgoing;

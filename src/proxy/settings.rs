@@ -1,10 +1,13 @@
 //! What the configuration says about upstreams and forwarding.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use rustls::pki_types::ServerName;
 
+use super::tls::Tls;
 use crate::message::{RequestId, Scheme};
 
 /// Every upstream.
@@ -41,13 +44,51 @@ pub struct UpstreamSettings {
     pub retries: u32,
 }
 
-/// One server of an upstream; plain HTTP/1.1.
+/// One server of an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// Name or address, IPv6 without brackets.
-    pub host: String,
-    /// Port.
-    pub port: u16,
+    /// Where it listens.
+    pub address: Address,
+    /// What it speaks.
+    pub protocol: Protocol,
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// On a network.
+    Tcp {
+        /// Name or address, IPv6 without brackets.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// At a socket of this machine.
+    Unix(PathBuf),
+}
+
+/// What a server speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http,
+    /// HTTP/1.1 over TLS.
+    Https {
+        /// The same for all servers of an upstream.
+        tls: Tls,
+        /// What its certificate must be for.
+        name: ServerName<'static>,
+    },
+}
+
+impl Protocol {
+    /// The port that URLs may leave out.
+    pub fn default_port(&self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https { .. } => 443,
+        }
+    }
 }
 
 /// Which `Host` the upstream sees.

@@ -1,4 +1,4 @@
-//! A TCP connection to a server, as hyper sees it.
+//! A connection to a server, as hyper sees it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use super::transport::Transport;
 
 use super::interim::Interims;
 
@@ -32,20 +33,20 @@ impl Traffic {
     }
 }
 
-/// A TCP connection that counts, and leaves the last word to the reading side.
+/// A connection that counts, and leaves the last word to the reading side.
 ///
 /// A server may answer early and close while we still write. The failed write must not hide the answer that waits to be read,
 /// so a write error makes the writing side deaf: it never gets ready again, and reading finds the answer or the end.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Transport,
     traffic: Arc<Traffic>,
     deaf: bool,
 }
 
 impl Socket {
     /// Counts in `traffic`, which the holder of the connection keeps a hand on.
-    pub(super) fn new(stream: TcpStream, traffic: Arc<Traffic>) -> Self {
+    pub(super) fn new(stream: Transport, traffic: Arc<Traffic>) -> Self {
         Self {
             stream,
             traffic,
@@ -54,7 +55,7 @@ impl Socket {
     }
 
     /// The bare connection.
-    pub(super) fn into_stream(self) -> TcpStream {
+    pub(super) fn into_stream(self) -> Transport {
         self.stream
     }
 

@@ -14,11 +14,11 @@ use http::{Method, Version, request};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::EndSignal;
 use super::hop;
+use super::transport::Transport;
 use crate::drain;
 use crate::message::RequestBody;
 
@@ -44,7 +44,7 @@ pub(super) fn asked(parts: &mut request::Parts, body: &RequestBody) -> Option<On
 pub(super) struct Tunnel {
     /// Ready when the client has got the 101.
     pub(super) client: OnUpgrade,
-    pub(super) server: TcpStream,
+    pub(super) server: Transport,
     /// What the server sent right behind its 101.
     pub(super) first: Bytes,
     /// How long neither side may say anything.
@@ -92,12 +92,12 @@ async fn until(end: Option<EndSignal>) {
 
 async fn relay(
     client: impl AsyncRead + AsyncWrite,
-    server: TcpStream,
+    server: Transport,
     first: Bytes,
     activity: &Activity,
 ) -> io::Result<()> {
     let (from_client, mut to_client) = tokio::io::split(client);
-    let (from_server, to_server) = server.into_split();
+    let (from_server, to_server) = tokio::io::split(server);
     if !first.is_empty() {
         to_client.write_all(&first).await?;
         to_client.flush().await?;

@@ -9,7 +9,7 @@ use http::HeaderValue;
 use tokio::time::Instant;
 
 use super::pool::Pool;
-use super::settings::{Server as Address, UpstreamSettings};
+use super::settings::{Address, Server as Place, UpstreamSettings};
 use crate::observe::{Metrics, UpstreamMetrics};
 
 /// How long a server is skipped after its first failure; each further failure doubles it.
@@ -30,10 +30,10 @@ pub(super) struct Upstream {
 /// One server of an upstream.
 #[derive(Debug)]
 pub(super) struct Server {
-    pub(super) address: Address,
-    /// `host:port`, as in metrics and logs.
+    pub(super) place: Place,
+    /// `host:port`, or `unix:` and a path, as in metrics and logs.
     pub(super) name: Arc<str>,
-    /// The same as a `Host` value: without port 80.
+    /// As a `Host` value: without the scheme's own port.
     pub(super) authority: HeaderValue,
     pub(super) pool: Pool,
     pub(super) metrics: UpstreamMetrics,
@@ -58,8 +58,8 @@ struct Mark {
 impl Upstream {
     /// All servers count as healthy until one fails.
     pub(super) fn new(settings: UpstreamSettings, metrics: &Metrics) -> Self {
-        let server = |address: &Address| {
-            let server = Server::new(address, &settings, metrics);
+        let server = |place: &Place| {
+            let server = Server::new(place, &settings, metrics);
             server.metrics.set_healthy(true);
             Arc::new(server)
         };
@@ -136,16 +136,23 @@ impl Tried {
 }
 
 impl Server {
-    fn new(address: &Address, settings: &UpstreamSettings, metrics: &Metrics) -> Self {
-        let Address { host, port } = address;
-        let host = match host.contains(':') {
-            true => format!("[{host}]"),
-            false => host.clone(),
+    fn new(place: &Place, settings: &UpstreamSettings, metrics: &Metrics) -> Self {
+        let (name, authority) = match &place.address {
+            Address::Tcp { host, port } => {
+                let host = match host.contains(':') {
+                    true => format!("[{host}]"),
+                    false => host.clone(),
+                };
+                let name = format!("{host}:{port}");
+                let is_default = *port == place.protocol.default_port();
+                let authority = if is_default { host } else { name.clone() };
+                (name, authority)
+            }
+            // There is no name for it; this is what local programs expect.
+            Address::Unix(path) => (format!("unix:{}", path.display()), "localhost".to_owned()),
         };
-        let name = format!("{host}:{port}");
-        let authority = if *port == 80 { host } else { name.clone() };
         Self {
-            address: address.clone(),
+            place: place.clone(),
             metrics: metrics.upstream(&settings.name, &name),
             name: name.into(),
             // The configuration has checked the name; an empty `Host` is what is left if it had not.
@@ -205,14 +212,21 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
-    use super::super::settings::HostHeader;
+    use super::super::settings::{HostHeader, Protocol};
     use super::*;
 
+    fn place(host: &str, port: u16) -> Place {
+        Place {
+            address: Address::Tcp {
+                host: host.to_owned(),
+                port,
+            },
+            protocol: Protocol::Http,
+        }
+    }
+
     fn upstream(servers: u16) -> Upstream {
-        let server = |port| Address {
-            host: "127.0.0.1".to_owned(),
-            port,
-        };
+        let server = |port| place("127.0.0.1", port);
         let settings = UpstreamSettings {
             name: "app".to_owned(),
             servers: (1..=servers).map(server).collect(),
@@ -327,11 +341,7 @@ mod tests {
         ];
         let settings = upstream(1).settings;
         for (host, port, name, authority) in table {
-            let address = Address {
-                host: host.to_owned(),
-                port,
-            };
-            let server = Server::new(&address, &settings, &Metrics::new());
+            let server = Server::new(&place(host, port), &settings, &Metrics::new());
             assert_eq!(&*server.name, name);
             assert_eq!(server.authority, authority);
         }

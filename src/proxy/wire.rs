@@ -12,12 +12,14 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
+use super::connect;
 use super::interim;
 use super::outgoing::{Outgoing, Stage, Upload};
+use super::settings::Server;
 use super::socket::{Socket, Traffic};
+use super::transport::Transport;
 
 /// The largest head of an answer, and the most that is read ahead of a slow client.
 ///
@@ -80,17 +82,16 @@ enum Wait {
 }
 
 impl Wire {
-    /// Opens a connection; names are resolved by the system.
-    pub(super) async fn open(host: &str, port: u16) -> io::Result<Box<Self>> {
-        let stream = TcpStream::connect((host, port)).await?;
-        stream.set_nodelay(true)?;
+    /// Opens a connection; see [`connect::open`].
+    pub(super) async fn open(server: &Server) -> Result<Box<Self>, connect::Failure> {
+        let stream = connect::open(server).await?;
         let traffic = Arc::<Traffic>::default();
         let socket = Socket::new(stream, Arc::clone(&traffic));
         let (sender, connection) = Builder::new()
             .max_buf_size(BUFFER)
             .handshake(TokioIo::new(socket))
             .await
-            .map_err(io::Error::other)?;
+            .map_err(|error| connect::Failure::Connect(io::Error::other(error)))?;
         Ok(Box::new(Self {
             sender,
             connection: Some(connection),
@@ -183,7 +184,7 @@ impl Wire {
     }
 
     /// After a 101: the bare connection, and what was read after the head.
-    pub(super) async fn into_tunnel(mut self: Box<Self>) -> Option<(TcpStream, Bytes)> {
+    pub(super) async fn into_tunnel(mut self: Box<Self>) -> Option<(Transport, Bytes)> {
         poll_fn(|context| match self.drive(context) {
             true => Poll::Pending,
             false => Poll::Ready(()),

@@ -1,5 +1,6 @@
 //! What system tests are written with: a gateway with a simulated WeChat, a site behind it, and browsers in front.
 
+mod authority;
 mod binary;
 mod browser;
 mod gateway;
@@ -14,6 +15,7 @@ mod wire;
 
 use std::time::Duration;
 
+pub(crate) use authority::{Authority, Issued, SecureSite};
 pub(crate) use binary::Binary;
 pub(crate) use browser::{Browser, Visit, agents};
 pub(crate) use gateway::{APP_ID, APP_SECRET, Setup, TestGateway, open_route};

@@ -23,6 +23,8 @@ pub(crate) struct ProcessSetup {
     pub(crate) arguments: &'static [&'static str],
     /// The most file descriptors it may have.
     pub(crate) descriptors: Option<u32>,
+    /// Environment variables beside the necessary ones.
+    pub(crate) variables: Vec<(&'static str, String)>,
 }
 
 /// A running `wxgate run`; killed when dropped.
@@ -242,6 +244,7 @@ fn command(setup: &ProcessSetup) -> tokio::process::Command {
         }
     };
     command
+        .envs(setup.variables.iter().map(|(name, value)| (name, value)))
         .env("WXGATE_TEST_SECRET", "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -57,7 +57,7 @@ table! {
 table! {
     /// One application.
     UpstreamFile {
-        /// Where it listens: http://host:port. https, h2c and unix:/path are not available yet.
+        /// Where it listens: http://host:port, https://host:port, unix:/path. h2c is not available yet.
         servers: Vec<Item<String>>, required;
         /// round-robin, least-requests or cookie.
         balance: Balance = "round-robin";
@@ -78,7 +78,7 @@ table! {
         /// Asks each server whether it is well.
         health_check: OrNone<HealthCheckFile> = "none", later;
         /// TLS towards the servers.
-        tls: UpstreamTlsFile = {}, later;
+        tls: UpstreamTlsFile = {};
     }
 }
 

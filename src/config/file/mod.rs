@@ -20,7 +20,7 @@ mod visitors;
 mod wechat;
 mod words;
 
-pub(super) use application::UpstreamFile;
+pub(super) use application::{UpstreamFile, UpstreamTlsFile};
 pub(super) use operation::RateFile;
 pub(super) use routes::{HeaderEditsFile, ListFile, ListReferences, RouteFile};
 pub(super) use wechat::{AppFile, PushFile};

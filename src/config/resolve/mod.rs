@@ -23,7 +23,9 @@ mod proxy;
 mod reachable;
 mod routes;
 mod server;
+mod servers;
 mod sessions;
+mod upstream_tls;
 mod wechat;
 
 /// The version of the format that this program reads.

@@ -2,7 +2,6 @@
 
 use http::HeaderValue;
 use toml::de::DeValue;
-use url::Url;
 
 use crate::config::code::Code;
 use crate::config::file::{File, UpstreamFile};
@@ -10,10 +9,12 @@ use crate::config::place::Place;
 use crate::config::problem::Problem;
 use crate::config::read::{FileValue, Node, Reader};
 use crate::config::suggest::choice;
-use crate::config::table::not_available;
 use crate::config::values::{HostText, Item, TextValue};
-use crate::proxy::{HostHeader, Server, UpstreamId, UpstreamSettings};
+use crate::proxy::{Address, HostHeader, Protocol, Server, Tls, UpstreamId, UpstreamSettings};
 use crate::wechat::AppName;
+
+use super::servers::{self, ServerScheme, WrittenServer};
+use super::upstream_tls;
 
 /// Every upstream so far.
 #[derive(Debug)]
@@ -49,8 +50,8 @@ impl Upstreams {
         place: &Place,
         reader: &mut Reader<'_>,
     ) -> Option<UpstreamId> {
-        if text.contains("://") || text.starts_with("unix:") {
-            return self.anonymous(server(text, place, reader)?, reader);
+        if servers::is_address(text) {
+            return self.anonymous(servers::read(text, place, reader)?, reader);
         }
         let position = |settings: &UpstreamSettings| settings.name == text;
         if let Some(position) = self.settings.iter().position(position) {
@@ -67,19 +68,13 @@ impl Upstreams {
     }
 
     /// One upstream with defaults per address, shared by all routes that name it.
-    fn anonymous(&mut self, server: Server, reader: &mut Reader<'_>) -> Option<UpstreamId> {
-        let host = if server.host.contains(':') {
-            format!("[{}]", server.host)
-        } else {
-            server.host.clone()
-        };
-        let name = format!("http://{host}:{}", server.port);
+    fn anonymous(&mut self, server: WrittenServer, reader: &mut Reader<'_>) -> Option<UpstreamId> {
+        let name = server.url();
         let known = |settings: &UpstreamSettings| settings.name == name;
         if let Some(position) = self.settings.iter().position(known) {
             return Some(UpstreamId(position));
         }
-        let mut settings = upstream(&name, &defaults(reader)?, reader)?;
-        settings.servers = vec![server];
+        let settings = settings(&name, &defaults(reader)?, &[server], reader)?;
         self.settings.push(settings);
         Some(UpstreamId(self.settings.len() - 1))
     }
@@ -96,16 +91,41 @@ fn defaults(reader: &mut Reader<'_>) -> Option<UpstreamFile> {
 }
 
 fn upstream(name: &str, file: &UpstreamFile, reader: &mut Reader<'_>) -> Option<UpstreamSettings> {
-    let host_header = host_header(&file.host_header.value, &file.host_header.place, reader);
     let items = file.servers.value.as_ref()?;
     if items.is_empty() {
         let what = "must hold at least one server";
         reader.report(Problem::new(Code::BadUrl, &file.servers.place, what));
     }
-    let servers = |item: &Item<String>| server(&item.value, &item.place, reader);
+    let read = |item: &Item<String>| servers::read(&item.value, &item.place, reader);
+    let servers: Vec<_> = items.iter().filter_map(read).collect();
+    settings(name, file, &servers, reader)
+}
+
+fn settings(
+    name: &str,
+    file: &UpstreamFile,
+    servers: &[WrittenServer],
+    reader: &mut Reader<'_>,
+) -> Option<UpstreamSettings> {
+    let tls = &file.tls.value;
+    let uses_tls = servers
+        .iter()
+        .any(|server| server.scheme == ServerScheme::Https);
+    let host_header = host_header(&file.host_header.value, &file.host_header.place, reader);
+    // Files are read where somebody needs them, or somebody wrote them down.
+    let tls = match uses_tls || file.tls.is_given {
+        true => Some(upstream_tls::tls(tls, reader)?),
+        false => None,
+    };
+    let server = |written: &WrittenServer| {
+        Some(Server {
+            address: written.address.clone(),
+            protocol: protocol(written, tls.as_ref())?,
+        })
+    };
     Some(UpstreamSettings {
         name: name.to_owned(),
-        servers: items.iter().filter_map(servers).collect(),
+        servers: servers.iter().filter_map(server).collect(),
         host_header,
         connect_timeout: file.connect_timeout.value.0,
         response_header_timeout: file.response_header_timeout.value.0,
@@ -114,6 +134,20 @@ fn upstream(name: &str, file: &UpstreamFile, reader: &mut Reader<'_>) -> Option<
         max_idle: file.max_idle.value.0 as usize,
         retries: file.retries.value.0,
     })
+}
+
+/// `None` never happens: TLS was set up, and certificates can be for every host that was read.
+fn protocol(server: &WrittenServer, tls: Option<&Tls>) -> Option<Protocol> {
+    match (server.scheme, &server.address) {
+        (ServerScheme::Http, _) => Some(Protocol::Http),
+        (ServerScheme::Https, Address::Tcp { host, .. }) => tls.and_then(|tls| {
+            Some(Protocol::Https {
+                tls: tls.clone(),
+                name: tls.name(host)?,
+            })
+        }),
+        (ServerScheme::Https, Address::Unix(_)) => None,
+    }
 }
 
 fn host_header(text: &str, place: &Place, reader: &mut Reader<'_>) -> HostHeader {
@@ -137,41 +171,4 @@ fn host_header(text: &str, place: &Place, reader: &mut Reader<'_>) -> HostHeader
             }
         }
     }
-}
-
-/// `http://host[:port]`; other forms of the format are not available yet.
-fn server(text: &str, place: &Place, reader: &mut Reader<'_>) -> Option<Server> {
-    let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
-    if matches!(scheme, "https" | "h2c" | "unix") {
-        let mut problem = not_available(place, "write \"http://host:port\"");
-        problem.message = format!("`{}` with `{scheme}:` is not available yet", place.key);
-        reader.report(problem);
-        return None;
-    }
-    let server = parse_server(text);
-    if server.is_none() {
-        let what = "must be a URL such as \"http://10.0.0.5:8080\", without path";
-        reader.report(Problem::new(Code::BadUrl, place, what));
-        if text.contains('@') {
-            // It may hold a password.
-            reader.secrets.push(place.span.clone());
-        }
-    }
-    server
-}
-
-fn parse_server(text: &str) -> Option<Server> {
-    let url = Url::parse(text).ok()?;
-    let is_plain = url.scheme() == "http"
-        && url.username().is_empty()
-        && url.password().is_none()
-        && url.path() == "/"
-        && url.query().is_none()
-        && url.fragment().is_none();
-    let host = url.host_str()?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    is_plain.then(|| Server {
-        host: host.to_owned(),
-        port: url.port().unwrap_or(80),
-    })
 }

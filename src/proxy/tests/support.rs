@@ -23,8 +23,8 @@ use crate::drain::Drain;
 use crate::message::{BodyError, RequestBody, RequestId, Scheme};
 use crate::observe::Metrics;
 use crate::proxy::{
-    Additions, EndSignal, Error, Forwarding, HeaderEdits, HostHeader, Origin, PrivateNames, Proxy,
-    Server, Settings, UpstreamId, UpstreamSettings,
+    Additions, Address, EndSignal, Error, Forwarding, HeaderEdits, HostHeader, Origin,
+    PrivateNames, Protocol, Proxy, Server, Settings, UpstreamId, UpstreamSettings,
 };
 
 /// Longer than any test may take: waiting this long is a failure.
@@ -188,8 +188,11 @@ impl Default for Route {
 /// An upstream of these servers with deadlines that never pass.
 pub(super) fn upstream(servers: &[SocketAddr]) -> UpstreamSettings {
     let server = |address: &SocketAddr| Server {
-        host: address.ip().to_string(),
-        port: address.port(),
+        address: Address::Tcp {
+            host: address.ip().to_string(),
+            port: address.port(),
+        },
+        protocol: Protocol::Http,
     };
     UpstreamSettings {
         name: "app".to_owned(),
@@ -410,9 +413,10 @@ async fn answer(
 fn status(error: &Error) -> StatusCode {
     match error {
         Error::NoServer { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        Error::Connect { .. } | Error::Broken { .. } | Error::Unusable { .. } => {
-            StatusCode::BAD_GATEWAY
-        }
+        Error::Connect { .. }
+        | Error::Tls { .. }
+        | Error::Broken { .. }
+        | Error::Unusable { .. } => StatusCode::BAD_GATEWAY,
         Error::ConnectTimeout { .. } | Error::HeadTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
         Error::RequestBody(BodyError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
         Error::RequestBody(BodyError::Stalled(_)) => StatusCode::REQUEST_TIMEOUT,

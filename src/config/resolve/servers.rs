@@ -1,0 +1,127 @@
+//! Servers of upstreams: what they speak and where they listen.
+
+use std::path::Path;
+
+use url::Url;
+
+use crate::config::code::Code;
+use crate::config::place::Place;
+use crate::config::problem::Problem;
+use crate::config::read::Reader;
+use crate::config::table::not_available;
+use crate::proxy::{Address, TlsSettings};
+
+/// The longest path that the system takes for a socket.
+const LONGEST_SOCKET_PATH: usize = 107;
+
+/// A server as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct WrittenServer {
+    pub(super) address: Address,
+    pub(super) scheme: ServerScheme,
+}
+
+/// What stands before the colon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ServerScheme {
+    Http,
+    Https,
+}
+
+impl ServerScheme {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+impl WrittenServer {
+    /// In canonical form: the name of an upstream that has no other.
+    pub(super) fn url(&self) -> String {
+        let scheme = self.scheme.as_str();
+        match &self.address {
+            Address::Tcp { host, port } if host.contains(':') => {
+                format!("{scheme}://[{host}]:{port}")
+            }
+            Address::Tcp { host, port } => format!("{scheme}://{host}:{port}"),
+            Address::Unix(path) => format!("unix:{}", path.display()),
+        }
+    }
+}
+
+/// Whether the text is an address and not the name of an upstream.
+pub(super) fn is_address(text: &str) -> bool {
+    text.contains("://") || text.starts_with("unix:")
+}
+
+/// `http://host[:port]`, `https://host[:port]` or `unix:/path`.
+pub(super) fn read(text: &str, place: &Place, reader: &mut Reader<'_>) -> Option<WrittenServer> {
+    if text.starts_with("h2c:") {
+        let mut problem = not_available(place, "write \"http://host:port\"");
+        problem.message = format!("`{}` with `h2c:` is not available yet", place.key);
+        reader.report(problem);
+        return None;
+    }
+    if let Some(path) = text.strip_prefix("unix:") {
+        let server = unix(path);
+        if server.is_none() {
+            let what = "must be \"unix:\" and an absolute path of at most 107 bytes";
+            reader.report(Problem::new(Code::BadUrl, place, what));
+        }
+        return server;
+    }
+    let server = url(text);
+    if server.is_none() {
+        let what = "must be a URL such as \"http://10.0.0.5:8080\", without path";
+        reader.report(Problem::new(Code::BadUrl, place, what));
+        if text.contains('@') {
+            // It may hold a password.
+            reader.secrets.push(place.span.clone());
+        }
+    }
+    server
+}
+
+fn unix(path: &str) -> Option<WrittenServer> {
+    let fits = path.starts_with('/')
+        && path.len() <= LONGEST_SOCKET_PATH
+        && !path.chars().any(char::is_control);
+    fits.then(|| WrittenServer {
+        address: Address::Unix(Path::new(path).to_path_buf()),
+        scheme: ServerScheme::Http,
+    })
+}
+
+fn url(text: &str) -> Option<WrittenServer> {
+    let url = Url::parse(text).ok()?;
+    let scheme = match url.scheme() {
+        "http" => ServerScheme::Http,
+        "https" => ServerScheme::Https,
+        _ => return None,
+    };
+    let is_plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none();
+    let host = url.host_str()?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    // What no certificate can be for is no host either.
+    let has_name = scheme == ServerScheme::Http || TlsSettings::server_name(host).is_some();
+    (is_plain && has_name).then(|| WrittenServer {
+        address: Address::Tcp {
+            host: host.to_owned(),
+            port: url.port().unwrap_or_else(|| scheme.default_port()),
+        },
+        scheme,
+    })
+}
