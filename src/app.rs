@@ -100,7 +100,7 @@ impl App {
         let shared = Arc::new(Shared::open(&config, clock).await?);
         let tunnels = Arc::new(Drain::new());
         let listeners = Listeners::default();
-        let bound = listeners.prepare(&config.listeners)?;
+        let bound = listeners.prepare(&config.listeners, &shared.metrics)?;
         let admin = config.admin.listen.map(admin_listener).transpose()?;
         let gateway = shared.gateway(&config, None, &bound.addresses(), &tunnels)?;
         let current = Current(Arc::new(ArcSwap::from_pointee(gateway)));
@@ -220,7 +220,9 @@ impl App {
         assemble::refuse_restart_keys(&old, &config)?;
         assemble::keep_lists(&old, &mut config);
         // New sockets are bound before anybody sees the new generation, and accept after.
-        let listeners = self.listeners.prepare(&config.listeners)?;
+        let listeners = self
+            .listeners
+            .prepare(&config.listeners, &self.shared.metrics)?;
         let addresses = listeners.addresses();
         let gateway = self.current.0.load_full();
         let new =
@@ -242,7 +244,12 @@ fn admin_listener(address: SocketAddr) -> anyhow::Result<Listener> {
         max_header: 16 * 1024,
         max_headers: 100,
         max_connections: 100,
+        tls: None,
+        h2c: false,
+        proxy_protocol: None,
+        trusted_proxies: Vec::new(),
         timeouts: listen::Timeouts {
+            tls_handshake: Duration::from_secs(5),
             request_header: Duration::from_secs(5),
             keep_alive: Duration::from_secs(75),
             body_progress: Duration::from_secs(5),

@@ -12,6 +12,8 @@ use wxgate::config::{
     Code, Config, Document, Language, Problems, Severity, Surroundings, ValueOrigin, schema,
 };
 
+use crate::support::TestCertificate;
+
 const MINIMAL: &str = include_str!("configs/minimal.toml");
 const EXAMPLE: &str = include_str!("../config.toml.example");
 
@@ -31,8 +33,14 @@ impl Machine {
         );
         let issued = rcgen::generate_simple_self_signed(["wxgate.example".to_owned()]).unwrap();
         machine.write("etc/wxgate/tls/client.crt", &issued.cert.pem());
-        let other = rcgen::KeyPair::generate().unwrap();
-        machine.write("etc/wxgate/tls/other.key", &other.serialize_pem());
+        let names = ["www.example.com"];
+        let (good, other) = (TestCertificate::of(&names), TestCertificate::of(&names));
+        machine.write("etc/wxgate/tls/fullchain.pem", &good.cert);
+        machine.write("etc/wxgate/tls/privkey.pem", &good.key);
+        machine.write("etc/wxgate/tls/other.key", &other.key);
+        let folder = machine.root.path().join("etc/wxgate/tls");
+        TestCertificate::ending_in(&names, -2).write(&folder, "expired");
+        TestCertificate::ending_in(&names, 20).write(&folder, "ending");
         machine
     }
 

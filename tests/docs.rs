@@ -9,6 +9,8 @@ use tempfile::TempDir;
 use wxgate::config::{Code, Config, Surroundings};
 use wxgate::pages::{Cause, Page};
 
+use crate::support::TestCertificate;
+
 const ENGLISH: &str = include_str!("../README.md");
 const CHINESE: &str = include_str!("../README.zh-CN.md");
 const SECURITY: &str = include_str!("../src/docs/security.md");
@@ -81,6 +83,11 @@ fn every_configuration_in_the_documents_loads() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
+    let certificate = TestCertificate::of(&["www.example.com"]);
+    let folder = root.path().join("etc/wxgate/tls");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("fullchain.pem"), &certificate.cert).unwrap();
+    fs::write(folder.join("privkey.pem"), &certificate.key).unwrap();
     let secret = |name: &str| {
         // EncodingAESKey has 43 letters.
         let length = if name == "WX_PUSH_KEY" { 43 } else { 48 };

@@ -45,7 +45,7 @@ const CLAIMS: [&str; 16] = [
     "X-Original-Anything",
 ];
 
-const FORGED: &str = "forged-value";
+pub(crate) const FORGED: &str = "forged-value";
 
 /// Every spelling of these names: each filler everywhere, at each single place, and in other case.
 pub(crate) fn spellings(names: &[&str]) -> Vec<String> {
@@ -68,6 +68,18 @@ pub(crate) fn spellings(names: &[&str]) -> Vec<String> {
     spellings
 }
 
+/// Every spelling of every name that clients may not use, in lower case.
+pub(crate) fn forged_names() -> Vec<String> {
+    let mut names: Vec<_> = spellings(&OURS)
+        .into_iter()
+        .chain(spellings(&CLAIMS))
+        .map(|name| name.to_ascii_lowercase())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 fn fold(name: &str) -> String {
     let fold = |letter: char| match letter.to_ascii_lowercase() {
         letter if letter.is_ascii_alphanumeric() => letter,
@@ -87,7 +99,7 @@ fn folded(headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
 }
 
 #[track_caller]
-fn assert_nothing_forged(seen: &Seen, is_known: bool) {
+pub(crate) fn assert_nothing_forged(seen: &Seen, is_known: bool) {
     let shown = format!("{} {}", seen.method, seen.target);
     let headers = folded(&seen.headers);
     for (name, values) in headers.iter().chain(&folded(&seen.trailers)) {

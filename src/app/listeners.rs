@@ -7,7 +7,8 @@ use anyhow::Context;
 use tokio::task::JoinHandle;
 
 use crate::drain::Drain;
-use crate::listen::{self, Handler, Listener, Tuning};
+use crate::listen::{self, Handler, Listener, Prepared, Tuning};
+use crate::observe::Metrics;
 
 /// A listener at work, and its connections.
 #[derive(Debug)]
@@ -87,8 +88,8 @@ pub(super) struct Change {
 #[derive(Debug)]
 enum Slot {
     /// The place among those that serve now.
-    Kept(usize, SocketAddr, listen::Settings),
-    New(SocketAddr, Listener),
+    Kept(usize, SocketAddr, Box<Prepared>),
+    New(SocketAddr, Box<Listener>),
 }
 
 impl Change {
@@ -103,8 +104,12 @@ impl Change {
 }
 
 impl Listeners {
-    /// Binds what is new. A failure changes nothing. Needs a Tokio runtime.
-    pub(super) fn prepare(&self, settings: &[listen::Settings]) -> anyhow::Result<Change> {
+    /// Binds what is new and reads certificates. A failure changes nothing. Needs a Tokio runtime.
+    pub(super) fn prepare(
+        &self,
+        settings: &[listen::Settings],
+        metrics: &Metrics,
+    ) -> anyhow::Result<Change> {
         let state = self.lock();
         let mut free: Vec<usize> = (0..state.serving.len()).collect();
         let mut slots = Vec::new();
@@ -119,8 +124,11 @@ impl Listeners {
                 .map(|found| free.remove(found));
             slots.push(
                 match kept.and_then(|place| Some((place, state.serving.get(place)?))) {
-                    Some((place, running)) => Slot::Kept(place, running.address, settings.clone()),
-                    None => Slot::New(settings.address, bind(settings)?),
+                    Some((place, running)) => {
+                        let prepared = running.tuning.prepare(settings.clone())?;
+                        Slot::Kept(place, running.address, Box::new(prepared))
+                    }
+                    None => Slot::New(settings.address, Box::new(bind(settings, metrics)?)),
                 },
             );
         }
@@ -144,11 +152,11 @@ impl Listeners {
         for slot in change.slots {
             let running = match slot {
                 Slot::New(wanted, listener) => {
-                    Some(Running::start(wanted, listener, handler.clone()))
+                    Some(Running::start(wanted, *listener, handler.clone()))
                 }
-                Slot::Kept(place, _, settings) => {
+                Slot::Kept(place, _, prepared) => {
                     let running = before.get_mut(place).and_then(Option::take);
-                    running.inspect(|running| running.tuning.change(settings))
+                    running.inspect(|running| running.tuning.change(*prepared))
                 }
             };
             state.serving.extend(running);
@@ -178,7 +186,11 @@ impl Listeners {
     }
 }
 
-fn bind(settings: &listen::Settings) -> anyhow::Result<Listener> {
+fn bind(settings: &listen::Settings, metrics: &Metrics) -> anyhow::Result<Listener> {
     let address = settings.address;
-    Listener::bind(settings.clone()).with_context(|| format!("cannot listen on {address}"))
+    let listener = Listener::bind(settings.clone());
+    let mut listener = listener.with_context(|| format!("cannot listen on {address}"))?;
+    let name = listener.address().to_string();
+    listener.count_in(metrics.listener(&name));
+    Ok(listener)
 }

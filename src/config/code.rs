@@ -117,6 +117,8 @@ codes! {
     AdminNeedsToken = "E321";
     /// Two listeners on one address.
     AddressTwice = "E322";
+    /// A certificate whose time is over.
+    ExpiredCertificate = "E324";
     /// Two keys that contradict each other, or one that does nothing without another.
     KeysContradict = "E331";
     /// A file without a usable certificate.
@@ -137,6 +139,8 @@ codes! {
     PlainRelay = "W305";
     /// A control character in a file path, as `"C:\temp"` has.
     ControlCharacter = "W306";
+    /// A certificate that ends within 30 days.
+    CertificateEndsSoon = "W307";
     /// Nobody checks whether an upstream's server is the right one.
     UncheckedServer = "W310";
 }

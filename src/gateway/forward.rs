@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE, TRAILER, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, Version};
 
 use super::body::AnswerBody;
 use super::journal::{Answered, Journal};
@@ -90,11 +90,13 @@ impl Gateway {
         if request.body().is_empty() {
             return;
         }
-        let announces_trailers = request.headers().contains_key(TRAILER);
+        // Over HTTP/2 trailers come without being announced.
+        let may_have_trailers =
+            request.version() == Version::HTTP_2 || request.headers().contains_key(TRAILER);
         let body = request.body_mut();
         body.set_limit(forwarding.max_body);
         journal.bytes_in = Some(body.count());
-        if announces_trailers {
+        if may_have_trailers {
             let scrub = Arc::clone(&self.scrub);
             let filter: TrailerFilter = Arc::new(move |name| scrub.allows_trailer(name));
             body.forward_trailers(filter);

@@ -68,10 +68,10 @@ impl Journal {
             began: Instant::now(),
             received: info.received,
             info,
-            protocol: if version == Version::HTTP_10 {
-                "HTTP/1.0"
-            } else {
-                "HTTP/1.1"
+            protocol: match version {
+                Version::HTTP_10 => "HTTP/1.0",
+                Version::HTTP_2 => "HTTP/2",
+                _ => "HTTP/1.1",
             },
             route: Arc::clone(&no_route.name),
             auth: "",

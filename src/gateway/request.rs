@@ -247,7 +247,7 @@ fn judge_head<B>(request: &Request<B>, peer: &Peer) -> Result<(), Error> {
         return Err(Error::BadRequest("framing"));
     }
     judge_method(request.method())?;
-    if request.version() > Version::HTTP_11 {
+    if request.version() > Version::HTTP_2 {
         return Err(Error::BadRequest("version"));
     }
     let headers = request.headers();

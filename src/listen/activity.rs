@@ -175,6 +175,7 @@ mod tests {
     use super::*;
 
     const TIMEOUTS: Timeouts = Timeouts {
+        tls_handshake: Duration::from_secs(10),
         request_header: Duration::from_secs(15),
         keep_alive: Duration::from_secs(75),
         body_progress: Duration::from_secs(30),

@@ -24,6 +24,12 @@ pub enum Flaw {
     BareLineFeed,
     /// `#` in the target.
     Fragment,
+    /// HTTP/2: a field about the connection, which it does not have.
+    ConnectionField,
+    /// HTTP/2: a value with blanks around it, which HTTP/1.1 would not keep.
+    UntrimmedValue,
+    /// HTTP/2: more fields than allowed.
+    TooManyFields,
 }
 
 /// Follows the bytes of one connection and remembers flawed heads.

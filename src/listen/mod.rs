@@ -10,25 +10,41 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
+use ipnet::IpNet;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::drain::Guard;
+use crate::observe::ListenerMetrics;
 
 mod activity;
 mod admission;
+mod certificate;
+mod certificates;
 mod chunks;
+mod fields;
+mod frames;
+mod http2;
 mod interim;
+mod opening;
+mod proxy_protocol;
 mod serve;
+mod streams;
+mod tls;
+mod transport;
+mod tuning;
 
 pub use admission::Flaw;
+pub use certificate::{Certificate, CertificateError, CertificateFiles};
 pub use interim::Interim;
+pub use proxy_protocol::ProxyProtocol;
+pub use tls::{TlsSettings, TlsVersion};
+pub use tuning::{Prepared, Tuning};
 
 /// One listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,11 +59,32 @@ pub struct Settings {
     pub max_connections: usize,
     /// Deadlines.
     pub timeouts: Timeouts,
+    /// `None` for plain connections.
+    pub tls: Option<TlsSettings>,
+    /// On a plain connection, HTTP/2 for whoever begins with its preface. With TLS the handshake decides.
+    pub h2c: bool,
+    /// Each connection begins with such a header; `None` for those of clients.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// Who may send that header; all others are closed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Why there is no listener.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address cannot be taken.
+    #[error("cannot take the address")]
+    Bind(#[from] io::Error),
+    /// A certificate cannot be used.
+    #[error("certificate")]
+    Certificate(#[from] CertificateError),
 }
 
 /// How long a client may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
+    /// A TLS handshake, from the beginning of the connection.
+    pub tls_handshake: Duration,
     /// From the first byte of a head to its last; also the first request on a connection, from its beginning.
     pub request_header: Duration,
     /// Between two requests on one connection.
@@ -59,7 +96,7 @@ pub struct Timeouts {
 /// Who is at the other end of a request's connection.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// The other end's address.
+    /// The other end's address, as a trusted proxy announced it where it did.
     pub address: SocketAddr,
     /// The listener's address.
     pub listener: SocketAddr,
@@ -82,48 +119,23 @@ pub trait Handler: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
-/// The settings of a running listener; new ones count for connections accepted later.
-#[derive(Debug)]
-pub struct Tuning {
-    settings: ArcSwap<Settings>,
-    permits: Arc<Semaphore>,
-}
-
-impl Tuning {
-    fn new(settings: Settings) -> Self {
-        Self {
-            permits: Arc::new(Semaphore::new(settings.max_connections)),
-            settings: ArcSwap::from_pointee(settings),
-        }
-    }
-
-    /// Takes new settings; the address is not looked at. A lower connection limit closes nothing: it holds once connections
-    /// have ended.
-    pub fn change(&self, settings: Settings) {
-        let before = self.settings.swap(Arc::new(settings));
-        let (old, new) = (before.max_connections, self.settings.load().max_connections);
-        if new > old {
-            self.permits.add_permits(new - old);
-        } else {
-            self.permits.forget_permits(old - new);
-        }
-    }
-}
-
 /// A bound socket. Connections wait in the system's queue until [`run`](Self::run).
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     tuning: Arc<Tuning>,
+    metrics: ListenerMetrics,
 }
 
 /// How many connections the system keeps for us before we accept them.
 const BACKLOG: i32 = 4096;
 
 impl Listener {
-    /// Binds; needs a running Tokio runtime.
-    pub fn bind(settings: Settings) -> io::Result<Self> {
+    /// Binds and loads certificates; needs a running Tokio runtime.
+    pub fn bind(settings: Settings) -> Result<Self, Error> {
+        let prepared = Prepared::new(settings)?;
+        let settings = &prepared.settings;
         let socket = Socket::new(
             Domain::for_address(settings.address),
             Type::STREAM,
@@ -142,8 +154,17 @@ impl Listener {
         Ok(Self {
             socket,
             address,
-            tuning: Arc::new(Tuning::new(settings)),
+            tuning: Arc::new(Tuning::new(prepared)),
+            metrics: ListenerMetrics::default(),
         })
+    }
+
+    /// Counts from now on here.
+    pub fn count_in(&mut self, metrics: ListenerMetrics) {
+        if let Some(tls) = &self.tuning.current().tls {
+            tls.certificates().show(None, &metrics);
+        }
+        self.metrics = metrics;
     }
 
     /// To change the settings while it runs.
@@ -157,7 +178,14 @@ impl Listener {
     }
 
     /// Accepts until `guard` is told to stop; then the socket closes. Every connection's task holds a clone of the guard.
-    pub async fn run(self, handler: impl Handler, mut guard: Guard) {
+    pub async fn run(self, handler: impl Handler, guard: Guard) {
+        tokio::select! {
+            () = self.accept_all(handler, guard) => {}
+            () = self.tuning.watch_certificates(&self.metrics) => {}
+        }
+    }
+
+    async fn accept_all(&self, handler: impl Handler, mut guard: Guard) {
         let mut pause = Backoff::default();
         loop {
             let next = async {
@@ -212,13 +240,14 @@ impl Listener {
             flaw: None,
             interim: None,
         };
-        tokio::spawn(serve::connection(
-            serve::Accepted { stream, permit },
+        let accepted = serve::Accepted {
+            stream,
+            permit,
             peer,
-            handler.clone(),
-            self.tuning.settings.load_full(),
-            guard.clone(),
-        ));
+            current: self.tuning.current(),
+            metrics: self.metrics.clone(),
+        };
+        tokio::spawn(serve::connection(accepted, handler.clone(), guard.clone()));
     }
 }
 

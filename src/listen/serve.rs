@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1, deadlines, drain.
+//! One connection: how it opens, then HTTP/1.1 with its deadlines and its drain.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -22,39 +22,82 @@ use tokio::time::{Instant, sleep_until};
 
 use super::activity::{Activity, Verdict};
 use super::admission::Scanner;
+use super::http2;
+use super::opening::{self, Opened, Protocol};
+use super::transport::Transport;
+use super::tuning::Prepared;
 use super::{Handler, Interim, Peer, Settings};
 use crate::drain::Guard;
+use crate::observe::ListenerMetrics;
 
 /// How much hyper buffers; bigger buffers leave the cache without being faster. Never smaller than the largest head.
 const BUFFER: usize = 32 * 1024;
 
-/// A connection, and its place among those that are allowed at once.
+/// A connection as it was accepted.
 pub(super) struct Accepted {
     pub(super) stream: TcpStream,
+    /// Its place among those that are allowed at once.
     pub(super) permit: Option<OwnedSemaphorePermit>,
+    pub(super) peer: Peer,
+    pub(super) current: Arc<Prepared>,
+    pub(super) metrics: ListenerMetrics,
 }
 
 /// Serves one connection until the client leaves, a deadline is over, or the last answer after the stop signal is sent.
-pub(super) async fn connection(
-    accepted: Accepted,
-    peer: Peer,
-    handler: impl Handler,
-    settings: Arc<Settings>,
-    mut guard: Guard,
-) {
-    let Accepted { stream, permit } = accepted;
+pub(super) async fn connection(accepted: Accepted, handler: impl Handler, guard: Guard) {
+    let Accepted {
+        stream,
+        permit,
+        peer,
+        current,
+        metrics,
+    } = accepted;
     // Without it, the last piece of an answer waits for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
+    let opened = if current.is_plain() {
+        Some(Opened::plain(stream, peer.address))
+    } else {
+        Box::pin(opening::open(stream, peer.address, &current, &metrics)).await
+    };
+    let Some(opened) = opened else {
+        return;
+    };
+    let peer = Peer {
+        address: opened.client,
+        ..peer
+    };
+    let (transport, settings) = (opened.transport, &current.settings);
+    match opened.protocol {
+        Protocol::Http1 => {
+            http1_connection(transport, permit, peer, handler, settings, guard).await;
+        }
+        Protocol::Http2 => {
+            let serving = http2::connection(transport, permit, peer, handler, settings, guard);
+            // In a box, so that a connection of HTTP/1.1 does not need its memory.
+            Box::pin(serving).await;
+        }
+    }
+}
+
+/// HTTP/1.1 until the end.
+async fn http1_connection(
+    transport: Transport,
+    permit: Option<OwnedSemaphorePermit>,
+    peer: Peer,
+    handler: impl Handler,
+    settings: &Settings,
+    mut guard: Guard,
+) {
     let watch = Arc::new(Watch::new(settings.max_header));
     let activity = &watch.activity;
     let io = TokioIo::new(WatchedStream {
-        stream,
+        transport,
         watch: Arc::clone(&watch),
         _permit: permit,
     });
     let service = service_fn(|request| answer(request, &peer, &handler, &watch));
     let mut connection = pin!(
-        builder(&settings)
+        builder(settings)
             .serve_connection(io, service)
             .with_upgrades()
     );
@@ -196,7 +239,7 @@ impl<B: Body<Data = Bytes>> Body for WatchedBody<B> {
 
 /// A socket that notes what happens on it.
 struct WatchedStream {
-    stream: TcpStream,
+    transport: Transport,
     watch: Arc<Watch>,
     /// A tunnel takes the socket over, and its place with it.
     _permit: Option<OwnedSemaphorePermit>,
@@ -219,7 +262,7 @@ impl AsyncRead for WatchedStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let polled = Pin::new(&mut self.transport).poll_read(context, buffer);
         if polled.is_ready() {
             match buffer.filled().get(before..) {
                 None | Some([]) => {}
@@ -236,7 +279,7 @@ impl AsyncWrite for WatchedStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let written = Pin::new(&mut self.transport).poll_write(context, bytes);
         self.note_write(written)
     }
 
@@ -245,25 +288,29 @@ impl AsyncWrite for WatchedStream {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        let written = Pin::new(&mut self.transport).poll_write_vectored(context, slices);
         self.note_write(written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.transport.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, watch, .. } = &mut *self;
+        let Self {
+            transport, watch, ..
+        } = &mut *self;
         // hyper flushes when it has written everything it has, so nothing is cut in two here.
         if watch.interim.is_waiting() {
-            let written = watch.interim.poll_write(Pin::new(&mut *stream), context);
+            let written = watch.interim.poll_write(Pin::new(&mut *transport), context);
             ready!(self.note_write(written))?;
         }
-        Pin::new(&mut self.stream).poll_flush(context)
+        // TLS takes bytes before the socket does, and says here that the socket does not.
+        let flushed = Pin::new(&mut self.transport).poll_flush(context);
+        self.note_write(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        Pin::new(&mut self.transport).poll_shutdown(context)
     }
 }

@@ -23,7 +23,9 @@ mod metrics;
 
 pub use access_log::{AccessLog, AccessRecord, Output, QueryDetail};
 pub use chain::Chain;
-pub use metrics::{Metrics, RouteMetrics, StoreMetrics, StoreOperation, UpstreamMetrics};
+pub use metrics::{
+    ListenerMetrics, Metrics, RouteMetrics, StoreMetrics, StoreOperation, UpstreamMetrics,
+};
 
 /// Libraries whose lines can hold URLs with secrets, header values or keys below `warn`. Each name covers everything that
 /// begins with it.

@@ -83,6 +83,14 @@ impl Process {
         self.address
     }
 
+    /// Where each public listener listens.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        let report = self.report();
+        let lines = report.lines();
+        let found = lines.filter_map(|line| line.strip_prefix("listening on "));
+        found.map(|address| address.parse().unwrap()).collect()
+    }
+
     /// Replaces the configuration.
     pub(crate) fn configure(&self, site: &str, change: impl FnOnce(&mut ProcessSetup)) {
         let mut setup = ProcessSetup::default();

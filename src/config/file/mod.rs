@@ -23,8 +23,11 @@ mod words;
 pub(super) use application::{UpstreamFile, UpstreamTlsFile};
 pub(super) use operation::RateFile;
 pub(super) use routes::{HeaderEditsFile, ListFile, ListReferences, RouteFile};
+pub(super) use server::{CertificateFile, ListenerFile, TlsFile};
 pub(super) use wechat::{AppFile, PushFile};
-pub(super) use words::{IdentityWord, LevelWord, Preset, PushMode, StoreKind, TokenMode};
+pub(super) use words::{
+    IdentityWord, LevelWord, MinimumTls, Preset, ProxyProtocol, PushMode, StoreKind, TokenMode,
+};
 
 table! {
     /// Configuration of wxgate, format 1.

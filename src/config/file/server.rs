@@ -49,7 +49,7 @@ table! {
     /// How long clients may take.
     TimeoutsFile {
         /// TLS handshake.
-        tls_handshake: Positive = "10s", later;
+        tls_handshake: Positive = "10s";
         /// A request head, and the first request on a connection.
         request_header: Positive = "15s";
         /// Between two requests on one connection.
@@ -67,9 +67,9 @@ table! {
         /// PROXY header from trusted proxies: none, v1, v2 or any.
         proxy_protocol: ProxyProtocol = "none";
         /// HTTP/2 with prior knowledge on a plain listener.
-        h2c: bool = false, later;
+        h2c: bool = false;
         /// Certificate and key.
-        tls: TlsFile, later;
+        tls: TlsFile;
     }
 }
 

@@ -25,7 +25,7 @@ macro_rules! own {
 
 own! {
     /// `server.listeners.proxy_protocol`
-    ProxyProtocol { None }
+    ProxyProtocol { None, V1, V2, Any }
     /// `server.listeners.tls.min_version`
     MinimumTls { V12, V13 }
     /// `wechat.*.token_mode`
@@ -50,7 +50,7 @@ own! {
     LevelWord { Error, Warn, Info, Debug, Trace }
 }
 
-words! { ProxyProtocol { "none" = None } later { "v1", "v2", "any" } }
+words! { ProxyProtocol { "none" = None, "v1" = V1, "v2" = V2, "any" = Any } }
 words! { MinimumTls { "1.2" = V12, "1.3" = V13 } }
 words! { AppKind { "service-account" = ServiceAccount } later { "website", "mini-program", "mobile-app" } }
 words! { TokenMode { "stable" = Stable, "legacy" = Legacy, "external" = External } }

@@ -14,6 +14,7 @@ use super::values::Item;
 mod edits;
 mod headers;
 mod identity;
+mod listeners;
 mod lists;
 mod login;
 mod observe;
@@ -47,7 +48,7 @@ pub(super) fn resolve(file: &File, source: &Path, reader: &mut Reader<'_>) -> Op
     let upstreams = proxy::upstreams(file, reader);
     let lists = lists::read(file, reader);
     let site = server::site(file, reader);
-    let listeners = server::listeners(file, reader);
+    let listeners = listeners::listeners(file, reader);
     let routes = routes::routes(
         file,
         routes::Known {

@@ -1,10 +1,10 @@
 //! `[server]`, `[admin]`, `[verification_files]`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::listeners::collide;
 use super::values;
 use crate::config::code::Code;
 use crate::config::file::File;
@@ -96,57 +96,6 @@ fn path_prefix(file: &File, reader: &mut Reader<'_>) -> String {
             .report(Problem::new(Code::BadPath, &prefix.place, what).hint("such as \"/_wxgate\""));
     }
     text.clone()
-}
-
-/// Every listener and where its address stands.
-pub(super) fn listeners(file: &File, reader: &mut Reader<'_>) -> Vec<Item<listen::Settings>> {
-    let server = &file.server.value;
-    let max_header = usize::try_from(server.max_header.value.0).unwrap_or(usize::MAX);
-    if !(8 << 10..=1 << 20).contains(&max_header) {
-        let what = "must be from 8KiB to 1MiB";
-        reader.report(Problem::new(Code::BadSize, &server.max_header.place, what));
-    }
-    let settings = |address: SocketAddr| listen::Settings {
-        address,
-        max_header,
-        max_headers: server.max_headers.value.0 as usize,
-        max_connections: server.max_connections.value.0 as usize,
-        timeouts: listen::Timeouts {
-            request_header: server.timeouts.value.request_header.value.0,
-            keep_alive: server.timeouts.value.keep_alive.value.0,
-            body_progress: server.timeouts.value.body_progress.value.0,
-        },
-    };
-    let mut listeners: Vec<Item<listen::Settings>> = Vec::new();
-    let mut add = |address: SocketAddr, place: &_, reader: &mut Reader<'_>| {
-        let taken = |item: &&Item<listen::Settings>| collide(item.value.address, address);
-        if let Some(earlier) = listeners.iter().find(taken) {
-            let what = format!("= \"{address}\" is taken by another listener");
-            let problem = Problem::new(Code::AddressTwice, place, what);
-            reader.report(problem.also(&earlier.place, "here"));
-        }
-        listeners.push(Item {
-            value: settings(address),
-            place: place.clone(),
-        });
-    };
-    if !server.listen.is_broken && (server.listen.is_given || server.listeners.value.is_empty()) {
-        add(server.listen.value, &server.listen.place, reader);
-    }
-    for item in &server.listeners.value {
-        if let Some(address) = item.value.address.value {
-            add(address, &item.value.address.place, reader);
-        }
-    }
-    listeners
-}
-
-/// Whether two sockets cannot both have their address.
-fn collide(one: SocketAddr, other: SocketAddr) -> bool {
-    let same_address = one.ip() == other.ip();
-    let all_of_family = one.is_ipv4() == other.is_ipv4()
-        && (one.ip().is_unspecified() || other.ip().is_unspecified());
-    one.port() != 0 && one.port() == other.port() && (same_address || all_of_family)
 }
 
 /// The admin listener.

@@ -13,6 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 mod events;
 mod handles;
 mod histogram;
+mod listeners;
 mod process;
 mod store;
 #[cfg(test)]
@@ -20,10 +21,12 @@ mod tests;
 mod text;
 
 pub use handles::{RouteMetrics, UpstreamMetrics};
+pub use listeners::ListenerMetrics;
 pub use store::{StoreMetrics, StoreOperation};
 
 use handles::{Slots, route_labels};
 use histogram::Histogram;
+use listeners::ListenerFamilies;
 use process::ProcessCollector;
 
 /// Names and values of one series.
@@ -69,6 +72,7 @@ pub struct Metrics {
     rate_limited: Counters,
     headers_stripped: Counters,
     log_lines_dropped: Counters,
+    listeners: ListenerFamilies,
     reload_worked: Gauge,
     reload_time: Gauge,
 }
@@ -169,6 +173,7 @@ impl Metrics {
                 "access_log_lines_dropped",
                 "Access log lines lost: full = too slow to write, write = writing failed",
             ),
+            listeners: ListenerFamilies::register(&mut families),
             reload_worked: families.add(
                 "config_last_reload_successful",
                 "1 where the newest configuration is in use",

@@ -40,6 +40,12 @@ fn touch_everything(metrics: &Metrics) {
     upstream.set_healthy(true);
     metrics.wechat_call("main", "x", "ok", None, Duration::ZERO);
     metrics.log_lines_dropped("full").inc();
+    let listener = metrics.listener("0.0.0.0:443");
+    listener.handshake("ok");
+    listener.proxy_header("ok");
+    listener.certificate_reloaded("ok");
+    let ends = UNIX_EPOCH + Duration::from_secs(1_900_000_000);
+    listener.certificates([], [("www.example.com", ends)]);
 }
 
 #[test]
