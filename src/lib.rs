@@ -40,6 +40,8 @@
 #![doc = include_str!("docs/architecture.md")]
 #![doc = ""]
 #![doc = include_str!("docs/security.md")]
+#![doc = ""]
+#![doc = include_str!("docs/reliability.md")]
 
 pub mod app;
 pub mod cli;

@@ -14,6 +14,7 @@ use crate::support::TestCertificate;
 const ENGLISH: &str = include_str!("../README.md");
 const CHINESE: &str = include_str!("../README.zh-CN.md");
 const SECURITY: &str = include_str!("../src/docs/security.md");
+const RELIABILITY: &str = include_str!("../src/docs/reliability.md");
 
 /// Headings of the two READMEs; an empty first half stands for a section that only readers in China need.
 const HEADINGS: &[(&str, &str)] = &[
@@ -241,6 +242,21 @@ fn every_defence_names_code_and_a_test_that_exists() {
         defences += 1;
     }
     assert!(defences > 40, "only {defences} defences found");
+}
+
+#[test]
+fn every_test_that_reliability_names_exists() {
+    let mut found = 0;
+    for word in RELIABILITY.lines().flat_map(code_spans) {
+        let Some((file, test)) = word.split_once("::") else {
+            continue;
+        };
+        let path = root_of_project().join(format!("tests/{file}.rs"));
+        let text = fs::read_to_string(&path).unwrap_or_else(|_| panic!("no {}", path.display()));
+        assert!(text.contains(&format!("fn {test}(")), "{word}");
+        found += 1;
+    }
+    assert!(found > 15, "only {found} tests named");
 }
 
 /// One fenced block.
