@@ -44,5 +44,6 @@ mod streaming;
 mod targets;
 mod tls;
 mod upstream_tls;
+mod website;
 mod websocket;
 mod wechat_trouble;

@@ -32,7 +32,7 @@ impl Login {
             return message::empty(StatusCode::SERVICE_UNAVAILABLE, "callback-prefetch");
         }
         let app = self.parts.wechat.app(app);
-        let Some(app) = app.filter(|app| app.kind == AppKind::ServiceAccount) else {
+        let Some(app) = app.filter(|app| has_callback(app.kind)) else {
             let page = Page::Refused {
                 cause: Cause::NotFound,
                 retry_after: None,
@@ -41,6 +41,9 @@ impl Login {
         };
         let presented = Presented::read(visit.info.target.query().unwrap_or_default());
         let kept = self.attempts.read(visit.headers);
+        if self.is_in_frame(app, &kept, visit) {
+            return self.leave_frame(visit);
+        }
         let arrival = Arrival {
             app: app.name.as_str(),
             host: visit.info.host.as_str(),
@@ -147,6 +150,14 @@ impl Login {
     ) {
         Ending::of(attempt, app.name.as_str(), result, &visit.info.id)
             .record(&self.parts.metrics, visit.now);
+    }
+}
+
+/// Whether WeChat ever sends a browser back for an app of this kind.
+fn has_callback(kind: AppKind) -> bool {
+    match kind {
+        AppKind::ServiceAccount | AppKind::Website => true,
+        AppKind::MiniProgram | AppKind::MobileApp => false,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::message::Answer;
 use crate::pages::{Cause, Page};
 use crate::session::{self, NewSession, Session, SetCookie};
 use crate::store;
-use crate::wechat::App;
+use crate::wechat::{App, AppKind};
 
 impl Login {
     /// Answers a callback whose code was exchanged.
@@ -62,7 +62,7 @@ impl Login {
                 unionid: found.unionid,
                 profile: found.profile,
             },
-            method: session::Method::ServiceAccount,
+            method: method_of(app.kind),
             refresh_token: None,
         };
         let cookie = match self.begin_session(new, at, visit).await {
@@ -168,6 +168,16 @@ impl Login {
             Failure::Internal => stop(Cause::Internal),
             Failure::Setup => self.not_finished(Cause::LoginSetup, None, visit),
             Failure::Blocked => self.not_finished(Cause::LoginBlocked, None, visit),
+        }
+    }
+}
+
+/// How a callback of an app of this kind logs in.
+fn method_of(kind: AppKind) -> session::Method {
+    match kind {
+        AppKind::Website => session::Method::Website,
+        AppKind::ServiceAccount | AppKind::MiniProgram | AppKind::MobileApp => {
+            session::Method::ServiceAccount
         }
     }
 }

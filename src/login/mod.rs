@@ -51,6 +51,7 @@ mod scan;
 mod send;
 mod start;
 mod way_back;
+mod website;
 
 pub use endpoint::Endpoint;
 pub use scan::{MobileBrowser, ScanConfirm, TicketId};
@@ -85,8 +86,20 @@ pub struct Settings {
 /// A way to log in for desktop browsers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DesktopTab {
+    /// WeChat's own QR code, by this website app.
+    Website(AppName),
     /// Confirm on a phone.
     Scan,
+}
+
+impl DesktopTab {
+    /// As in the configuration: the app's name, or `scan`.
+    fn name(&self) -> &str {
+        match self {
+            Self::Website(app) => app.as_str(),
+            Self::Scan => "scan",
+        }
+    }
 }
 
 /// Before `snsapi_userinfo`.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
 use http::header::SET_COOKIE;
+use http::{HeaderValue, StatusCode};
 
 use super::address::fragment_key;
 use super::attempt::{Attempt, RANDOM_LENGTH, State};
@@ -113,10 +113,10 @@ impl Login {
         method::choose(visit.info.browser, offer)
     }
 
-    fn not_set_up(&self, visit: &Visit<'_>) -> Answer {
+    pub(super) fn not_set_up(&self, visit: &Visit<'_>) -> Answer {
         tracing::error!(
             request.id = visit.info.id.as_str(),
-            "no service account is configured for the WeChat browser"
+            "no app is configured for this browser"
         );
         self.not_finished(Cause::LoginSetup, None, visit)
     }
@@ -166,6 +166,30 @@ impl Login {
         kept: Kept,
         visit: &Visit<'_>,
     ) -> Answer {
+        let (state, cookie) = self.note_attempt(app, intent, round, kept, visit);
+        let redirect_uri = self.callback_address(app, &intent.target, &visit.info.host);
+        let address =
+            self.parts
+                .wechat
+                .authorize_url(app, &redirect_uri, intent.scope, state.as_str());
+        let mut answer = if intent.is_at_target && self.settings.keep_fragment {
+            self.save_fragment(intent, address, visit)
+        } else {
+            self.go("login-redirect", &address, visit)
+        };
+        answer.headers_mut().append(SET_COOKIE, cookie);
+        answer
+    }
+
+    /// Adds an attempt to those of the browser; what names it, and the `Set-Cookie` that keeps it.
+    pub(super) fn note_attempt(
+        &self,
+        app: &App,
+        intent: &Intent,
+        round: u8,
+        kept: Kept,
+        visit: &Visit<'_>,
+    ) -> (State, HeaderValue) {
         let state = State::new(&random_text(RANDOM_LENGTH), round);
         let mut ring = kept.into_ring();
         ring.push(Attempt {
@@ -179,23 +203,10 @@ impl Login {
             started: from_unix_seconds(unix_seconds(visit.now)),
             completed: None,
         });
-        let redirect_uri = self.callback_address(app, &intent.target, &visit.info.host);
-        let address =
-            self.parts
-                .wechat
-                .authorize_url(app, &redirect_uri, intent.scope, state.as_str());
         self.parts
             .metrics
             .login_started(app.name.as_str(), label(intent.scope));
-        let mut answer = if intent.is_at_target && self.settings.keep_fragment {
-            self.save_fragment(intent, address, visit)
-        } else {
-            self.go("login-redirect", &address, visit)
-        };
-        answer
-            .headers_mut()
-            .append(SET_COOKIE, self.attempts.write(&ring));
-        answer
+        (state, self.attempts.write(&ring))
     }
 
     fn save_fragment(&self, intent: &Intent, address: String, visit: &Visit<'_>) -> Answer {

@@ -254,6 +254,7 @@ fn data(page: &Page, language: Language, occasion: &Occasion<'_>) -> Value {
         Page::SaveFragment { key, address } | Page::RestoreFragment { key, address } => {
             context! { key, address => address::safe(address) }
         }
+        Page::LeaveFrame { retry_url } => context! { retry_url => address::safe(retry_url) },
         Page::LogIn(page) => scan_data::log_in(page, language),
         Page::ConfirmScan(page) => scan_data::confirm(page, language),
         Page::Snapshot | Page::ScanEnded { .. } => context! {},

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Cause, ConfirmScan, LogIn, LogInPane, NeededClient, Page, ScanEnding, ScanState};
+use super::{
+    Cause, ConfirmScan, LogIn, LogInMethod, LogInPane, LogInTab, NeededClient, Page, ScanEnding,
+    ScanState,
+};
 
 /// A sample of every page in every variant, each with a name that fits into a path.
 ///
@@ -10,6 +13,7 @@ use super::{Cause, ConfirmScan, LogIn, LogInPane, NeededClient, Page, ScanEnding
 pub fn gallery() -> Vec<(&'static str, Page)> {
     let mut pages = logging_in();
     pages.extend(scanning());
+    pages.extend(websites());
     pages.extend(scanned());
     pages.extend(clients());
     pages.extend(account());
@@ -61,6 +65,7 @@ fn scanning() -> Vec<(&'static str, Page)> {
         let code = "https://shop.example.com/_wxgate/x/4fJ0aYc2QbXw9LrT7uVn1s";
         Page::LogIn(LogIn {
             in_phone,
+            tabs: Vec::new(),
             pane: LogInPane::Scan {
                 address: has_code.then(|| code.to_owned()),
                 state,
@@ -92,6 +97,35 @@ fn scanning() -> Vec<(&'static str, Page)> {
             page(ScanState::Scanned { number: Some(42) }, true),
         ),
         ("scan-expired-phone", page(ScanState::Expired, true)),
+    ]
+}
+
+fn websites() -> Vec<(&'static str, Page)> {
+    let tab = |method, is_open| LogInTab {
+        method,
+        url: "/_wxgate/scan?to=%2Forders".to_owned(),
+        is_open,
+    };
+    let page = |tabs: Vec<LogInTab>| {
+        Page::LogIn(LogIn {
+            in_phone: false,
+            tabs,
+            pane: LogInPane::Website {
+                frame_url: "/_wxgate/sample-frame".to_owned(),
+                page_url: "/_wxgate/sample-page".to_owned(),
+                frame_origin: "'self'".to_owned(),
+            },
+        })
+    };
+    let tabs = vec![
+        tab(LogInMethod::Website, true),
+        tab(LogInMethod::Scan, false),
+    ];
+    let retry_url = "/_wxgate/login?to=%2Forders".to_owned();
+    vec![
+        ("website", page(Vec::new())),
+        ("website-tabs", page(tabs)),
+        ("leave-frame", Page::LeaveFrame { retry_url }),
     ]
 }
 

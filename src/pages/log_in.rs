@@ -7,13 +7,44 @@ use std::time::Duration;
 pub struct LogIn {
     /// The browser is a phone's: the code is for another phone, its address for WeChat on this one.
     pub in_phone: bool,
+    /// Every way to log in, as links; shown where there is more than one.
+    pub tabs: Vec<LogInTab>,
     /// The open way to log in.
     pub pane: LogInPane,
+}
+
+/// A link to a way to log in.
+#[derive(Clone, Debug)]
+pub struct LogInTab {
+    /// Which.
+    pub method: LogInMethod,
+    /// Where it is.
+    pub url: String,
+    /// It is the one that is shown.
+    pub is_open: bool,
+}
+
+/// Ways to log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogInMethod {
+    /// WeChat's own code.
+    Website,
+    /// A code of ours.
+    Scan,
 }
 
 /// A way to log in.
 #[derive(Clone, Debug)]
 pub enum LogInPane {
+    /// WeChat's own page in a frame.
+    Website {
+        /// What the frame loads.
+        frame_url: String,
+        /// The same for the whole window.
+        page_url: String,
+        /// What the content security policy must let into a frame.
+        frame_origin: String,
+    },
     /// A code of ours, to be confirmed on a phone.
     Scan {
         /// What the code holds; `None` where there is none to show.

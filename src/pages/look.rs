@@ -28,6 +28,7 @@ pub(super) fn of(page: &Page) -> Look {
         },
         Page::Denied { .. } => ("lock", "stop"),
         Page::LogIn(_) => ("phone", "accent"),
+        Page::LeaveFrame { .. } => ("wait", "accent"),
         Page::ConfirmScan(_) => ("screen", "accent"),
         Page::ScanEnded { ending } => of_ending(*ending),
         Page::Snapshot => ("eye", "accent"),

@@ -33,7 +33,7 @@ mod text;
 pub use cause::Cause;
 pub use gallery::gallery;
 pub use language::Language;
-pub use log_in::{ConfirmScan, LogIn, LogInPane, ScanEnding, ScanState};
+pub use log_in::{ConfirmScan, LogIn, LogInMethod, LogInPane, LogInTab, ScanEnding, ScanState};
 pub use page::{NeededClient, Page};
 pub use qr::QrCode;
 
@@ -100,6 +100,11 @@ impl Pages {
             settings,
             templates,
         })
+    }
+
+    /// The language in which whoever asks sees pages.
+    pub fn language(&self, info: &RequestInfo, headers: &HeaderMap) -> Language {
+        language::choose(&self.settings.languages, info.target.query(), headers).language
     }
 
     /// Renders a page for whoever asks. `headers` tell the language (`?lang=`, cookie, WeChat's `Language/`, `Accept-Language`).

@@ -16,6 +16,11 @@ pub enum Page {
         /// What came of it.
         ending: ScanEnding,
     },
+    /// A website app's callback in our frame: loads itself again in the window around it.
+    LeaveFrame {
+        /// A fresh try.
+        retry_url: String,
+    },
     /// P3: who asks for what, before `snsapi_userinfo`; the button leads on.
     Purpose {
         /// Where the button leads.
@@ -138,6 +143,7 @@ impl Page {
         match self {
             Self::LogIn(_) => "log_in.html",
             Self::ConfirmScan(_) => "confirm_scan.html",
+            Self::LeaveFrame { .. } => "leave_frame.html",
             Self::ScanEnded { .. } => "scan_ended.html",
             Self::Purpose { .. } => "purpose.html",
             Self::NotFinished { .. } => "not_finished.html",
@@ -167,6 +173,7 @@ impl Page {
             Self::Snapshot => Some("WXG-SNAPSHOT"),
             Self::ScanEnded { ending } => ending.code(),
             Self::LogIn(_)
+            | Self::LeaveFrame { .. }
             | Self::ConfirmScan(_)
             | Self::Purpose { .. }
             | Self::Account { .. }
@@ -186,6 +193,7 @@ impl Page {
             | Self::Trouble { cause }
             | Self::Refused { cause, .. } => Some(*cause),
             Self::LogIn(_)
+            | Self::LeaveFrame { .. }
             | Self::ConfirmScan(_)
             | Self::ScanEnded { .. }
             | Self::Purpose { .. }

@@ -5,7 +5,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
-use super::Page;
+use super::{LogIn, LogInPane, Page};
 
 /// What the headers of one answer depend on.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ impl Protection<'_> {
         let policy = HeaderValue::from_str(&self.policy())
             .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"));
         headers.insert(CONTENT_SECURITY_POLICY, policy);
-        if !self.is_framed() {
-            headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        if let Some(options) = self.ancestors().1 {
+            headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static(options));
         }
         headers.insert(REFERRER_POLICY, HeaderValue::from_static(self.referrer()));
         no_sniffing(headers);
@@ -35,17 +35,29 @@ impl Protection<'_> {
         } else {
             String::new()
         };
-        let ancestors = if self.is_framed() { "*" } else { "'none'" };
+        let frames = match self.page {
+            // WeChat's page, and the callback that it leads to.
+            Page::LogIn(LogIn {
+                pane: LogInPane::Website { frame_origin, .. },
+                ..
+            }) => format!(" frame-src {frame_origin} 'self';"),
+            _ => String::new(),
+        };
+        let (ancestors, _) = self.ancestors();
         format!(
-            "default-src 'none'; style-src 'nonce-{nonce}';{scripts} img-src 'self' data:; connect-src 'self'; \
+            "default-src 'none'; style-src 'nonce-{nonce}';{scripts}{frames} img-src 'self' data:; connect-src 'self'; \
              frame-ancestors {ancestors}; form-action 'self'; base-uri 'none'"
         )
     }
 
-    /// The one page that exists to be shown in a frame. It only leads to an address of ours in the top window, so there
-    /// is nothing to be tricked into clicking.
-    fn is_framed(&self) -> bool {
-        matches!(self.page, Page::BreakOut { .. })
+    /// Who may show it in a frame: as content security policy, and for old browsers. Two pages exist to be shown in one. They
+    /// only lead the top window to an address of ours, so there is nothing to be tricked into clicking.
+    fn ancestors(&self) -> (&'static str, Option<&'static str>) {
+        match self.page {
+            Page::BreakOut { .. } => ("*", None),
+            Page::LeaveFrame { .. } => ("'self'", Some("SAMEORIGIN")),
+            _ => ("'none'", Some("DENY")),
+        }
     }
 
     /// Under `no-referrer` browsers send `Origin: null` with a form, even to ourselves, and a check of the origin would
@@ -56,6 +68,7 @@ impl Protection<'_> {
                 "same-origin"
             }
             Page::LogIn(_)
+            | Page::LeaveFrame { .. }
             | Page::ScanEnded { .. }
             | Page::Purpose { .. }
             | Page::NotFinished { .. }

@@ -3,14 +3,25 @@
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 
-use super::log_in::{ConfirmScan, LogIn, LogInPane, ScanState};
+use super::log_in::{ConfirmScan, LogIn, LogInPane, LogInTab, ScanState};
 use super::qr::QrCode;
 use super::{Language, address, seconds_up, text};
 
 /// P1, or P2.
 pub(super) fn log_in(page: &LogIn, language: Language) -> Value {
     let in_phone = page.in_phone;
+    let tabs = tabs(page, language);
     match &page.pane {
+        LogInPane::Website {
+            frame_url,
+            page_url,
+            frame_origin: _,
+        } => context! {
+            in_phone,
+            tabs,
+            frame_url => address::safe(frame_url),
+            page_url => address::safe(page_url),
+        },
         LogInPane::Scan {
             address,
             state,
@@ -21,6 +32,8 @@ pub(super) fn log_in(page: &LogIn, language: Language) -> Value {
             let address = address.as_deref().map(address::safe);
             context! {
                 in_phone,
+                tabs,
+                frame_url => None::<&str>,
                 address,
                 qr => address.and_then(QrCode::new).map(Serde),
                 state => state.word(),
@@ -39,6 +52,21 @@ pub(super) fn log_in(page: &LogIn, language: Language) -> Value {
                 fresh_url => address::safe(fresh_url),
             }
         }
+    }
+}
+
+/// Links to the ways to log in; none where there is no choice.
+fn tabs(page: &LogIn, language: Language) -> Vec<Value> {
+    let link = |tab: &LogInTab| {
+        context! {
+            name => text::tab(tab.method).text(language),
+            url => address::safe(&tab.url),
+            current => tab.is_open,
+        }
+    };
+    match page.tabs.as_slice() {
+        [] | [_] => Vec::new(),
+        tabs => tabs.iter().map(link).collect(),
     }
 }
 

@@ -11,7 +11,7 @@ use super::context::{Context, Occasion};
 use super::{Error, Language, Page, Settings, gallery};
 
 /// Every file an operator may replace.
-const BUILT_IN: [(&str, &str); 25] = [
+const BUILT_IN: [(&str, &str); 27] = [
     ("base.html", include_str!("templates/base.html")),
     ("icons.html", include_str!("templates/icons.html")),
     ("back.html", include_str!("templates/back.html")),
@@ -27,6 +27,11 @@ const BUILT_IN: [(&str, &str); 25] = [
     (
         "confirm_scan.html",
         include_str!("templates/confirm_scan.html"),
+    ),
+    ("website.html", include_str!("templates/website.html")),
+    (
+        "leave_frame.html",
+        include_str!("templates/leave_frame.html"),
     ),
     ("scan_ended.html", include_str!("templates/scan_ended.html")),
     ("purpose.html", include_str!("templates/purpose.html")),

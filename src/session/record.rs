@@ -36,6 +36,7 @@ impl Record {
         bytes.push(match session.method {
             Method::ServiceAccount => 0,
             Method::Scan => 1,
+            Method::Website => 2,
             Method::MiniProgram => 3,
             Method::MobileApp => 4,
         });
@@ -70,6 +71,7 @@ impl Record {
         let method = match reader.byte()? {
             0 => Method::ServiceAccount,
             1 => Method::Scan,
+            2 => Method::Website,
             3 => Method::MiniProgram,
             4 => Method::MobileApp,
             _ => return None,

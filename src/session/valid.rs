@@ -76,6 +76,8 @@ pub enum Method {
     ServiceAccount,
     /// Confirmed on a phone, by web authorization there.
     Scan,
+    /// WeChat's QR code, by a website app.
+    Website,
     /// `wx.login` of a mini program.
     MiniProgram,
     /// WeChat's SDK in an app for phones.
@@ -88,6 +90,7 @@ impl Method {
         match self {
             Self::ServiceAccount => "wechat_mp",
             Self::Scan => "wechat_scan",
+            Self::Website => "wechat_qr",
             Self::MiniProgram => "wechat_miniprogram",
             Self::MobileApp => "wechat_app",
         }

@@ -16,7 +16,7 @@ use super::query::Query;
 use super::server::{self, Body, BodyFailure, Closed};
 use super::shared::{Shared, lock};
 use super::tokens::{Grant, Issued, Refusal, TOKEN_LIFETIME};
-use super::world::{Call, World};
+use super::world::{AppKind, Call, World};
 
 /// The nickname of [`Trouble::Gbk`], in UTF-8 and in GBK.
 const GBK_NICKNAME: (&str, &[u8]) = ("爱丽丝", b"\xb0\xae\xc0\xf6\xcb\xbf");
@@ -184,7 +184,10 @@ fn refresh(world: &mut World, query: &Query, moment: &Moment) -> Result<Value, R
 
 fn token_json(world: &World, issued: &Issued, switches: Switches) -> Value {
     let grant = &issued.grant;
+    let app = world.app(&grant.appid);
+    let is_website = app.is_some_and(|app| app.kind == AppKind::Website);
     let scope = match grant.wants_profile {
+        true if is_website => "snsapi_login",
         true => "snsapi_userinfo",
         false => "snsapi_base",
     };

@@ -2,8 +2,8 @@
 //! there cannot cancel out.
 //!
 //! [`Simulator`] serves the API, the authorize page and a phone for people, on loopback only. `world` and `tokens` know
-//! who is who, `api` and `pages` speak for them, [`faults`] makes them fail on demand. `phone` is the phone that people
-//! see, `web_view` its browser, `rewrite` and `reporter` what that browser changes, `jar` its cookies.
+//! who is who, `api` and `pages` speak for them, [`faults`] makes them fail on demand. `qrconnect` is the page for website
+//! apps, `phone` the phone that people see, `web_view` its browser, `rewrite` and `reporter` what that browser changes, `jar` its cookies.
 
 use std::fmt;
 use std::io;
@@ -28,6 +28,7 @@ mod pages;
 mod person;
 mod phone;
 mod push;
+mod qrconnect;
 mod query;
 mod reporter;
 mod rewrite;
@@ -254,6 +255,8 @@ async fn main_answer(
     }
     Ok(match (request.method.as_str(), path) {
         ("GET", pages::AUTHORIZE) => pages::authorize(&shared, &request),
+        ("GET", qrconnect::QRCONNECT) => qrconnect::show(&shared, &request),
+        ("POST", qrconnect::SCANNED) => qrconnect::scanned(&shared, body).await,
         ("POST", pages::CONFIRM) => pages::confirm(&shared, body).await,
         ("GET", "/sim/faults") => server::json(StatusCode::OK, &shared.faults.active()),
         ("POST", "/sim/faults") => shared.script(&request.headers, body).await,

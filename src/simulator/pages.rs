@@ -21,7 +21,7 @@ pub(super) const AUTHORIZE: &str = "/connect/oauth2/authorize";
 pub(super) const CONFIRM: &str = "/connect/oauth2/confirm";
 
 /// Answers the consent sheet at once: `allow` or `refuse`.
-const CONSENT_HEADER: &str = "x-sim-consent";
+pub(super) const CONSENT_HEADER: &str = "x-sim-consent";
 
 /// Who holds the phone, for one request; beats the cookie.
 pub(super) const PERSON_HEADER: &str = "x-sim-person";
@@ -55,6 +55,7 @@ pub(super) fn templates() -> Result<Environment<'static>, minijinja::Error> {
         ("wechat.css", include_str!("wechat.css")),
         ("notice.html", include_str!("notice.html")),
         ("consent.html", include_str!("consent.html")),
+        ("qrconnect.html", include_str!("qrconnect.html")),
         ("phone.html", include_str!("phone.html")),
         ("offline.html", include_str!("offline.html")),
     ] {
@@ -89,7 +90,7 @@ pub(super) async fn confirm(shared: &Shared, body: Incoming) -> Response<Body> {
 }
 
 /// Who holds the phone.
-fn person(headers: &HeaderMap) -> String {
+pub(super) fn person(headers: &HeaderMap) -> String {
     let named = headers
         .get(PERSON_HEADER)
         .and_then(|name| name.to_str().ok());

@@ -3,6 +3,7 @@
 //! | endpoint | method |
 //! |---|---|
 //! | [authorize page](https://developers.weixin.qq.com/doc/offiaccount/OA_Web_Apps/Wechat_webpage_authorization.html) | [`Client::authorize_url`] |
+//! | [`connect/qrconnect`](https://developers.weixin.qq.com/doc/oplatform/Website_App/WeChat_Login/Wechat_Login.html) | [`Client::qr_page_url`], [`Client::qr_frame_url`] |
 //! | `sns/oauth2/access_token` | [`Client::exchange`] |
 //! | `sns/userinfo` | [`Client::user_info`] |
 //! | `cgi-bin/stable_token`, `cgi-bin/token` | [`AccessTokens::access_token`] |
@@ -24,6 +25,7 @@ mod jsapi;
 mod kept;
 mod push;
 mod web;
+mod website;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ pub use ids::{AppId, AppName, OpenId, UnionId};
 pub use jsapi::{JsConfig, js_signature, js_signed_text};
 pub use push::{Change, Event, PushError, PushKey, PushKeys, PushMessage, PushQuery};
 pub use web::{Code, Grant, Scope, UserInfo};
+pub use website::QrLanguage;
 
 pub(crate) use call::tls_config;
 
@@ -94,6 +97,11 @@ impl Client {
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// Where WeChat's pages are, without a slash at the end.
+    fn open_url(&self) -> &str {
+        &self.shared.open_url
     }
 
     /// How long the calls of one login may take in all.

@@ -14,11 +14,14 @@ use super::call::{Call, integer};
 use super::{App, Client, Error, OpenId, UnionId};
 
 /// All but the unreserved characters of RFC 3986.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
+
+/// What a website app is granted: the same as with [`Scope::Userinfo`].
+const WEBSITE_SCOPE: &str = "snsapi_login";
 
 /// How much the visitor lets us know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -247,7 +250,7 @@ fn parse_scope(value: &Value) -> Result<Scope, Error> {
     };
     let has_userinfo = list
         .split(',')
-        .any(|scope| scope.trim() == Scope::Userinfo.as_str());
+        .any(|scope| matches!(scope.trim(), "snsapi_userinfo" | WEBSITE_SCOPE));
     Ok(if has_userinfo {
         Scope::Userinfo
     } else {

@@ -8,6 +8,7 @@ use crate::config::problem::Problem;
 use crate::config::read::{FileValue, Reader};
 use crate::config::suggest::choice;
 use crate::config::table::not_available;
+use crate::config::values::Item;
 use crate::login::{self, DesktopTab, MobileBrowser};
 use crate::message::{Scheme, Site};
 use crate::route::Auth;
@@ -57,7 +58,8 @@ fn inside_wechat(file: &File, apps: &Apps, reader: &mut Reader<'_>) -> Option<Ap
     match accounts.as_slice() {
         [only] => Some((*only).clone()),
         [] => {
-            if !apps.is_partial {
+            // Desktop browsers can log in with a website app alone.
+            if !apps.is_partial && websites(apps).next().is_none() {
                 refuse_routes_with_login(file, reader);
             }
             None
@@ -85,6 +87,12 @@ fn chosen_app(file: &File, name: &str, apps: &Apps, reader: &mut Reader<'_>) -> 
     }
     let mut known = apps.apps.iter();
     let app = known.find(|app| app.name.as_str() == name)?;
+    if app.kind != AppKind::ServiceAccount {
+        let what = format!("names the app \"{name}\", which is no service account");
+        let place = &file.login.value.inside_wechat.place;
+        reader.report(Problem::new(Code::UnknownApp, place, what));
+        return None;
+    }
     Some(app.name.clone())
 }
 
@@ -97,23 +105,15 @@ fn desktop(
 ) -> Vec<DesktopTab> {
     let chosen = &file.login.value.desktop;
     let Some(items) = &chosen.value else {
-        let scan = inside_wechat.filter(|_| !chosen.is_given);
-        return scan.map(|_| DesktopTab::Scan).into_iter().collect();
+        return match chosen.is_given {
+            true => Vec::new(),
+            false => everything(inside_wechat, apps),
+        };
     };
     let mut tabs = Vec::new();
     for item in items {
-        let tab = match item.value.as_str() {
-            "scan" => {
-                refuse_scan_without_app(&item.place, inside_wechat, apps, reader);
-                DesktopTab::Scan
-            }
-            name => {
-                let hint = "available: `scan`";
-                let mut problem = not_available(&item.place, hint);
-                problem.message = format!("`{}` = \"{name}\" is not available yet", item.place.key);
-                reader.report(problem);
-                continue;
-            }
+        let Some(tab) = desktop_tab(item, file, inside_wechat, apps, reader) else {
+            continue;
         };
         if tabs.contains(&tab) {
             let what = format!("names \"{}\" twice", item.value);
@@ -122,6 +122,65 @@ fn desktop(
         tabs.push(tab);
     }
     tabs
+}
+
+/// What the apps can do, in an order that does not depend on the file's: WeChat's own code first.
+fn everything(inside_wechat: Option<&AppName>, apps: &Apps) -> Vec<DesktopTab> {
+    let mut websites: Vec<&AppName> = websites(apps).collect();
+    websites.sort();
+    let websites = websites.into_iter().cloned().map(DesktopTab::Website);
+    let scan = inside_wechat.map(|_| DesktopTab::Scan);
+    websites.chain(scan).collect()
+}
+
+fn websites(apps: &Apps) -> impl Iterator<Item = &AppName> {
+    let websites = apps.apps.iter();
+    websites
+        .filter(|app| app.kind == AppKind::Website)
+        .map(|app| &app.name)
+}
+
+/// One tab; `None` where a problem says why, here or at the app.
+fn desktop_tab(
+    item: &Item<String>,
+    file: &File,
+    inside_wechat: Option<&AppName>,
+    apps: &Apps,
+    reader: &mut Reader<'_>,
+) -> Option<DesktopTab> {
+    match item.value.as_str() {
+        "scan" => {
+            refuse_scan_without_app(&item.place, inside_wechat, apps, reader);
+            return Some(DesktopTab::Scan);
+        }
+        "follow" => {
+            let mut problem = not_available(&item.place, "available: `scan` and website apps");
+            problem.message = format!("`{}` = \"follow\" is not available yet", item.place.key);
+            reader.report(problem);
+            return None;
+        }
+        _ => {}
+    }
+    let name = item.value.as_str();
+    if let Some(website) = websites(apps).find(|website| website.as_str() == name) {
+        return Some(DesktopTab::Website(website.clone()));
+    }
+    let is_app = file.wechat.value.names().any(|known| known == name);
+    let problem = if is_app && apps.apps.iter().any(|app| app.name.as_str() == name) {
+        let what = format!("names the app \"{name}\", which is no website app");
+        let hint = "for a service account write \"scan\"".to_owned();
+        Problem::new(Code::UnknownApp, &item.place, what).hint(hint)
+    } else if is_app || file.wechat.is_broken {
+        // The app itself has a problem.
+        return None;
+    } else {
+        let what = format!("names the app \"{name}\", which is not in `[wechat]`");
+        let known = websites(apps).map(AppName::as_str).chain(["scan"]);
+        let known: Vec<&str> = known.collect();
+        Problem::new(Code::UnknownApp, &item.place, what).maybe_hint(choice(name, known))
+    };
+    reader.report(problem);
+    None
 }
 
 fn check_mobile_browser(
@@ -160,7 +219,7 @@ fn refuse_routes_with_login(file: &File, reader: &mut Reader<'_>) {
     }) else {
         return;
     };
-    let what = "needs a login, and there is no service account in `[wechat]`";
+    let what = "needs a login, and no app in `[wechat]` can do one";
     let hint = "add [wechat.main] with kind = \"service-account\", or auth = \"public\"";
     reader.report(Problem::new(Code::NoLoginApp, &route.place, what).hint(hint));
 }

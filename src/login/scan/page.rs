@@ -15,9 +15,9 @@ use crate::login::enter::still_needed;
 use crate::login::method::Method as Way;
 use crate::login::query::LoginQuery;
 use crate::login::scan::ScanConfirm;
-use crate::login::{Error, Login, Visit};
+use crate::login::{DesktopTab, Error, Login, Visit};
 use crate::message::{self, Answer, Browser, Load};
-use crate::pages::{LogIn, LogInPane, Page, ScanState};
+use crate::pages::{LogIn, LogInMethod, LogInPane, LogInTab, Page, ScanState};
 use crate::session::{self, NewSession, SetCookie};
 use crate::wechat::Scope;
 
@@ -52,10 +52,52 @@ impl Login {
             ..asked
         };
         let LoginQuery { scope, max_age, .. } = query.login;
-        if still_needed(visit.session, scope, max_age, visit.now).is_none() {
+        let needed = still_needed(visit.session, scope, max_age, visit.now);
+        let Some(because) = needed else {
             return Ok(self.go("login-not-needed", &query.login.to, visit));
+        };
+        match self.open_tab(&query, visit) {
+            DesktopTab::Scan => self.show_code(query, visit).await,
+            DesktopTab::Website(app) => {
+                let tabs = self.tabs(&query, visit);
+                Ok(self.show_website(&app, &query.login, because, tabs, visit))
+            }
         }
-        self.show_code(query, visit).await
+    }
+
+    /// The tab that the query names; the first one where it names none of ours. A phone has only one.
+    fn open_tab(&self, query: &ScanQuery, visit: &Visit<'_>) -> DesktopTab {
+        let offered = self.offered(visit);
+        let named = |tab: &&DesktopTab| query.tab.as_deref() == Some(tab.name());
+        let tab = offered.iter().find(named).or_else(|| offered.first());
+        tab.cloned().unwrap_or(DesktopTab::Scan)
+    }
+
+    fn offered(&self, visit: &Visit<'_>) -> &[DesktopTab] {
+        match visit.info.browser {
+            Browser::Phone => &[DesktopTab::Scan],
+            _ => &self.settings.desktop,
+        }
+    }
+
+    /// Links to every tab.
+    fn tabs(&self, query: &ScanQuery, visit: &Visit<'_>) -> Vec<LogInTab> {
+        let open = self.open_tab(query, visit);
+        let link = |tab: &DesktopTab| {
+            let chosen = ScanQuery {
+                tab: Some(tab.name().to_owned()),
+                ..ScanQuery::fresh(query.login.clone())
+            };
+            LogInTab {
+                method: match tab {
+                    DesktopTab::Scan => LogInMethod::Scan,
+                    DesktopTab::Website(_) => LogInMethod::Website,
+                },
+                url: self.parts.site.endpoint_path(&chosen.link()),
+                is_open: *tab == open,
+            }
+        };
+        self.offered(visit).iter().map(link).collect()
     }
 
     async fn show_code(&self, query: ScanQuery, visit: &Visit<'_>) -> Result<Answer, Error> {
@@ -129,7 +171,10 @@ impl Login {
         visit: &Visit<'_>,
     ) -> Answer {
         let site = &self.parts.site;
-        let fresh = ScanQuery::fresh(query.login.clone());
+        let fresh = ScanQuery {
+            id: None,
+            ..query.clone()
+        };
         let page_url = ticket.map(|ticket| {
             let shown = ScanQuery {
                 id: Some(ticket.id.clone()),
@@ -139,6 +184,7 @@ impl Login {
         });
         let page = Page::LogIn(LogIn {
             in_phone: visit.info.browser == Browser::Phone,
+            tabs: self.tabs(query, visit),
             pane: LogInPane::Scan {
                 address: ticket.map(|ticket| site.endpoint(&visit.info.host, &ticket.id.link())),
                 state,

@@ -2,6 +2,7 @@
 
 use super::ticket::TicketId;
 use crate::login::query::{LoginQuery, only};
+use crate::wechat::AppName;
 
 /// What a link to the page with the QR code asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,12 +11,18 @@ pub(in crate::login) struct ScanQuery {
     pub(in crate::login) login: LoginQuery,
     /// The code that the page shows already: `id=`. Anything that is none of ours asks for a fresh one.
     pub(super) id: Option<TicketId>,
+    /// The way to log in that the visitor chose: `tab=`.
+    pub(super) tab: Option<String>,
 }
 
 impl ScanQuery {
     /// A page with a fresh code for this login.
     pub(in crate::login) fn fresh(login: LoginQuery) -> Self {
-        Self { login, id: None }
+        Self {
+            login,
+            id: None,
+            tab: None,
+        }
     }
 
     /// Reads a query. What is unknown or unreadable is left out.
@@ -23,6 +30,9 @@ impl ScanQuery {
         Self {
             login: LoginQuery::read(query),
             id: only(query, "id").and_then(TicketId::parse),
+            tab: only(query, "tab")
+                .filter(|tab| AppName::parse(tab).is_some())
+                .map(str::to_owned),
         }
     }
 
@@ -32,6 +42,10 @@ impl ScanQuery {
         if let Some(id) = &self.id {
             link.push_str("&id=");
             link.push_str(id.as_str());
+        }
+        if let Some(tab) = &self.tab {
+            link.push_str("&tab=");
+            link.push_str(tab);
         }
         link
     }
@@ -53,7 +67,11 @@ mod tests {
             id: Some(TicketId::random()),
             ..fresh.clone()
         };
-        for query in [fresh, shown] {
+        let chosen = ScanQuery {
+            tab: Some("site-2".to_owned()),
+            ..shown.clone()
+        };
+        for query in [fresh, shown, chosen] {
             let link = query.link();
             let (path, text) = link.split_once('?').unwrap_or_default();
             assert_eq!(path, "scan");

@@ -9,7 +9,7 @@ mod scan;
 
 pub(super) use hint::hint;
 pub(super) use page::{WAIT_MINUTES, WAIT_SECONDS, words};
-pub(super) use scan::{SECONDS_LEFT, told};
+pub(super) use scan::{SECONDS_LEFT, tab, told};
 
 use super::Language;
 

@@ -8,6 +8,7 @@ pub(in crate::pages) fn words(page: &Page) -> Vec<Word> {
     let mut words = COMMON.to_vec();
     match page {
         Page::LogIn(page) => words.extend(scan::log_in(page)),
+        Page::LeaveFrame { .. } => words.extend(scan::LEAVE_FRAME),
         Page::ConfirmScan(_) => words.extend(scan::CONFIRM),
         Page::ScanEnded { ending } => words.extend(scan::ended(*ending)),
         Page::Purpose { .. } => words.extend(PURPOSE),

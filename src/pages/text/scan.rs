@@ -1,7 +1,7 @@
 //! The words of a login by QR code, on both devices.
 
 use super::{Phrase, Word, phrase};
-use crate::pages::log_in::{LogIn, ScanEnding, ScanState};
+use crate::pages::log_in::{LogIn, LogInMethod, LogInPane, ScanEnding, ScanState};
 
 const WAITING: Phrase = phrase(
     "请使用微信扫一扫登录",
@@ -99,6 +99,8 @@ const CODE: [Word; 14] = [
     ),
 ];
 
+const TABS: Word = ("tabs", phrase("登录方式", "登入方式", "Ways to log in"));
+
 const ON_A_COMPUTER: Word = (
     "lead",
     phrase(
@@ -145,13 +147,61 @@ const ON_A_PHONE: [Word; 6] = [
     ),
 ];
 
+/// Around WeChat's frame.
+const FRAME: [Word; 3] = [
+    (
+        "lead",
+        phrase(
+            "用手机微信扫码，或在电脑版微信中确认，登录“{site}”。",
+            "用手機微信掃碼，或在電腦版微信中確認，登入「{site}」。",
+            "Scan the code with WeChat on your phone, or confirm in WeChat on this computer, to log in to {site}.",
+        ),
+    ),
+    (
+        "frame",
+        phrase(
+            "微信登录二维码",
+            "微信登入 QR 碼",
+            "WeChat's QR code for logging in",
+        ),
+    ),
+    (
+        "whole_page",
+        phrase(
+            "看不到二维码？在微信的页面上登录",
+            "看不到 QR 碼？在微信的頁面上登入",
+            "No code here? Log in on WeChat's own page",
+        ),
+    ),
+];
+
+/// The name of a way to log in.
+pub(in crate::pages) fn tab(method: LogInMethod) -> Phrase {
+    match method {
+        LogInMethod::Website => phrase("微信快捷登录", "微信快捷登入", "WeChat's code"),
+        LogInMethod::Scan => phrase("扫码确认", "掃碼確認", "Confirm on a phone"),
+    }
+}
+
+/// The callback in a frame.
+pub(super) const LEAVE_FRAME: [Word; 3] = [
+    ("title", phrase("正在登录", "正在登入", "Logging you in")),
+    (
+        "lead",
+        phrase("请稍候。", "請稍候。", "One moment, please."),
+    ),
+    ("continue", phrase("继续", "繼續", "Continue")),
+];
+
 /// P1, or P2.
 pub(super) fn log_in(page: &LogIn) -> Vec<Word> {
     let mut words = CODE.to_vec();
-    match page.in_phone {
-        true => words.extend(ON_A_PHONE),
-        false => words.push(ON_A_COMPUTER),
+    match page.pane {
+        LogInPane::Website { .. } => words.extend(FRAME),
+        LogInPane::Scan { .. } if page.in_phone => words.extend(ON_A_PHONE),
+        LogInPane::Scan { .. } => words.push(ON_A_COMPUTER),
     }
+    words.push(TABS);
     words
 }
 
