@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use data_encoding::HEXLOWER;
 
-use super::APP_ID;
+use super::{APP_ID, SITE_ID};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Surroundings};
@@ -71,6 +71,11 @@ shutdown_grace = "2s"
 [wechat.main]
 kind = "service-account"
 app_id = "{APP_ID}"
+secret = {secret}
+
+[wechat.site]
+kind = "website"
+app_id = "{SITE_ID}"
 secret = {secret}
 
 [wechat_api]

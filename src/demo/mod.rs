@@ -28,6 +28,9 @@ use self::site::SampleSite;
 /// The appid of the demo's service account.
 pub const APP_ID: &str = "wx0123456789abcdef";
 
+/// The appid of the demo's website app.
+pub const SITE_ID: &str = "wxfedcba9876543210";
+
 /// What the demo starts.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -73,6 +76,8 @@ impl Demo {
             .with_context(|| format!("cannot start the simulator on {}", options.simulator))?;
         let secret = gateway::random_secret()?;
         simulator.add_app(APP_ID, &secret, &[&gateway_address.ip().to_string()]);
+        let callback = gateway_address.ip().to_string();
+        simulator.add_app_of_kind(simulator::AppKind::Website, SITE_ID, &secret, &[&callback]);
         let wiring = Wiring {
             address: gateway_address,
             wechat: simulator.url(),
@@ -110,7 +115,7 @@ impl Demo {
              \x20 2  site behind the gateway   {gateway_url}/\n\
              \x20 3  what the app receives     {debug_url}\n\
              \n\
-             Open 1 and follow the steps. Open 2 in this browser: it is not WeChat, and the gateway says so.\n\
+             Open 1 and follow the steps. Open 2 in this browser: it is a computer, and logs in by a code that a phone scans.\n\
              Press Ctrl-C to stop.\n"
         )
     }

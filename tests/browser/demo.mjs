@@ -246,7 +246,7 @@ const scenes = {
     assert.doesNotMatch(await page.locator("main").innerText(), /Log in silently/);
   },
 
-  async "a desktop browser is told to use WeChat"() {
+  async "a desktop browser gets a page of ours with a way to log in"() {
     const desktop = await context.newPage();
     const answer = await desktop.goto(`${gateway}/orders`);
     assert.match(await desktop.locator("body").innerText(), /WeChat|微信/);

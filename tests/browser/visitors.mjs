@@ -142,7 +142,7 @@ const scenes = {
   },
 
   async "whoever is not in WeChat is told how to get there"() {
-    for (const agent of ["desktop", "phone", "wecom"]) {
+    for (const agent of ["phone", "wecom"]) {
       const { context, page } = await visitor(agent);
       const answer = await page.goto(`${gateway}/orders`);
       assert.equal(answer.status(), 401, agent);
