@@ -2,7 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::{accept_async, client_async};
 
 use crate::support::{KeepAlive, Process, ScriptedSite, Talk, Upstream, eventually, exchange, get};
 
@@ -203,9 +209,53 @@ async fn open_websocket_holds_the_drain_until_its_deadline() {
 
     assert_eq!(process.exit_code().await, 1, "{}", process.report());
     assert!(began.elapsed() >= Duration::from_millis(300));
-    assert_eq!(tunnel.closed().await, "");
+    // It was told by a close frame, and did not answer.
+    assert!(tunnel.closed().await.contains("\u{2}\u{3}"));
     assert!(ends.recv().await.is_some());
     process.says_finally("\"tunnels\":1").await;
+}
+
+#[tokio::test]
+async fn both_ends_of_a_websocket_are_told_that_we_go_away() {
+    let (told, mut tells) = mpsc::unbounded_channel();
+    let site = ScriptedSite::start(move |_, talk| {
+        let told = told.clone();
+        async move {
+            let Ok(mut socket) = accept_async(talk.stream).await else {
+                return Ok(());
+            };
+            while let Some(Ok(message)) = socket.next().await {
+                if message.is_text() {
+                    let _ = socket.send(message.clone()).await;
+                }
+                let _ = told.send(message);
+            }
+            Ok(())
+        }
+    })
+    .await;
+    let mut process = Process::start(&site.url()).await;
+    let stream = TcpStream::connect(process.address()).await.unwrap();
+    let (mut socket, _) = client_async("ws://www.example.test/live", stream)
+        .await
+        .unwrap();
+    let hello = Message::text("x".repeat(70_000));
+    socket.send(hello.clone()).await.unwrap();
+    assert!(socket.next().await.unwrap().unwrap() == hello);
+    assert!(tells.recv().await.unwrap() == hello);
+    let began = Instant::now();
+
+    process.signal("TERM");
+
+    let going_away = Message::Close(Some(CloseFrame {
+        code: CloseCode::Away,
+        reason: "".into(),
+    }));
+    assert_eq!(socket.next().await.unwrap().unwrap(), going_away);
+    assert_eq!(tells.recv().await.unwrap(), going_away);
+    assert!(socket.next().await.is_none(), "it did not end in order");
+    assert_eq!(process.exit_code().await, 0, "{}", process.report());
+    assert!(began.elapsed() < Duration::from_secs(5));
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ mod attempt;
 mod body;
 mod connect;
 mod error;
+mod frames;
 mod headers;
 mod hop;
 mod interim;

@@ -1,4 +1,4 @@
-//! WebSocket: bytes in both directions, without looking into them.
+//! WebSocket: bytes in both directions, unchanged. Of what passes only the ends of frames are noted.
 //!
 //! Only `Upgrade: websocket` over HTTP/1.1 becomes a tunnel (RFC 6455, section 4.1); `h2c` and the rest are stripped and the
 //! request goes up as an ordinary one. No byte of the client's goes up before the server has agreed: hyper keeps them until
@@ -17,9 +17,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::EndSignal;
+use super::frames::{self, Frames};
 use super::hop;
 use super::transport::Transport;
-use crate::drain;
+use crate::drain::{Drain, Guard};
 use crate::message::RequestBody;
 
 /// Bytes read at once in each direction.
@@ -51,14 +52,13 @@ pub(super) struct Tunnel {
     pub(super) idle: Duration,
     /// Ends the tunnel from outside.
     pub(super) end: Option<EndSignal>,
-    /// Counts the tunnel as open. It does not listen to the stop signal: a close frame of ours might land inside a frame of
-    /// the server's, so the tunnel lives until one side ends it, or until the process does.
-    pub(super) guard: drain::Guard,
+    /// Counts the tunnel as open. When it says stop, both sides get a close frame, between two frames of theirs.
+    pub(super) guard: Guard,
 }
 
 impl Tunnel {
-    /// Relays until one side breaks, both have finished, nothing moves, or [`end`](Self::end) says so. Both connections are
-    /// closed then.
+    /// Relays until one side breaks, both have finished, nothing moves, or [`end`](Self::end) says so; when everything stops, until
+    /// both sides have answered our close frame. Both connections are closed then.
     pub(super) async fn run(self) {
         let Self {
             client,
@@ -66,16 +66,24 @@ impl Tunnel {
             first,
             idle,
             end,
-            guard,
+            mut guard,
         } = self;
         // The client's connection is gone when this fails.
         let Ok(Ok(client)) = tokio::time::timeout(idle, client).await else {
             return;
         };
         let activity = Activity::new();
+        // Its own, so that a tunnel counts once however many listen.
+        let closing = Drain::new();
+        let pass_on_stop = async {
+            guard.stopping().await;
+            closing.stop();
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             // How a tunnel ended is between its two ends.
-            _ = relay(TokioIo::new(client), server, first, &activity) => {}
+            _ = relay(TokioIo::new(client), server, first, &closing, &activity) => {}
+            () = pass_on_stop => {}
             () = activity.ceased(idle) => {}
             () = until(end) => {}
         }
@@ -94,37 +102,86 @@ async fn relay(
     client: impl AsyncRead + AsyncWrite,
     server: Transport,
     first: Bytes,
+    closing: &Drain,
     activity: &Activity,
 ) -> io::Result<()> {
     let (from_client, mut to_client) = tokio::io::split(client);
     let (from_server, to_server) = tokio::io::split(server);
+    let to_the_server = Way::new(&frames::CLOSE_SERVER, closing);
+    let mut to_the_client = Way::new(&frames::CLOSE_CLIENT, closing);
     if !first.is_empty() {
+        to_the_client.frames.follow(&first);
         to_client.write_all(&first).await?;
         to_client.flush().await?;
     }
     tokio::try_join!(
-        pump(from_client, to_server, activity),
-        pump(from_server, to_client, activity),
+        pump(from_client, to_server, to_the_server, activity),
+        pump(from_server, to_client, to_the_client, activity),
     )?;
     Ok(())
+}
+
+/// One direction of a tunnel.
+struct Way {
+    frames: Frames,
+    /// What ends it.
+    close: &'static [u8],
+    closing: Guard,
+}
+
+impl Way {
+    fn new(close: &'static [u8], closing: &Drain) -> Self {
+        Self {
+            frames: Frames::default(),
+            close,
+            closing: closing.guard(),
+        }
+    }
 }
 
 /// Copies one direction; its end is passed on, while the other direction goes on.
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
+    mut way: Way,
     activity: &Activity,
 ) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     loop {
-        let count = from.read(&mut buffer).await?;
+        let may_close = way.frames.is_between() && !way.frames.is_closed();
+        let count = tokio::select! {
+            count = from.read(&mut buffer) => count?,
+            () = way.closing.stopping(), if may_close => {
+                to.write_all(way.close).await?;
+                to.flush().await?;
+                return hear_out(from, way.frames, buffer).await;
+            }
+        };
         if count == 0 {
             return to.shutdown().await;
         }
+        way.frames.follow(&buffer[..count]);
         to.write_all(&buffer[..count]).await?;
         to.flush().await?;
         activity.note();
     }
+}
+
+/// Waits for a side's own close after the other one was told that it is over. What comes until then nobody gets: nothing may
+/// follow a close frame.
+async fn hear_out(
+    mut from: impl AsyncRead + Unpin,
+    mut frames: Frames,
+    mut buffer: Vec<u8>,
+) -> io::Result<()> {
+    while !frames.is_closed() {
+        let count = from.read(&mut buffer).await?;
+        if count == 0 {
+            break;
+        }
+        frames.follow(&buffer[..count]);
+    }
+    Ok(())
 }
 
 /// When something moved last, in milliseconds since the tunnel began.
