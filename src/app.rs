@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::uri::PathAndQuery;
@@ -20,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::gateway::{AnswerBody, Gateway};
-use crate::listen::{self, Handler, Listener, Peer};
+use crate::listen::{self, Handler, Inherited, Listener, Peer};
 
 mod assemble;
 mod housekeeping;
@@ -97,11 +96,27 @@ impl Handler for AdminHandler {
 impl App {
     /// Opens store, keys and logs, binds every listener, and begins to serve.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        Self::start_on(config, clock, Inherited::none()).await
+    }
+
+    /// The same, on sockets that the service manager has opened: `listener-1` and so on in the order of the configuration, and
+    /// `admin`, or by their addresses.
+    pub async fn start_on(
+        config: Config,
+        clock: Clock,
+        inherited: Inherited,
+    ) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared::open(&config, clock).await?);
         let tunnels = Arc::new(Drain::new());
-        let listeners = Listeners::default();
+        let listeners = Listeners::new(inherited);
         let bound = listeners.prepare(&config.listeners, &shared.metrics)?;
-        let admin = config.admin.listen.map(admin_listener).transpose()?;
+        let admin = config.admin.listen.map(admin_settings);
+        let admin = admin
+            .map(|settings| listeners.open("admin", &settings))
+            .transpose()?;
+        let mut taken = bound.addresses();
+        taken.extend(admin.as_ref().map(Listener::address));
+        listeners.refuse_unused(&names(&config), &taken)?;
         let gateway = shared.gateway(&config, None, &bound.addresses(), &tunnels)?;
         let current = Current(Arc::new(ArcSwap::from_pointee(gateway)));
         listeners.apply(bound, &current);
@@ -238,8 +253,8 @@ impl App {
 }
 
 /// The admin listener has limits of its own: it must answer when the public one is full.
-fn admin_listener(address: SocketAddr) -> anyhow::Result<Listener> {
-    let settings = listen::Settings {
+fn admin_settings(address: SocketAddr) -> listen::Settings {
+    listen::Settings {
         address,
         max_header: 16 * 1024,
         max_headers: 100,
@@ -254,6 +269,15 @@ fn admin_listener(address: SocketAddr) -> anyhow::Result<Listener> {
             keep_alive: Duration::from_secs(75),
             body_progress: Duration::from_secs(5),
         },
-    };
-    Listener::bind(settings).with_context(|| format!("cannot listen on {address} (admin)"))
+    }
+}
+
+/// The names by which the service manager can tell sockets apart.
+fn names(config: &Config) -> Vec<String> {
+    let listeners = 1..=config.listeners.len();
+    let admin = config.admin.listen.map(|_| "admin".to_owned());
+    listeners
+        .map(|number| format!("listener-{number}"))
+        .chain(admin)
+        .collect()
 }

@@ -12,6 +12,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "app",
             "config",
             "demo",
+            "listen",
             "route",
             "wechat",
             "jwt",

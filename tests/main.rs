@@ -41,6 +41,7 @@ mod sessions;
 mod shutdown;
 mod slow_clients;
 mod streaming;
+mod systemd;
 mod targets;
 mod tls;
 mod upstream_tls;

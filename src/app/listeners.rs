@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio::task::JoinHandle;
 
 use crate::drain::Drain;
-use crate::listen::{self, Handler, Listener, Prepared, Tuning};
+use crate::listen::{self, Handler, Inherited, Listener, Prepared, Tuning};
 use crate::observe::Metrics;
 
 /// A listener at work, and its connections.
@@ -63,8 +63,9 @@ impl Running {
 }
 
 /// Every public listener.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Listeners {
+    inherited: Inherited,
     /// Locked for a few lines, never while waiting.
     state: Mutex<State>,
 }
@@ -104,6 +105,14 @@ impl Change {
 }
 
 impl Listeners {
+    /// None yet. Sockets of these are taken instead of binding.
+    pub(super) fn new(inherited: Inherited) -> Self {
+        Self {
+            inherited,
+            state: Mutex::default(),
+        }
+    }
+
     /// Binds what is new and reads certificates. A failure changes nothing. Needs a Tokio runtime.
     pub(super) fn prepare(
         &self,
@@ -113,7 +122,7 @@ impl Listeners {
         let state = self.lock();
         let mut free: Vec<usize> = (0..state.serving.len()).collect();
         let mut slots = Vec::new();
-        for settings in settings {
+        for (position, settings) in settings.iter().enumerate() {
             let is_same = |place: &usize| {
                 let running = state.serving.get(*place);
                 running.is_some_and(|running| running.wanted == settings.address)
@@ -128,7 +137,13 @@ impl Listeners {
                         let prepared = running.tuning.prepare(settings.clone())?;
                         Slot::Kept(place, running.address, Box::new(prepared))
                     }
-                    None => Slot::New(settings.address, Box::new(bind(settings, metrics)?)),
+                    None => {
+                        let name = format!("listener-{}", position + 1);
+                        let mut listener = self.open(&name, settings)?;
+                        let address = listener.address().to_string();
+                        listener.count_in(metrics.listener(&address));
+                        Slot::New(settings.address, Box::new(listener))
+                    }
                 },
             );
         }
@@ -181,16 +196,39 @@ impl Listeners {
         state.serving.into_iter().chain(state.leaving).collect()
     }
 
+    /// The socket of this name or address that was inherited, or a new one.
+    pub(super) fn open(&self, name: &str, settings: &listen::Settings) -> anyhow::Result<Listener> {
+        let address = settings.address;
+        let listener = match self.inherited.socket(name, address) {
+            Ok(Some(socket)) => Listener::on(socket, settings.clone()),
+            Ok(None) => Listener::bind(settings.clone()),
+            Err(error) => Err(error.into()),
+        };
+        listener.with_context(|| format!("cannot listen on {address}"))
+    }
+
+    /// Fails when a socket was given that no listener has taken: whoever connects there would wait for ever.
+    pub(super) fn refuse_unused(
+        &self,
+        names: &[String],
+        taken: &[SocketAddr],
+    ) -> anyhow::Result<()> {
+        for (name, address) in self.inherited.all() {
+            let is_used = names.iter().any(|known| known == name)
+                || address.is_some_and(|address| taken.contains(&address));
+            if !is_used {
+                let place = address.map_or_else(String::new, |address| format!(" at {address}"));
+                bail!(
+                    "no listener has the name or the address of the socket `{name}`{place} that the service manager gave\n\
+                     try: the same address in ListenStream= and in the configuration, or FileDescriptorName={}",
+                    names.join(" or ")
+                );
+            }
+        }
+        Ok(())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn bind(settings: &listen::Settings, metrics: &Metrics) -> anyhow::Result<Listener> {
-    let address = settings.address;
-    let listener = Listener::bind(settings.clone());
-    let mut listener = listener.with_context(|| format!("cannot listen on {address}"))?;
-    let name = listener.address().to_string();
-    listener.count_in(metrics.listener(&name));
-    Ok(listener)
 }

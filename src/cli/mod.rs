@@ -19,6 +19,7 @@ mod jwt;
 mod keys;
 mod routes;
 mod serve;
+mod service;
 mod sim;
 
 /// Put WeChat login in front of any website without changing it.

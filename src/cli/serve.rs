@@ -10,9 +10,12 @@ use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Global;
+use super::service::{self, Heartbeat};
 use crate::app::App;
+use crate::clock::Clock;
 use crate::config::{Config, Watch};
 use crate::demo::Demo;
+use crate::listen::Inherited;
 use crate::observe::{self, LogLevel};
 
 /// Arguments of `run`.
@@ -51,6 +54,7 @@ pub(super) struct HealthcheckArgs {
 /// Serves until SIGTERM or SIGINT. Exit code 1 when something had to be cut.
 pub(super) fn run(args: RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
+    let inherited = Inherited::from_environment().context("sockets of the service manager")?;
     let path = global.config_path()?;
     let Some(config) = super::check::load(&path, global) else {
         return Ok(ExitCode::FAILURE);
@@ -61,7 +65,7 @@ pub(super) fn run(args: RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(async {
         // Before anybody is told that we are there: a signal must never meet the system's own reaction.
         let mut signals = Signals::listen()?;
-        let app = App::start(config, crate::clock::Clock::system()).await?;
+        let app = App::start_on(config, Clock::system(), inherited).await?;
         eprintln!("wxgate {} · {}", env!("CARGO_PKG_VERSION"), path.display());
         eprint!("{summary}");
         for address in app.addresses() {
@@ -71,6 +75,7 @@ pub(super) fn run(args: RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
             eprintln!("health and metrics on {address}");
         }
         eprintln!("ready in {} ms", began.elapsed().as_millis());
+        service::ready();
         let source = Source {
             path: &path,
             args: &args,
@@ -199,9 +204,11 @@ struct Source<'a> {
 /// Waits for the end; reloads and reopens logs on the way.
 async fn serve(app: &App, signals: &mut Signals, source: &Source<'_>, level: &LogLevel) {
     let mut watch = Watch::new(source.path, source.args.watch);
+    let mut heartbeat = Heartbeat::new();
     loop {
         tokio::select! {
             _ = signals.ending.next() => return,
+            never = heartbeat.beat() => match never {},
             _ = signals.reload.recv() => reload_now(app, source, level),
             () = watch.changed() => reload_now(app, source, level),
             _ = signals.reopen.recv() => {
@@ -215,6 +222,12 @@ async fn serve(app: &App, signals: &mut Signals, source: &Source<'_>, level: &Lo
 
 /// Takes the file as it is now; a bad one changes nothing and is reported like `check` does.
 fn reload_now(app: &App, source: &Source<'_>, level: &LogLevel) {
+    service::reloading();
+    take_file(app, source, level);
+    service::ready();
+}
+
+fn take_file(app: &App, source: &Source<'_>, level: &LogLevel) {
     let Some(config) = super::check::load(source.path, source.global) else {
         tracing::error!("configuration not reloaded, the old one stays");
         app.reload_failed();
@@ -245,7 +258,10 @@ fn reload_now(app: &App, source: &Source<'_>, level: &LogLevel) {
 /// Drains; a second signal ends the process at once.
 async fn stop(app: App, ending: &mut Ending) -> ExitCode {
     tracing::info!("stopping");
+    service::stopping();
+    let mut heartbeat = Heartbeat::new();
     let outcome = tokio::select! {
+        never = heartbeat.beat() => match never {},
         outcome = app.shutdown() => outcome,
         code = ending.next() => {
             tracing::warn!("stopped at once by a second signal");

@@ -30,6 +30,7 @@ mod chunks;
 mod fields;
 mod frames;
 mod http2;
+mod inherited;
 mod interim;
 mod opening;
 mod proxy_protocol;
@@ -41,6 +42,7 @@ mod tuning;
 
 pub use admission::Flaw;
 pub use certificate::{Certificate, CertificateError, CertificateFiles};
+pub use inherited::Inherited;
 pub use interim::Interim;
 pub use proxy_protocol::ProxyProtocol;
 pub use tls::{TlsSettings, TlsVersion};
@@ -149,7 +151,16 @@ impl Listener {
         }
         socket.bind(&settings.address.into())?;
         socket.listen(BACKLOG)?;
-        let socket = TcpListener::from_std(socket.into())?;
+        Self::with(socket.into(), prepared)
+    }
+
+    /// On a socket that listens already and does not block; loads certificates; needs a running Tokio runtime.
+    pub fn on(socket: std::net::TcpListener, settings: Settings) -> Result<Self, Error> {
+        Self::with(socket, Prepared::new(settings)?)
+    }
+
+    fn with(socket: std::net::TcpListener, prepared: Prepared) -> Result<Self, Error> {
+        let socket = TcpListener::from_std(socket)?;
         let address = socket.local_addr()?;
         Ok(Self {
             socket,
