@@ -13,6 +13,7 @@ mod architecture;
 mod callback_attacks;
 mod cli;
 mod config;
+mod contrib;
 mod docker;
 mod docs;
 mod examples;
