@@ -35,6 +35,7 @@ mod proxy_protocol;
 mod proxying;
 mod push;
 mod quirks;
+mod relay;
 mod reload;
 mod scan;
 mod scrub;

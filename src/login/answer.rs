@@ -102,6 +102,16 @@ impl Login {
         visit: &Visit<'_>,
     ) -> Answer {
         let retry_url = retry.map(|query| self.link(&query));
+        self.not_finished_at(cause, retry_url, visit)
+    }
+
+    /// The same with any address for another try.
+    pub(super) fn not_finished_at(
+        &self,
+        cause: Cause,
+        retry_url: Option<String>,
+        visit: &Visit<'_>,
+    ) -> Answer {
         let page = Page::NotFinished { cause, retry_url };
         self.page(status_of(cause), "login-not-finished", &page, visit)
     }

@@ -202,6 +202,11 @@ impl Ring {
         }
     }
 
+    /// Every attempt, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Attempt> {
+        self.0.iter()
+    }
+
     /// The attempt with this state.
     pub(super) fn find(&self, state: &State) -> Option<&Attempt> {
         self.0.iter().find(|attempt| attempt.state == *state)

@@ -44,6 +44,11 @@ impl Login {
         if self.is_in_frame(app, &kept, visit) {
             return self.leave_frame(visit);
         }
+        if let Some(relayed) = self.relay_origin(&presented, visit) {
+            return self
+                .relay_callback(&relayed, &presented, app, &kept, visit)
+                .await;
+        }
         let arrival = Arrival {
             app: app.name.as_str(),
             host: visit.info.host.as_str(),
@@ -95,12 +100,27 @@ impl Login {
         kept: &Kept,
         visit: &Visit<'_>,
     ) -> Answer {
-        let Some(parsed) = Code::parse(code) else {
-            self.record(app, Some(attempt), "cancelled", visit);
+        let Some(errand) = self.errand(code, app, attempt, visit) else {
             let retry = retry(Some(attempt), "/");
             return self.not_finished(Cause::LoginCancelled, Some(retry), visit);
         };
-        let errand = Errand {
+        let answered = self.exchange.run(errand).await;
+        self.finish(answered, app, attempt, kept, visit).await
+    }
+
+    /// What to exchange for an attempt; `None`, and counted, when it is no code.
+    pub(super) fn errand(
+        &self,
+        code: &str,
+        app: &App,
+        attempt: &Attempt,
+        visit: &Visit<'_>,
+    ) -> Option<Errand> {
+        let Some(parsed) = Code::parse(code) else {
+            self.record(app, Some(attempt), "cancelled", visit);
+            return None;
+        };
+        Some(Errand {
             app: app.clone(),
             code: parsed,
             key: CodeKey::new(app.id.as_str(), code),
@@ -109,9 +129,7 @@ impl Login {
             started: attempt.started,
             language: self.settings.userinfo_language.clone(),
             request_id: visit.info.id.clone(),
-        };
-        let answered = self.exchange.run(errand).await;
-        self.finish(answered, app, attempt, kept, visit).await
+        })
     }
 
     /// Another round, or the page of the loop guard.
@@ -141,7 +159,7 @@ impl Login {
         answer
     }
 
-    fn record(
+    pub(super) fn record(
         &self,
         app: &App,
         attempt: Option<&Attempt>,

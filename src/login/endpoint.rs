@@ -22,6 +22,8 @@ pub enum Endpoint {
     JsShare,
     /// `push/<app>`
     Push(String),
+    /// `relay`
+    Relay,
     /// `scan`
     Scan,
     /// `scan/status`
@@ -40,6 +42,7 @@ impl Endpoint {
             "me" => Some(Self::Me),
             "js/config" => Some(Self::JsConfig),
             "js/share" => Some(Self::JsShare),
+            "relay" => Some(Self::Relay),
             "scan" => Some(Self::Scan),
             "scan/status" => Some(Self::ScanStatus),
             _ => match name.split_once('/')? {
@@ -68,6 +71,7 @@ impl Endpoint {
                 | Self::Me
                 | Self::JsConfig
                 | Self::JsShare
+                | Self::Relay
                 | Self::Scan
                 | Self::ScanStatus => false,
             },
@@ -115,6 +119,8 @@ mod tests {
             ),
             ("/_wxgate/push", None),
             ("/_wxgate/push/main/", None),
+            ("/_wxgate/relay", Some(Endpoint::Relay)),
+            ("/_wxgate/relay/", None),
             ("/_wxgate/js", None),
             ("/_wxgate/js/share.js", None),
             ("/_wxgate/scan", Some(Endpoint::Scan)),
@@ -149,6 +155,7 @@ mod tests {
             Endpoint::JsConfig,
             Endpoint::JsShare,
             Endpoint::Push("main".to_owned()),
+            Endpoint::Relay,
             Endpoint::Scan,
             Endpoint::ScanStatus,
             ticket().unwrap(),

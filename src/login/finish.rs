@@ -44,7 +44,8 @@ impl Login {
         }
     }
 
-    async fn start_session(
+    /// A session for whoever an exchange found.
+    pub(super) async fn start_session(
         &self,
         found: Found,
         app: &App,
@@ -184,7 +185,7 @@ fn method_of(kind: AppKind) -> session::Method {
 
 /// What a failure means to whoever sees it. A page of WeChat's trouble that is loaded again must not show the trouble
 /// for as long as its outcome is kept: the code is gone, so a new login is the way on.
-fn weigh(failure: Failure, is_replay: bool) -> Failure {
+pub(super) fn weigh(failure: Failure, is_replay: bool) -> Failure {
     match failure {
         Failure::Timeout | Failure::Trouble if is_replay => Failure::Stale,
         other => other,

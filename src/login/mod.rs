@@ -47,6 +47,7 @@ mod outcome;
 mod push;
 mod query;
 mod redeem;
+mod relay;
 mod scan;
 mod send;
 mod start;
@@ -54,6 +55,7 @@ mod way_back;
 mod website;
 
 pub use endpoint::Endpoint;
+pub use relay::RelaySettings;
 pub use scan::{MobileBrowser, ScanConfirm, TicketId};
 
 /// How visitors log in.
@@ -79,6 +81,8 @@ pub struct Settings {
     pub scan_ttl: Duration,
     /// What the phone asks for.
     pub scan_confirm: ScanConfirm,
+    /// Hosts whose visitors are identified at the public host.
+    pub relay: RelaySettings,
     /// Whether our cookies say `Secure` and are called `__Host-…`.
     pub secure_cookies: bool,
 }
@@ -252,6 +256,7 @@ impl Login {
                 _ => self.scanned(&id, &visit).await?,
             },
             Endpoint::Push(app) => self.push(&app, body, &visit).await?,
+            Endpoint::Relay => self.relay(&visit).await?,
         };
         Ok(answer::finish(answer))
     }

@@ -167,11 +167,12 @@ impl Login {
         visit: &Visit<'_>,
     ) -> Answer {
         let (state, cookie) = self.note_attempt(app, intent, round, kept, visit);
-        let redirect_uri = self.callback_address(app, &intent.target, &visit.info.host);
-        let address =
-            self.parts
-                .wechat
-                .authorize_url(app, &redirect_uri, intent.scope, state.as_str());
+        let relay = self.relay_address(app, intent.scope, &state, visit);
+        let address = relay.unwrap_or_else(|| {
+            let redirect_uri = self.callback_address(app, &intent.target, &visit.info.host);
+            let wechat = &self.parts.wechat;
+            wechat.authorize_url(app, &redirect_uri, intent.scope, state.as_str())
+        });
         let mut answer = if intent.is_at_target && self.settings.keep_fragment {
             self.save_fragment(intent, address, visit)
         } else {

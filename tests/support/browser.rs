@@ -166,6 +166,17 @@ impl Browser {
         Some(self.cookies.get(host)?.get(name)?.as_str())
     }
 
+    /// A cookie of any host.
+    pub(crate) fn cookie_of(&self, host: &str, name: &str) -> Option<&str> {
+        Some(self.cookies.get(host)?.get(name)?.as_str())
+    }
+
+    /// Gives a host the cookies of another one.
+    pub(crate) fn copy_cookies(&mut self, from: &str, to: &str) {
+        let jar = self.cookies.get(from).cloned().unwrap_or_default();
+        self.cookies.insert(to.to_owned(), jar);
+    }
+
     pub(crate) fn set_cookie(&mut self, name: &str, value: &str) {
         let host = self.public_url.host_str().unwrap().to_owned();
         let jar = self.cookies.entry(host).or_default();

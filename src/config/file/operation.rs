@@ -14,10 +14,10 @@ use crate::pages::{Language, Theme};
 table! {
     /// One registered callback domain for many sites.
     RelayFile {
-        /// Hosts that may send visitors here to log in.
-        hosts: Vec<Item<HostText>> = [], later;
+        /// Hosts of ours whose visitors WeChat sends back to public_url's host; `*.example.com` means all below. They are served as extra_hosts are.
+        hosts: Vec<Item<HostText>> = [];
         /// How long a hand-over is valid.
-        ticket_ttl: Positive = "30s", later;
+        ticket_ttl: Positive = "30s";
     }
 }
 

@@ -9,8 +9,8 @@ use crate::config::read::{FileValue, Reader};
 use crate::config::suggest::choice;
 use crate::config::table::not_available;
 use crate::config::values::Item;
-use crate::login::{self, DesktopTab, MobileBrowser};
-use crate::message::{Scheme, Site};
+use crate::login::{self, DesktopTab, MobileBrowser, RelaySettings};
+use crate::message::{Host, Scheme, Site};
 use crate::route::Auth;
 use crate::wechat::{AppKind, AppName};
 
@@ -36,8 +36,34 @@ pub(super) fn settings(
         snapshot_user: login.snapshot_user.value,
         keep_fragment: login.keep_fragment.value,
         attempt_ttl: login.attempt_ttl.value.0,
+        relay: relay(file, site, reader),
         secure_cookies: site.is_none_or(|site| site.scheme == Scheme::Https),
     }
+}
+
+fn relay(file: &File, site: Option<&Site>, reader: &mut Reader<'_>) -> RelaySettings {
+    let relay = &file.relay.value;
+    if relay.ticket_ttl.value.0 > file.login.value.attempt_ttl.value.0 {
+        let what = "is longer than `login.attempt_ttl`";
+        let problem = Problem::new(Code::TimesContradict, &relay.ticket_ttl.place, what);
+        reader.report(problem.also(&file.login.value.attempt_ttl.place, "the whole login"));
+    }
+    let mut settings = RelaySettings {
+        ticket_ttl: relay.ticket_ttl.value.0,
+        ..RelaySettings::default()
+    };
+    for item in &relay.hosts.value {
+        let host = &item.value.0;
+        if site.is_some_and(|site| site.public_host.as_str() == host) {
+            let what = "is the host of `server.public_url`, to which WeChat sends everybody back";
+            reader.report(Problem::new(Code::KeysContradict, &item.place, what));
+        }
+        match host.strip_prefix('*') {
+            Some(suffix) => settings.wildcard_hosts.push(suffix.to_owned()),
+            None => settings.hosts.push(Host::from_canonical(host)),
+        }
+    }
+    settings
 }
 
 /// The app that was chosen, or the only service account.

@@ -64,7 +64,9 @@ fn hosts(file: &File, public: &Host, reader: &mut Reader<'_>) -> (Vec<Host>, Vec
     let extra = extra.map(|item| &item.value);
     let of_routes = file.routes.value.iter().flatten();
     let of_routes = of_routes.filter_map(|item| item.value.host.value.as_ref());
-    for host in extra.chain(of_routes) {
+    let relayed = file.relay.value.hosts.value.iter();
+    let relayed = relayed.map(|item| &item.value);
+    for host in extra.chain(of_routes).chain(relayed) {
         if let Some(suffix) = host.0.strip_prefix('*') {
             if !below.iter().any(|known| known == suffix) {
                 below.push(suffix.to_owned());
