@@ -24,6 +24,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "observe",
             "simulator",
             "clock",
+            "proxy",
+            "store",
         ],
     ),
     (

@@ -16,6 +16,7 @@ mod config;
 mod contrib;
 mod docker;
 mod docs;
+mod doctor;
 mod examples;
 mod floods;
 mod forward_auth;

@@ -15,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Code, Language};
 
 mod check;
+mod doctor;
 mod jwt;
 mod keys;
 mod routes;
@@ -71,6 +72,8 @@ enum Command {
     Demo(serve::DemoArgs),
     /// Run only the simulated WeChat, to test applications against
     Sim(sim::SimArgs),
+    /// Look for what is wrong with the set-up: at WeChat, on the way here, behind us
+    Doctor(doctor::DoctorArgs),
     /// List routes in matching order, or explain which one a URL gets
     #[command(subcommand)]
     Routes(routes::RoutesCommand),
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(args, global),
         Command::Demo(args) => serve::demo(args, global),
         Command::Sim(args) => sim::sim(args, global),
+        Command::Doctor(args) => doctor::doctor(args, global),
         Command::Routes(command) => routes::routes(command, global),
         Command::Keygen(args) => keys::keygen(args, global),
         Command::Jwt(command) => jwt::jwt(command, global),

@@ -279,7 +279,7 @@ async fn stop(app: App, ending: &mut Ending) -> ExitCode {
 }
 
 /// Every address of this machine is reached through loopback.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         ip if !ip.is_unspecified() => ip,
         std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::call::{Call, integer};
 use super::kept::{Keeper, Kept, Turn};
-use super::{App, Client, Error, TokenMode};
+use super::{App, Client, Error, TokenMode, TokenServer};
 use crate::clock::Clock;
 use crate::observe::Metrics;
 use crate::seal::Sealer;
@@ -171,7 +171,9 @@ impl AccessTokens {
                 };
                 caller.send(call).await?
             }
-            TokenMode::External(server) => caller.ask_token_server(app, server).await?,
+            TokenMode::External(server) => {
+                return self.shared.client.token_of_server(app, server).await;
+            }
         };
         answer.into_token()
     }
@@ -201,6 +203,16 @@ impl AccessTokens {
 }
 
 impl Client {
+    /// The app's token of the operator's own token server, and how long it is good.
+    pub async fn token_of_server(
+        &self,
+        app: &App,
+        server: &TokenServer,
+    ) -> Result<(Secret<String>, Duration), Error> {
+        let answer: TokenAnswer = self.shared.caller.ask_token_server(app, server).await?;
+        answer.into_token()
+    }
+
     /// The app's token by `cgi-bin/stable_token`, and how long it is good. Never forces a new one, so asking disturbs nobody.
     pub async fn stable_token(&self, app: &App) -> Result<(Secret<String>, Duration), Error> {
         let caller = &self.shared.caller;

@@ -20,6 +20,8 @@ pub(crate) const APP_SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 pub(crate) struct Setup {
     /// Lines of `[server]` beside the necessary ones.
     pub(crate) server: String,
+    /// Where the gateway listens.
+    pub(crate) listen: String,
     /// What visitors type.
     pub(crate) public_url: String,
     /// Lines of `[wechat.main]` beside the necessary ones.
@@ -40,6 +42,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             server: String::new(),
+            listen: "127.0.0.1:0".to_owned(),
             public_url: "https://www.example.test".to_owned(),
             app: String::new(),
             api_url: None,
@@ -155,6 +158,7 @@ impl TestGateway {
     pub(crate) fn config_text(&self, setup: &Setup) -> String {
         let Setup {
             server,
+            listen,
             public_url,
             app,
             api_url,
@@ -174,7 +178,7 @@ impl TestGateway {
 
             [server]
             public_url = "{public_url}"
-            listen = "127.0.0.1:0"
+            listen = "{listen}"
             {server}
 
             [wechat.main]

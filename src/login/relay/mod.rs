@@ -41,7 +41,7 @@ pub struct RelaySettings {
 
 impl RelaySettings {
     /// Whether a host is listed.
-    fn covers(&self, host: &str) -> bool {
+    pub fn covers(&self, host: &str) -> bool {
         let is_below = |suffix: &String| {
             host.strip_suffix(suffix.as_str())
                 .is_some_and(|rest| !rest.is_empty())
