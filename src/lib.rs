@@ -42,6 +42,8 @@
 #![doc = include_str!("docs/security.md")]
 #![doc = ""]
 #![doc = include_str!("docs/reliability.md")]
+#![doc = ""]
+#![doc = include_str!("docs/quirks.md")]
 
 pub mod app;
 pub mod cli;

@@ -13,6 +13,7 @@ use crate::support::TestCertificate;
 
 const ENGLISH: &str = include_str!("../README.md");
 const CHINESE: &str = include_str!("../README.zh-CN.md");
+const QUIRKS: &str = include_str!("../src/docs/quirks.md");
 const SECURITY: &str = include_str!("../src/docs/security.md");
 const RELIABILITY: &str = include_str!("../src/docs/reliability.md");
 
@@ -257,6 +258,36 @@ fn every_test_that_reliability_names_exists() {
         found += 1;
     }
     assert!(found > 15, "only {found} tests named");
+}
+
+#[test]
+fn every_later_quirk_names_a_test_that_exists_or_says_why_there_is_none() {
+    let sources = rust_files();
+    let rows: Vec<&str> = prose(QUIRKS)
+        .filter(|line| line.starts_with("| Q1") || line.starts_with("| Q2"))
+        .collect();
+    let numbers: Vec<String> = rows
+        .iter()
+        .filter_map(|row| row.split([' ', ':']).nth(1))
+        .map(str::to_owned)
+        .collect();
+    let expected: Vec<String> = (14..=27).map(|number| format!("Q{number}")).collect();
+    assert_eq!(numbers, expected);
+    for row in rows {
+        let answer = row.trim_matches('|').split(" | ").last().unwrap();
+        let tests = code_spans(answer)
+            .into_iter()
+            .filter(|span| span.contains('_'));
+        let mut named = 0;
+        for test in tests {
+            let found = sources
+                .iter()
+                .any(|(_, text)| text.contains(&format!("fn {test}(")));
+            assert!(found, "no test {test}");
+            named += 1;
+        }
+        assert!(named > 0 || answer.contains("nothing to test"), "{row}");
+    }
 }
 
 /// One fenced block.

@@ -3,7 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use crate::support::{Process, ScriptedSite, Talk, TestGateway, eventually, log_out, logged_in};
+use crate::support::{
+    Process, ScriptedSite, Talk, TestGateway, eventually, log_out, log_out_everywhere, logged_in,
+};
 
 const GIBIBYTE: u64 = 1 << 30;
 
@@ -279,6 +281,24 @@ async fn an_event_stream_ends_with_its_session() {
     stream.hear_until("hello").await.unwrap().expect("an event");
 
     log_out(&gateway, &mut alice).await;
+
+    let ended = tokio::time::timeout(Duration::from_secs(1), stream.hear_until("0\r\n\r\n"));
+    let ended = ended.await.expect("the stream goes on");
+    assert!(ended.unwrap().is_some(), "broken off");
+    assert!(ends.recv().await.is_some());
+}
+
+#[tokio::test]
+async fn an_event_stream_ends_when_its_person_logs_out_everywhere_on_another_device() {
+    let (gateway, mut ends) = endless().await;
+    let phone = logged_in(&gateway, "alice").await;
+    let mut desktop = logged_in(&gateway, "alice").await;
+    let cookies = phone.cookie_header();
+    let ask = ASK.replace("\r\n\r\n", &format!("\r\nCookie: {cookies}\r\n\r\n"));
+    let mut stream = Talk::saying(gateway.address(), ask).await;
+    stream.hear_until("hello").await.unwrap().expect("an event");
+
+    log_out_everywhere(&gateway, &mut desktop).await;
 
     let ended = tokio::time::timeout(Duration::from_secs(1), stream.hear_until("0\r\n\r\n"));
     let ended = ended.await.expect("the stream goes on");

@@ -14,7 +14,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
 
 use crate::support::{
-    Browser, ScriptedSite, Setup, Talk, TestGateway, eventually, exchange, get, log_out, logged_in,
+    Browser, ScriptedSite, Setup, Talk, TestGateway, eventually, exchange, get, log_out,
+    log_out_everywhere, logged_in,
 };
 
 type Socket = WebSocketStream<TcpStream>;
@@ -341,4 +342,21 @@ async fn open_websockets_are_counted() {
 
     drop(socket);
     eventually("the tunnel is gone", async || count().await < 0.5).await;
+}
+
+#[tokio::test]
+async fn a_websocket_ends_when_its_person_logs_out_everywhere_on_another_device() {
+    let (site, _) = echo().await;
+    let gateway = TestGateway::with(in_front_of(&site)).await;
+    let phone = logged_in(&gateway, "alice").await;
+    let mut desktop = logged_in(&gateway, "alice").await;
+    let bob = logged_in(&gateway, "bob").await;
+    let mut socket = open(&gateway, &phone).await.unwrap();
+    let mut of_bob = open(&gateway, &bob).await.unwrap();
+    greet(&mut socket).await;
+
+    log_out_everywhere(&gateway, &mut desktop).await;
+
+    assert_ends(socket).await;
+    greet(&mut of_bob).await;
 }

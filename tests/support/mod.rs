@@ -27,7 +27,7 @@ pub(crate) use programs::{Program, free_address, project, python, run_tool, wxga
 pub(crate) use secure::{TestCertificate, TlsClient};
 pub(crate) use talk::{ScriptedSite, Talk};
 pub(crate) use upstream::{Seen, Upstream};
-pub(crate) use visitor::{log_out, logged_in};
+pub(crate) use visitor::{log_out, log_out_everywhere, logged_in};
 pub(crate) use wire::{Wire, until_closed};
 
 /// Waits until something that happens by itself has happened, and fails when it takes more than five seconds.

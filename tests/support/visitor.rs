@@ -13,12 +13,19 @@ pub(crate) async fn logged_in(gateway: &TestGateway, person: &str) -> Browser {
 
 /// Logs out as our own page does, on this device.
 pub(crate) async fn log_out(gateway: &TestGateway, browser: &mut Browser) {
+    leave(gateway, browser, "/_wxgate/logout").await;
+}
+
+/// The same on every device of the person.
+pub(crate) async fn log_out_everywhere(gateway: &TestGateway, browser: &mut Browser) {
+    leave(gateway, browser, "/_wxgate/logout?everywhere=1").await;
+}
+
+async fn leave(gateway: &TestGateway, browser: &mut Browser, address: &str) {
     let origin = [
         ("origin", gateway.public_url()),
         ("accept", "application/json"),
     ];
-    let reply = browser
-        .send(Method::POST, "/_wxgate/logout", &origin, "")
-        .await;
+    let reply = browser.send(Method::POST, address, &origin, "").await;
     assert_eq!(reply.reason(), "logged-out", "{}", reply.text());
 }
