@@ -117,8 +117,9 @@ fn print(findings: &[Finding], global: &Global) -> ExitCode {
     }
 }
 
-/// The first public listener, as this machine reaches it.
+/// The first public listener that can be asked without TLS, as this machine reaches it.
 fn own_address(config: &Config) -> Option<SocketAddr> {
-    let listener = config.listeners.first()?;
+    let mut listeners = config.listeners.iter();
+    let listener = listeners.find(|listener| listener.tls.is_none())?;
     Some(super::serve::reachable(listener.address))
 }

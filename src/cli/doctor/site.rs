@@ -79,7 +79,7 @@ async fn way_here(patient: &Patient<'_>) -> Finding {
         .fix("let the proxy pass everything to wxgate, and keep the Host header"),
         (None, Ok(_)) => Finding::skip(
             what,
-            "a gateway answers; whether it is this one cannot be seen: none runs on this machine",
+            "a gateway answers; whether it is this one cannot be seen: none runs on this machine without TLS",
         ),
         (Some(here), Ok(there)) if here == there => {
             Finding::ok(what, format!("{} leads here", site.origin(host)))
