@@ -18,11 +18,11 @@ table! {
         token_mode: TokenMode = "stable";
         /// Your token server, with token_mode = "external".
         token_source: TokenSourceFile;
-        /// With this bearer token other systems of yours read the app's token at GET /token/<app> of the admin listener; "none" lets nobody.
+        /// With this bearer token other systems of yours read the app's token at `GET /token/<app>` of the admin listener; "none" lets nobody.
         token_share: OrNone<Sensitive> = "none";
         /// Sign JS-SDK calls of pages on our hosts.
         js_sdk: bool = false;
-        /// Message push of the account comes to /_wxgate/push/<name>.
+        /// Message push of the account comes to `/_wxgate/push/<name>`.
         push: PushFile;
     }
 }
