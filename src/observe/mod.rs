@@ -21,7 +21,7 @@ mod access_log;
 mod chain;
 mod metrics;
 
-pub use access_log::{AccessLog, AccessRecord, Output, QueryDetail};
+pub use access_log::{AccessLog, AccessRecord, Output, QueryDetail, write_address};
 pub use chain::Chain;
 pub use metrics::{
     ListenerMetrics, Metrics, RouteMetrics, StoreMetrics, StoreOperation, UpstreamMetrics,

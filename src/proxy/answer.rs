@@ -22,7 +22,7 @@ pub enum Unusable {
     /// Two lengths, or one that is no number.
     #[error("content-length is doubled or no number")]
     Length,
-    /// Another coding than `chunked` alone, or one beside a length.
+    /// Another coding than `chunked` alone, or one beside a length or in HTTP/1.0.
     #[error("transfer-encoding is not exactly `chunked`, or stands beside a length")]
     TransferEncoding,
 }
@@ -36,13 +36,27 @@ pub(super) enum Reuse {
     Never,
 }
 
+/// How the body of a usual answer ends. Answers to HEAD, 204 and 304 have none whatever this says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyEnd {
+    /// After so many bytes.
+    Length(u64),
+    /// With the last chunk.
+    Chunks,
+    /// With the connection.
+    Close,
+}
+
 /// Judges framing. hyper has refused what is no HTTP; this refuses what two programs may read differently.
-pub(super) fn judge(parts: &response::Parts, asked_upgrade: bool) -> Result<Reuse, Unusable> {
+pub(super) fn judge(
+    parts: &response::Parts,
+    asked_upgrade: bool,
+) -> Result<(Reuse, BodyEnd), Unusable> {
     let headers = &parts.headers;
     let status = parts.status;
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return match asked_upgrade && switches_to_websocket(headers) {
-            true => Ok(Reuse::Never),
+            true => Ok((Reuse::Never, BodyEnd::Close)),
             false => Err(Unusable::UnaskedUpgrade),
         };
     }
@@ -51,17 +65,25 @@ pub(super) fn judge(parts: &response::Parts, asked_upgrade: bool) -> Result<Reus
     }
     let length = length(headers)?;
     let chunked = is_chunked(headers)?;
-    if chunked && length.is_some() {
-        return Err(Unusable::TransferEncoding);
-    }
+    let body_end = match (chunked, length) {
+        (true, None) if parts.version == Version::HTTP_11 => BodyEnd::Chunks,
+        // HTTP/1.0 knows no chunks: whoever says so is not understood.
+        (true, _) => return Err(Unusable::TransferEncoding),
+        (false, Some(length)) => BodyEnd::Length(length),
+        (false, None) => BodyEnd::Close,
+    };
     let bodyless = status == StatusCode::NO_CONTENT;
     // After HTTP/1.0 hyper would write the next request as 1.0 too, which cannot carry a body of unknown length.
     let doubtful = parts.version != Version::HTTP_11
         || (bodyless && (chunked || length.is_some_and(|length| length > 0)));
-    match doubtful || binds_connection(headers, &WWW_AUTHENTICATE) {
-        true => Ok(Reuse::Never),
-        false => Ok(Reuse::Allowed),
-    }
+    let is_last = doubtful
+        || hop::has_token(headers, &CONNECTION, "close")
+        || binds_connection(headers, &WWW_AUTHENTICATE);
+    let reuse = match is_last {
+        true => Reuse::Never,
+        false => Reuse::Allowed,
+    };
+    Ok((reuse, body_end))
 }
 
 /// Whether a request or an answer belongs to an authentication of the connection instead of the request: another
@@ -87,7 +109,7 @@ pub(super) fn clean(
         }
     }
     if hop_by_hop.has_connection() {
-        hop::nominated(headers, &mut removed);
+        removed.append(&mut hop::nominated(headers));
     }
     hop_by_hop.remove_from(headers);
     for name in &removed {

@@ -3,19 +3,20 @@
 use std::io;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::uri::PathAndQuery;
+use http::{Method, Request, StatusCode, response};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::answer::{self, Reuse};
-use super::connect;
+use super::Unusable;
+use super::answer::{self, BodyEnd, Reuse};
+use super::bare::{Bare, Framing};
 use super::error::Error;
-use super::headers;
-use super::outgoing::{Copy, Outgoing, Upload};
+use super::headers::Fields;
+use super::outgoing::{Outgoing, Upload};
 use super::retry::{self, Attempt, Outcome, Step};
-use super::settings::HostHeader;
 use super::upstream::{Server, Tried, Upstream};
-use super::wire::{self, Deadlines, Failure, Wire};
+use super::wire::{self, Deadlines, Wire};
 
 /// What stays the same over all attempts.
 pub(super) struct Sending<'a> {
@@ -27,41 +28,58 @@ pub(super) struct Sending<'a> {
     pub(super) tunnel: bool,
     /// Logs in the connection: nobody else may use it later.
     pub(super) binds_connection: bool,
+    pub(super) method: &'a Method,
     /// Takes interim answers; `None` where nobody can.
     pub(super) interim: Option<&'a wire::PassOn<'a>>,
 }
 
-/// The head of an answer that may be passed on, and the connection it came from.
+/// A request in the form in which it is sent.
+pub(super) enum Message<'a> {
+    /// Without a body: written by ourselves, anew for each attempt.
+    Bare(Fields<'a>, &'a PathAndQuery),
+    /// Sent by hyper.
+    Hyper(Box<Request<Outgoing>>),
+}
+
+/// The head of an answer that may be passed on, and where its body comes from.
 pub(super) struct Answered {
-    pub(super) response: Response<Incoming>,
-    pub(super) wire: Box<Wire>,
+    pub(super) parts: response::Parts,
+    pub(super) source: Source,
     pub(super) server: Arc<Server>,
     pub(super) attempts: u32,
 }
 
+/// Where the body of an answer comes from.
+pub(super) enum Source {
+    /// A connection on which we speak ourselves; `None` when it has ended or went back to the pool.
+    Bare(Option<Box<Bare>>),
+    /// A connection on which hyper speaks; `None` likewise.
+    Hyper(Incoming, Option<Box<Wire>>),
+}
+
 /// Where the next attempt goes.
-struct Next {
-    index: usize,
+pub(super) struct Next {
+    pub(super) index: usize,
     /// Not on a connection from the pool.
-    new_connection: bool,
+    pub(super) new_connection: bool,
 }
 
 /// A failed attempt: what happened, and the request if there is still one to send.
-struct Failed {
-    outcome: Outcome,
-    reused: bool,
-    request: Option<Request<Outgoing>>,
-    error: Error,
+pub(super) struct Failed<'a> {
+    pub(super) outcome: Outcome,
+    pub(super) reused: bool,
+    pub(super) message: Option<Message<'a>>,
+    pub(super) error: Error,
 }
 
-impl Sending<'_> {
+impl<'a> Sending<'a> {
     /// Sends the request. Each attempt ends in an answer or in [`retry::next`].
     pub(super) async fn answer(
         &self,
-        request: Request<Outgoing>,
+        mut message: Message<'a>,
         now: Instant,
     ) -> Result<Answered, Error> {
-        let repeatable = retry::is_repeatable(request.method(), self.upload.is_some());
+        let repeatable = retry::is_repeatable(self.method, self.upload.is_some());
         let mut left = self.upstream.settings.retries;
         let mut tried = Tried::default();
         let mut attempts = 1;
@@ -71,11 +89,17 @@ impl Sending<'_> {
             index,
             new_connection: self.tunnel,
         };
-        let mut request = request;
         loop {
-            let keep_copy = repeatable && left > 0;
-            let failed = match self.attempt(&next, request, keep_copy, now).await {
-                Ok((response, wire)) => return self.accept(response, wire, next.index, attempts),
+            let attempted = match message {
+                Message::Bare(fields, target) => self.attempt(&next, fields, target, now).await,
+                Message::Hyper(request) => {
+                    let keep_copy = repeatable && left > 0;
+                    // PERF: boxed, so that requests without a body do not carry its size around.
+                    Box::pin(self.attempt_by_hyper(&next, *request, keep_copy, now)).await
+                }
+            };
+            let failed = match attempted {
+                Ok((parts, source)) => return self.accept(parts, source, next.index, attempts),
                 Err(failed) => failed,
             };
             if failed.outcome == Outcome::NotConnected {
@@ -89,10 +113,10 @@ impl Sending<'_> {
                 left,
                 other_server: self.upstream.has_other(next.index, &tried),
             });
-            let Some(again) = failed.request.filter(|_| step != Step::GiveUp) else {
+            let Some(again) = failed.message.filter(|_| step != Step::GiveUp) else {
                 return Err(self.final_error(failed.error, all_marked));
             };
-            request = again;
+            message = again;
             attempts += 1;
             if step != Step::Reconnect {
                 left -= 1;
@@ -113,171 +137,47 @@ impl Sending<'_> {
         })
     }
 
-    /// One attempt. `keep_copy` asks for a copy of the head where hyper may not give the request back; it is made only for a
-    /// connection from the pool, because only those die by nobody's fault.
-    async fn attempt(
-        &self,
-        next: &Next,
-        mut request: Request<Outgoing>,
-        keep_copy: bool,
-        now: Instant,
-    ) -> Result<(Response<Incoming>, Box<Wire>), Failed> {
-        let server = &self.upstream.servers()[next.index];
-        let pooled = match next.new_connection {
-            true => None,
-            false => server.pool.take(now),
-        };
-        let reused = pooled.is_some();
-        let mut wire = match pooled {
-            Some(wire) => wire,
-            None => match self.connect(server).await {
-                Ok(wire) => {
-                    self.upstream.mark_working(next.index);
-                    wire
-                }
-                Err(error) => {
-                    return Err(Failed {
-                        outcome: Outcome::NotConnected,
-                        reused: false,
-                        request: Some(request),
-                        error,
-                    });
-                }
-            },
-        };
-        self.address(&mut request, server);
-        let copy = (keep_copy && reused).then(|| Copy::of(&request));
-        match wire
-            .exchange(
-                request,
-                self.upload.as_deref(),
-                self.deadlines,
-                self.interim,
-            )
-            .await
-        {
-            Ok(response) => {
-                self.upstream.mark_working(next.index);
-                Ok((response, wire))
-            }
-            Err(failure) => Err(self.judge(failure, reused, copy, server)),
-        }
-    }
-
-    async fn connect(&self, server: &Server) -> Result<Box<Wire>, Error> {
-        let after = self.upstream.settings.connect_timeout;
-        let opening = Wire::open(&server.place);
-        let upstream = || self.upstream.settings.name.clone();
-        match tokio::time::timeout(after, opening).await {
-            Ok(Ok(wire)) => Ok(wire),
-            Ok(Err(connect::Failure::Connect(source))) => {
-                server.metrics.failed("connect");
-                Err(Error::Connect {
-                    upstream: upstream(),
-                    source,
-                })
-            }
-            Ok(Err(connect::Failure::Tls(fault, source))) => {
-                server.metrics.failed("tls");
-                Err(Error::Tls {
-                    upstream: upstream(),
-                    server: Arc::clone(&server.name),
-                    fault,
-                    source,
-                })
-            }
-            Err(_) => {
-                server.metrics.failed("timeout");
-                Err(Error::ConnectTimeout {
-                    upstream: upstream(),
-                    after,
-                })
-            }
-        }
-    }
-
-    /// Sets the `Host` that this upstream wants to see; the visitor's is there already.
-    fn address(&self, request: &mut Request<Outgoing>, server: &Server) {
-        let host = match &self.upstream.settings.host_header {
-            HostHeader::Preserve if request.headers().contains_key(http::header::HOST) => return,
-            HostHeader::Preserve | HostHeader::Upstream => server.authority.clone(),
-            HostHeader::Literal(host) => host.clone(),
-        };
-        headers::set_host(request.headers_mut(), host);
-    }
-
-    /// Turns a failure into what [`retry::next`] reads, and counts it unless it is the client's.
-    fn judge(&self, failure: Failure, reused: bool, copy: Option<Copy>, server: &Server) -> Failed {
-        let upstream = self.upstream.settings.name.clone();
-        let given_up = |outcome, error| Failed {
-            outcome,
-            reused,
-            request: None,
-            error,
-        };
-        if let Some(error) = self
-            .upload
-            .as_ref()
-            .and_then(|upload| upload.take_failure())
-        {
-            return given_up(Outcome::Begun, Error::RequestBody(error));
-        }
-        match failure {
-            Failure::Unsent(request, source) => Failed {
-                outcome: Outcome::Unsent,
-                reused,
-                request: Some(*request),
-                error: Error::Broken { upstream, source },
-            },
-            Failure::Died { source, begun } => {
-                let is_protocol = source.is_parse();
-                server
-                    .metrics
-                    .failed(if is_protocol { "protocol" } else { "reset" });
-                Failed {
-                    outcome: if begun {
-                        Outcome::Begun
-                    } else {
-                        Outcome::Silent
-                    },
-                    reused,
-                    request: copy.map(Copy::into_request),
-                    error: Error::Broken { upstream, source },
-                }
-            }
-            Failure::Late(after) => {
-                server.metrics.failed("timeout");
-                given_up(Outcome::Late, Error::HeadTimeout { upstream, after })
-            }
-        }
-    }
-
     fn accept(
         &self,
-        response: Response<Incoming>,
-        mut wire: Box<Wire>,
+        parts: response::Parts,
+        mut source: Source,
         index: usize,
         attempts: u32,
     ) -> Result<Answered, Error> {
         let server = Arc::clone(&self.upstream.servers()[index]);
-        let (parts, incoming) = response.into_parts();
-        match answer::judge(&parts, self.tunnel) {
-            Ok(Reuse::Allowed) => wire.may_be_reused = !self.tunnel && !self.binds_connection,
-            Ok(Reuse::Never) => wire.may_be_reused = false,
-            Err(source) => {
-                server.metrics.failed("protocol");
-                return Err(Error::Unusable {
-                    upstream: self.upstream.settings.name.clone(),
-                    source,
-                });
+        let (reuse, body_end) =
+            answer::judge(&parts, self.tunnel).map_err(|reason| self.unusable(reason, &server))?;
+        let may_be_reused = reuse == Reuse::Allowed && !self.tunnel && !self.binds_connection;
+        match &mut source {
+            Source::Bare(Some(bare)) => {
+                bare.may_be_reused &= may_be_reused;
+                bare.begin_body(self.framing(parts.status, body_end));
             }
+            Source::Hyper(_, Some(wire)) => wire.may_be_reused = may_be_reused,
+            Source::Bare(None) | Source::Hyper(_, None) => {}
         }
         Ok(Answered {
-            response: Response::from_parts(parts, incoming),
-            wire,
+            parts,
+            source,
             server,
             attempts,
         })
+    }
+
+    fn unusable(&self, source: Unusable, server: &Server) -> Error {
+        server.metrics.failed("protocol");
+        let upstream = self.upstream.settings.name.clone();
+        Error::Unusable { upstream, source }
+    }
+
+    fn framing(&self, status: StatusCode, body_end: BodyEnd) -> Framing {
+        let is_bodyless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        match body_end {
+            _ if is_bodyless || *self.method == Method::HEAD => Framing::Ended,
+            BodyEnd::Length(length) => Framing::sized(length),
+            BodyEnd::Chunks => Framing::chunked(),
+            BodyEnd::Close => Framing::UntilClose,
+        }
     }
 
     /// 503 instead of 502 or 504 where no server was believed to be well before either, and there are several.

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::attempt::Source;
+use super::fault::Fault;
+use super::pool::Idle;
 use super::upstream::Server;
-use super::wire::Wire;
 use super::{PrivateNames, answer};
 
 /// Why the body of an answer ended early. The visitor must see the transfer break: it is never a short complete one.
@@ -20,7 +21,7 @@ use super::{PrivateNames, answer};
 pub enum BodyError {
     /// The server closed or reset the connection, or broke the framing.
     #[error("answer ended early")]
-    Broken(#[source] hyper::Error),
+    Broken(#[source] Fault),
     /// The server sent nothing for the whole deadline.
     #[error("answer made no progress for {} s", .0.as_secs())]
     Stalled(Duration),
@@ -35,9 +36,7 @@ pub struct Body {
 }
 
 struct Stream {
-    incoming: Incoming,
-    /// `None` when the connection has ended or went back to the pool.
-    wire: Option<Box<Wire>>,
+    source: Source,
     server: Arc<Server>,
     idle: Duration,
     /// The deadline runs since the last frame.
@@ -62,18 +61,16 @@ impl Body {
         Self { stream: None }
     }
 
-    /// The body behind a head that was just read from `wire`.
+    /// The body behind a head that was just read.
     pub(super) fn new(
-        incoming: Incoming,
-        wire: Box<Wire>,
+        source: Source,
         server: Arc<Server>,
         idle: Duration,
         private: PrivateNames,
     ) -> Self {
-        let ended = http_body::Body::is_end_stream(&incoming);
+        let ended = source.is_ended();
         let mut stream = Stream {
-            incoming,
-            wire: Some(wire),
+            source,
             server,
             idle,
             is_waiting: false,
@@ -99,19 +96,9 @@ impl Stream {
         if let Some(failure) = self.failure.take() {
             return Poll::Ready(Some(Err(failure)));
         }
-        let mut polled = self.poll_incoming(context);
-        if polled.is_pending()
-            && let Some(wire) = &mut self.wire
-        {
-            let open = wire.drive(context);
-            polled = self.poll_incoming(context);
-            if !open {
-                self.wire = None;
-            }
-        }
-        match polled {
-            Poll::Ready(Some(Err(error))) => {
-                self.fail("reset", BodyError::Broken(error), context);
+        match self.source.poll_frame(context) {
+            Poll::Ready(Some(Err(fault))) => {
+                self.fail("reset", BodyError::Broken(fault), context);
                 Poll::Pending
             }
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(self.pass(frame, context)))),
@@ -126,34 +113,24 @@ impl Stream {
         }
     }
 
-    fn poll_incoming(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        http_body::Body::poll_frame(Pin::new(&mut self.incoming), context)
-    }
-
     fn pass(&mut self, mut frame: Frame<Bytes>, context: &mut Context<'_>) -> Frame<Bytes> {
         self.is_waiting = false;
         if let Some(trailers) = frame.trailers_mut() {
             answer::clean_trailers(trailers, &self.private);
             // The last frame; hyper's server polls no further.
             self.finish(context);
-        } else if http_body::Body::is_end_stream(&self.incoming) {
+        } else if self.source.is_ended() {
             self.release();
         }
         frame
     }
 
     fn poll_deadline(&mut self, context: &mut Context<'_>) {
-        let Some(wire) = &mut self.wire else {
-            return;
-        };
         if !self.is_waiting {
             self.is_waiting = true;
-            wire.expect_progress(self.idle);
+            self.source.expect_progress(self.idle);
         }
-        if wire.poll_stalled(context).is_ready() {
+        if self.source.poll_stalled(context).is_ready() {
             self.fail("timeout", BodyError::Stalled(self.idle), context);
         }
     }
@@ -161,7 +138,7 @@ impl Stream {
     /// Ends the body with an error, at the next poll: hyper's server throws away what it has not written when a body fails, and
     /// writes when a body is not ready. So the visitor gets all that came, and then sees it break off.
     fn fail(&mut self, kind: &'static str, failure: BodyError, context: &Context<'_>) {
-        self.wire = None;
+        self.source.close();
         self.failure = Some(failure);
         self.server.metrics.failed(kind);
         context.waker().wake_by_ref();
@@ -169,7 +146,7 @@ impl Stream {
 
     /// Lets the connection come to rest, then gives it back.
     fn finish(&mut self, context: &mut Context<'_>) {
-        if let Some(wire) = &mut self.wire {
+        if let Source::Hyper(_, Some(wire)) = &mut self.source {
             wire.drive(context);
         }
         self.release();
@@ -177,10 +154,76 @@ impl Stream {
 
     /// Gives the connection back when both sides of the exchange have ended; an upload that still runs closes it.
     fn release(&mut self) {
-        if let Some(wire) = self.wire.take()
-            && wire.is_idle()
+        let idle = match &mut self.source {
+            Source::Bare(bare) => bare.take().map(Idle::Bare),
+            Source::Hyper(_, wire) => wire.take().filter(|wire| wire.is_idle()).map(Idle::Wire),
+        };
+        if let Some(idle) = idle {
+            self.server.pool.put(idle, Instant::now());
+        }
+    }
+}
+
+impl Source {
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let (incoming, connection) = match self {
+            Self::Bare(Some(bare)) => return bare.poll_frame(context),
+            Self::Bare(None) => return Poll::Ready(None),
+            Self::Hyper(incoming, wire) => (incoming, wire),
+        };
+        let mut polled = http_body::Body::poll_frame(Pin::new(&mut *incoming), context);
+        if polled.is_pending()
+            && let Some(wire) = connection
         {
-            self.server.pool.put(wire, Instant::now());
+            let open = wire.drive(context);
+            polled = http_body::Body::poll_frame(Pin::new(incoming), context);
+            if !open {
+                *connection = None;
+            }
+        }
+        polled.map_err(Fault::Hyper)
+    }
+
+    /// Whether nothing more comes.
+    fn is_ended(&self) -> bool {
+        match self {
+            Self::Bare(bare) => bare.as_ref().is_none_or(|bare| bare.is_ended()),
+            Self::Hyper(incoming, _) => http_body::Body::is_end_stream(incoming),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Bare(Some(bare)) => bare.size_hint(),
+            Self::Bare(None) => SizeHint::with_exact(0),
+            Self::Hyper(incoming, _) => http_body::Body::size_hint(incoming),
+        }
+    }
+
+    fn expect_progress(&mut self, within: Duration) {
+        match self {
+            Self::Bare(Some(bare)) => bare.expect_progress(within),
+            Self::Hyper(_, Some(wire)) => wire.expect_progress(within),
+            Self::Bare(None) | Self::Hyper(_, None) => {}
+        }
+    }
+
+    fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Bare(Some(bare)) => bare.poll_stalled(context),
+            Self::Hyper(_, Some(wire)) => wire.poll_stalled(context),
+            Self::Bare(None) | Self::Hyper(_, None) => Poll::Pending,
+        }
+    }
+
+    /// Closes the connection.
+    fn close(&mut self) {
+        match self {
+            Self::Bare(bare) => *bare = None,
+            Self::Hyper(_, wire) => *wire = None,
         }
     }
 }
@@ -202,12 +245,12 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         self.stream
             .as_ref()
-            .is_none_or(|stream| http_body::Body::is_end_stream(&stream.incoming))
+            .is_none_or(|stream| stream.failure.is_none() && stream.source.is_ended())
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.stream {
-            Some(stream) => http_body::Body::size_hint(&stream.incoming),
+            Some(stream) => stream.source.size_hint(),
             None => SizeHint::with_exact(0),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::Unusable;
+use super::fault::Fault;
 use super::tls::TlsFault;
 use crate::message::BodyError;
 
@@ -63,9 +64,9 @@ pub enum Error {
     Broken {
         /// The upstream's name.
         upstream: String,
-        /// What hyper says.
+        /// How.
         #[source]
-        source: hyper::Error,
+        source: Fault,
     },
     /// The answer cannot be passed on safely: 502.
     #[error("answer of upstream `{upstream}` is unusable")]

@@ -1,82 +1,254 @@
 //! The head of a request as a server sees it.
 //!
-//! The client's map is changed in place: one pass over its names finds everything that must go, then our own fields are set.
-//! The order matters: what the client's `Connection` names is removed before anything of ours is added.
+//! One pass over what the client sent decides field by field what goes up; then our own fields follow. Nothing is changed in
+//! place, so that the same request can be written again for another connection. What the client's `Connection` names is
+//! looked for among the client's fields only: it can never name one of ours.
 
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, TE, TRAILER, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, request};
 use http_body::Body as _;
 
 use super::Additions;
-use super::hop::{self, HopByHop};
-use super::settings::{HeaderEdits, Origin};
+use super::claims::is_claim;
+use super::hop;
+use super::settings::HeaderEdits;
 use crate::message::{RequestBody, Scheme};
+use crate::observe::write_address;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
+const X_FORWARDED_HOST: &str = "x-forwarded-host";
+const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
+const X_FORWARDED_PORT: &str = "x-forwarded-port";
+const X_REAL_IP: &str = "x-real-ip";
 
-/// Fields we set on every request, so that the map grows once.
-const OWN_FIELDS: usize = 8;
+/// Our fields about the origin of a request.
+const ORIGIN_FIELDS: [&str; 5] = [
+    X_FORWARDED_FOR,
+    X_FORWARDED_HOST,
+    X_FORWARDED_PROTO,
+    X_FORWARDED_PORT,
+    X_REAL_IP,
+];
 
-/// Turns a client's head into what is sent: everything but `Host`, which [`set_host`] knows.
-///
-/// `tunnel` says that the request asks for a WebSocket and may.
-pub(super) fn prepare(
-    parts: &mut request::Parts,
-    body: &RequestBody,
-    tunnel: bool,
-    additions: &Additions<'_>,
-    edits: &HeaderEdits,
-) {
-    let visited = visited_host(parts);
-    let headers = &mut parts.headers;
-    let wants_trailers = hop::has_token(headers, &TE, "trailers");
-    let announced = body
-        .forwards_trailers()
-        .then(|| headers.get(&TRAILER).cloned())
-        .flatten();
-    remove_what_ends_here(headers, additions.origin.trusted_peer.is_some());
+/// Fields we set on every request beside those about origin and identity.
+const OTHER_FIELDS: usize = 4;
 
-    headers.reserve(OWN_FIELDS + additions.headers.len());
-    set_framing(headers, &parts.method, body);
-    if tunnel {
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(http::header::UPGRADE, HeaderValue::from_static("websocket"));
-    } else if wants_trailers {
-        // RFC 9110, section 10.1.4: `TE` ends at each hop and says so.
-        headers.insert(CONNECTION, HeaderValue::from_static("te"));
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-    }
-    if let Some(announced) = announced {
-        headers.insert(TRAILER, announced);
-    }
-    set_origin(headers, additions.origin, visited);
-    for (name, value) in additions.headers.iter().chain(&additions.more) {
-        headers.insert(name.clone(), value.clone());
-    }
-    edit(headers, edits, |name| {
-        hop::is_framing(name)
-            || (additions.private)(name)
-            || *name == additions.origin.request_id_header
-            || additions
-                .headers
-                .iter()
-                .chain(&additions.more)
-                .any(|(own, _)| own == name)
-    });
+/// Everything that decides which fields go up.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'a> {
+    /// What the client sent.
+    pub(super) parts: &'a request::Parts,
+    pub(super) body: &'a RequestBody,
+    /// The request asks for a WebSocket and may.
+    pub(super) tunnel: bool,
+    pub(super) additions: &'a Additions<'a>,
+    pub(super) edits: &'a HeaderEdits,
 }
 
-/// Which `Host` goes upstream where the visitor's is not kept.
-pub(super) fn set_host(headers: &mut HeaderMap, host: HeaderValue) {
-    headers.insert(HOST, host);
+/// Takes fields in the order in which they are sent.
+pub(super) trait Sink {
+    /// A field that is a value already.
+    fn value(&mut self, name: &HeaderName, value: &HeaderValue);
+    /// A field of ours, with a lower-case name, whose text holds no control byte.
+    fn text(&mut self, name: &'static str, text: &[u8]);
 }
+
+/// For a request that hyper sends.
+impl Sink for HeaderMap {
+    fn value(&mut self, name: &HeaderName, value: &HeaderValue) {
+        self.append(name, value.clone());
+    }
+
+    fn text(&mut self, name: &'static str, text: &[u8]) {
+        if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(text)) {
+            self.append(name, value);
+        }
+    }
+}
+
+/// Lines of a head that we write ourselves.
+impl Sink for Vec<u8> {
+    fn value(&mut self, name: &HeaderName, value: &HeaderValue) {
+        line(self, name.as_str(), value.as_bytes());
+    }
+
+    fn text(&mut self, name: &'static str, text: &[u8]) {
+        line(self, name, text);
+    }
+}
+
+fn line(head: &mut Vec<u8>, name: &str, value: &[u8]) {
+    // PERF: one look at the capacity instead of four.
+    head.reserve(name.len() + value.len() + 4);
+    head.extend_from_slice(name.as_bytes());
+    head.extend_from_slice(b": ");
+    head.extend_from_slice(value);
+    head.extend_from_slice(b"\r\n");
+}
+
+impl<'a> Fields<'a> {
+    /// The fields as a map.
+    pub(super) fn to_map(self, host: Option<&HeaderValue>) -> HeaderMap {
+        let client = self.parts.headers.len();
+        let ours = ORIGIN_FIELDS.len() + OTHER_FIELDS + self.additions.headers.len();
+        // PERF: so that the map never grows.
+        let mut map = HeaderMap::with_capacity(client + ours);
+        self.write(host, &mut map);
+        map
+    }
+
+    /// Hands over every field. `host` is the `Host` that the server is to see; `None` means the visitor's.
+    pub(super) fn write(self, host: Option<&HeaderValue>, sink: &mut impl Sink) {
+        match host {
+            Some(host) => sink.value(&HOST, host),
+            None => {
+                if let Some(host) = self.visited_host() {
+                    sink.text("host", host);
+                }
+            }
+        }
+        self.write_clients(sink);
+        self.write_framing(sink);
+        self.write_origin(sink);
+        for (name, value) in self.identity() {
+            sink.value(name, value);
+        }
+        let sets = &self.edits.set;
+        for (place, (name, value)) in sets.iter().enumerate() {
+            let is_last = sets[place + 1..].iter().all(|(later, _)| later != name);
+            if is_last && !self.is_out_of_reach(name) {
+                sink.value(name, value);
+            }
+        }
+    }
+
+    /// What the client sent and a server may see.
+    fn write_clients(self, sink: &mut impl Sink) {
+        let headers = &self.parts.headers;
+        let is_trusted = self.additions.origin.trusted_peer.is_some();
+        let nominated = match headers.contains_key(CONNECTION) {
+            true => hop::nominated(headers),
+            false => Vec::new(),
+        };
+        for (name, value) in headers {
+            let ends_here = hop::is_framing(name)
+                || is_claim(name.as_str(), is_trusted)
+                || nominated.contains(name);
+            if !ends_here && !self.is_ours(name.as_str()) && !self.is_edited(name.as_str()) {
+                sink.value(name, value);
+            }
+        }
+    }
+
+    /// Says where the body ends, derived from the body alone, whatever the client's fields say; and what else ends at this hop
+    /// and is written anew.
+    fn write_framing(self, sink: &mut impl Sink) {
+        let headers = &self.parts.headers;
+        let length = match self.body.is_empty() {
+            true => Some(0),
+            false => self.body.size_hint().exact(),
+        };
+        match length {
+            Some(0) if !announces_empty_body(headers, &self.parts.method) => {}
+            Some(length) => sink.value(&CONTENT_LENGTH, &HeaderValue::from(length)),
+            // Said here because hyper would drop the body of a GET that does not say so.
+            None => sink.text("transfer-encoding", b"chunked"),
+        }
+        if self.tunnel {
+            sink.text("connection", b"upgrade");
+            sink.text("upgrade", b"websocket");
+        } else if hop::has_token(headers, &TE, "trailers") {
+            // RFC 9110, section 10.1.4: `TE` ends at each hop and says so.
+            sink.text("connection", b"te");
+            sink.text("te", b"trailers");
+        }
+        if self.body.forwards_trailers()
+            && let Some(announced) = headers.get(&TRAILER)
+        {
+            sink.value(&TRAILER, announced);
+        }
+    }
+
+    /// Tells where the request came from, instead of whatever a client or proxy said under the same name.
+    fn write_origin(self, sink: &mut impl Sink) {
+        let origin = self.additions.origin;
+        let mut put = |name: &'static str, text: &[u8]| {
+            if !self.is_fixed(name) && !self.is_edited(name) {
+                sink.text(name, text);
+            }
+        };
+        let mut client = String::with_capacity(LONGEST_ADDRESS);
+        write_address(&mut client, origin.client.to_canonical());
+        match origin.trusted_peer {
+            None => put(X_FORWARDED_FOR, client.as_bytes()),
+            Some(peer) => put(X_FORWARDED_FOR, &self.extended_chain(peer)),
+        }
+        put(X_REAL_IP, client.as_bytes());
+        put(X_FORWARDED_PROTO, origin.scheme.as_str().as_bytes());
+        let visited = self.visited_host();
+        let port = visited.and_then(visited_port);
+        put(
+            X_FORWARDED_PORT,
+            port.unwrap_or_else(|| own_port(origin.scheme)),
+        );
+        if let Some(visited) = visited {
+            put(X_FORWARDED_HOST, visited);
+        }
+        sink.value(&origin.request_id_header, origin.request_id.header());
+    }
+
+    /// The `Host` a visitor asked for: the field, or what only the target had.
+    pub(super) fn visited_host(self) -> Option<&'a [u8]> {
+        let field = self.parts.headers.get(HOST).map(HeaderValue::as_bytes);
+        let authority = || self.parts.uri.authority().map(Authority::as_str);
+        field.or_else(|| authority().map(str::as_bytes))
+    }
+
+    /// What a trusted proxy said, all lines in one, and its own address behind.
+    fn extended_chain(self, peer: IpAddr) -> Vec<u8> {
+        let mut chain = Vec::new();
+        for value in self.parts.headers.get_all(X_FORWARDED_FOR) {
+            chain.extend_from_slice(value.as_bytes());
+            chain.extend_from_slice(b", ");
+        }
+        chain.extend_from_slice(peer.to_canonical().to_string().as_bytes());
+        chain
+    }
+
+    fn identity(self) -> impl Iterator<Item = &'a (HeaderName, HeaderValue)> {
+        self.additions.headers.iter().chain(&self.additions.more)
+    }
+
+    /// Whether we set a field of this name, or leave it out on purpose.
+    fn is_ours(self, name: &str) -> bool {
+        ORIGIN_FIELDS.contains(&name) || self.is_fixed(name)
+    }
+
+    /// Whether the field names the request or the visitor, which nothing else can set.
+    fn is_fixed(self, name: &str) -> bool {
+        name == self.additions.origin.request_id_header.as_str()
+            || self.identity().any(|(own, _)| own.as_str() == name)
+    }
+
+    /// Whether the route removes or replaces the field.
+    fn is_edited(self, name: &str) -> bool {
+        let HeaderEdits { set, remove } = self.edits;
+        let mut edited = remove.iter().chain(set.iter().map(|(own, _)| own));
+        edited.any(|own| own.as_str() == name && !self.is_out_of_reach(own))
+    }
+
+    /// Whether no edit of a route can touch the field.
+    fn is_out_of_reach(self, name: &HeaderName) -> bool {
+        hop::is_framing(name) || (self.additions.private)(name) || self.is_fixed(name.as_str())
+    }
+}
+
+/// An IPv6 address in full.
+const LONGEST_ADDRESS: usize = 39;
 
 /// Applies edits, except to the fields for which `forbidden` says so.
 pub(super) fn edit(
@@ -96,169 +268,22 @@ pub(super) fn edit(
     }
 }
 
-/// The `Host` a visitor asked for, also put into the map where only the target had it.
-fn visited_host(parts: &mut request::Parts) -> Option<HeaderValue> {
-    if let Some(host) = parts.headers.get(HOST) {
-        return Some(host.clone());
-    }
-    let authority = parts.uri.authority().map(Authority::as_str)?;
-    let host = HeaderValue::from_str(authority).ok()?;
-    parts.headers.insert(HOST, host.clone());
-    Some(host)
-}
-
-/// Removes hop-by-hop fields, what `Connection` names, and what this peer may not say about where a request came from.
-fn remove_what_ends_here(headers: &mut HeaderMap, trusted: bool) {
-    let mut hop_by_hop = HopByHop::default();
-    let mut removed = Vec::new();
-    for name in headers.keys() {
-        let text = name.as_str();
-        if !hop_by_hop.note(text) && is_claim(text, trusted) {
-            removed.push(name.clone());
-        }
-    }
-    if hop_by_hop.has_connection() {
-        hop::nominated(headers, &mut removed);
-    }
-    hop_by_hop.remove_from(headers);
-    for name in &removed {
-        headers.remove(name);
-    }
-}
-
-/// Whether the field claims something about the origin of the request that only a trusted proxy may claim.
-///
-/// Names are folded like CGI, WSGI and PHP fold them: every byte that is no letter or digit is an underscore there, so that
-/// `X_Forwarded_For` and `X.Forwarded.For` are the same variable to an application. A trusted proxy writes the one spelling.
-fn is_claim(name: &str, trusted: bool) -> bool {
-    match name.as_bytes().first() {
-        Some(b'x') => is_extension_claim(name, trusted),
-        // `Proxy` becomes `HTTP_PROXY`, which many programs take for their own setting (httpoxy).
-        Some(b'p') => name == "proxy",
-        // We speak the older form; two that disagree are worse than one.
-        Some(b'f') => *name == FORWARDED,
-        Some(b't') => !trusted && same_when_folded(name, "true_client_ip"),
-        Some(b'v') => !trusted && name == "via",
-        _ => false,
-    }
-}
-
-fn is_extension_claim(name: &str, trusted: bool) -> bool {
-    const CLAIMED: [&str; 4] = ["x_forwarded_", "x_original_", "x_rewrite_", "x_envoy_"];
-    // The method was judged, and what is judged is what the application shall see.
-    const NAMED: [&str; 8] = [
-        "x_real_ip",
-        "x_client_ip",
-        "x_cluster_client_ip",
-        "x_host",
-        "x_http_method_override",
-        "x_http_method",
-        "x_method_override",
-        "x_forwarded",
-    ];
-    let is_claim = CLAIMED.iter().any(|prefix| {
-        name.len() >= prefix.len() && same_when_folded(&name[..prefix.len()], prefix)
-    }) || NAMED.iter().any(|named| same_when_folded(name, named));
-    let is_canonical = || {
-        !name
-            .bytes()
-            .any(|byte| folded(byte) == b'_' && byte != b'-')
-    };
-    is_claim && !(trusted && is_canonical())
-}
-
-fn same_when_folded(name: &str, folded_name: &str) -> bool {
-    name.len() == folded_name.len() && name.bytes().map(folded).eq(folded_name.bytes())
-}
-
-fn folded(byte: u8) -> u8 {
-    match byte {
-        b'a'..=b'z' | b'0'..=b'9' => byte,
-        b'A'..=b'Z' => byte.to_ascii_lowercase(),
-        _ => b'_',
-    }
-}
-
-/// Says where the body ends: derived from the body alone, whatever the client's fields say.
-fn set_framing(headers: &mut HeaderMap, method: &Method, body: &RequestBody) {
-    let length = if body.is_empty() {
-        Some(0)
-    } else {
-        body.size_hint().exact()
-    };
-    match length {
-        Some(0) if !announces_empty_body(headers, method) => {
-            headers.remove(CONTENT_LENGTH);
-        }
-        Some(length) => {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        None => {
-            // Said here because hyper would drop the body of a GET that does not say so.
-            headers.remove(CONTENT_LENGTH);
-            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-    }
-}
-
 /// RFC 9110, section 8.6: a method that usually has a body says that it has none; some servers answer 411 otherwise.
 fn announces_empty_body(headers: &HeaderMap, method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
         || headers.contains_key(CONTENT_LENGTH)
 }
 
-/// Tells where the request came from. `insert` replaces whatever a client or proxy said under the same name.
-fn set_origin(headers: &mut HeaderMap, origin: &Origin, visited: Option<HeaderValue>) {
-    let client = address(origin.client);
-    let chain = match origin.trusted_peer {
-        Some(peer) => extended_chain(headers, peer),
-        None => client.clone(),
-    };
-    headers.insert(X_FORWARDED_FOR, chain);
-    headers.insert(X_REAL_IP, client);
-    headers.insert(
-        X_FORWARDED_PROTO,
-        HeaderValue::from_static(origin.scheme.as_str()),
-    );
-    headers.insert(
-        X_FORWARDED_PORT,
-        visited_port(visited.as_ref(), origin.scheme),
-    );
-    match visited {
-        Some(host) => headers.insert(X_FORWARDED_HOST, host),
-        None => headers.remove(X_FORWARDED_HOST),
-    };
-    headers.insert(
-        origin.request_id_header.clone(),
-        origin.request_id.header().clone(),
-    );
+/// The port a visitor typed.
+fn visited_port(host: &[u8]) -> Option<&[u8]> {
+    let (_, port) = std::str::from_utf8(host).ok()?.rsplit_once(':')?;
+    port.parse::<u16>().is_ok().then_some(port.as_bytes())
 }
 
-/// What a trusted proxy said, all lines in one, and its own address behind.
-fn extended_chain(headers: &HeaderMap, peer: IpAddr) -> HeaderValue {
-    let mut chain = Vec::new();
-    for value in headers.get_all(&X_FORWARDED_FOR) {
-        chain.extend_from_slice(value.as_bytes());
-        chain.extend_from_slice(b", ");
-    }
-    chain.extend_from_slice(peer.to_canonical().to_string().as_bytes());
-    HeaderValue::from_maybe_shared(Bytes::from(chain)).unwrap_or_else(|_| address(peer))
-}
-
-fn address(address: IpAddr) -> HeaderValue {
-    HeaderValue::from_maybe_shared(Bytes::from(address.to_canonical().to_string()))
-        .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
-}
-
-/// The port a visitor typed, or the scheme's own.
-fn visited_port(host: Option<&HeaderValue>, scheme: Scheme) -> HeaderValue {
-    let typed = host
-        .and_then(|host| host.to_str().ok())
-        .and_then(|host| host.rsplit_once(':'))
-        .and_then(|(_, port)| port.parse::<u16>().ok());
-    match (typed, scheme) {
-        (Some(port), _) => HeaderValue::from(port),
-        (None, Scheme::Http) => HeaderValue::from_static("80"),
-        (None, Scheme::Https) => HeaderValue::from_static("443"),
+/// The port that URLs of the scheme leave out.
+fn own_port(scheme: Scheme) -> &'static [u8] {
+    match scheme {
+        Scheme::Http => b"80",
+        Scheme::Https => b"443",
     }
 }

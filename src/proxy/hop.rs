@@ -84,21 +84,13 @@ fn place(name: &str) -> Option<usize> {
     Some(place)
 }
 
-/// Collects the fields that `Connection` names, except those that no peer may have removed.
-///
-/// Call it before our own fields are added: then nothing of ours can be named.
-pub(super) fn nominated(headers: &HeaderMap, names: &mut Vec<HeaderName>) {
-    for token in tokens(headers, &CONNECTION) {
-        if is_option_without_field(token) {
-            continue;
-        }
-        if let Ok(name) = HeaderName::from_bytes(token.as_bytes())
-            && !is_protected(&name)
-            && headers.contains_key(&name)
-        {
-            names.push(name);
-        }
-    }
+/// The fields that `Connection` names, except those that no peer may have removed.
+pub(super) fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    tokens(headers, &CONNECTION)
+        .filter(|token| !is_option_without_field(token))
+        .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
+        .filter(|name| !is_protected(name) && headers.contains_key(name))
+        .collect()
 }
 
 /// Whether a comma-separated field contains a token, in any case.

@@ -16,7 +16,7 @@ use super::settings::HeaderEdits;
 use super::{InterimSink, PrivateNames};
 
 /// More than so many before one answer are a flood; the rest is dropped.
-const MOST: u32 = 16;
+pub(super) const MOST: u32 = 16;
 
 /// A larger head is dropped, and everything behind it.
 const LARGEST: usize = 16 * 1024;

@@ -3,9 +3,10 @@
 //! An upstream connection is driven inside the request's own task: nothing is spawned and nothing is sent through a channel
 //! between tasks, except for WebSocket tunnels, which outlive their request.
 //!
-//! The way of a request: `headers` writes the head that goes up, `upstream` names a server, `pool` or a new connection gives
-//! a `wire`, which sends and waits, `retry` decides what a failure means, `answer` judges and cuts the head that came, `body`
-//! streams the rest and gives the connection back. `attempt` is the loop over these.
+//! The way of a request: `upstream` names a server, `pool` or a new connection takes it there, `headers` says what goes up,
+//! `bare` writes and reads where there is no body to send and `wire` has hyper do it elsewhere, `retry` decides what a failure
+//! means, `answer` judges and cuts the head that came, `body` streams the rest and gives the connection back. `send` is one
+//! attempt, `attempt` the loop over them.
 //!
 //! Interim answers such as 103 are passed on as they come; 100 is not, because hyper's server answers `Expect: 100-continue`
 //! by itself when the body is first read.
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tokio::time::Instant;
 
 use crate::drain::Drain;
@@ -26,9 +27,12 @@ use crate::observe::Metrics;
 
 mod answer;
 mod attempt;
+mod bare;
 mod body;
+mod claims;
 mod connect;
 mod error;
+mod fault;
 mod frames;
 mod headers;
 mod hop;
@@ -36,6 +40,7 @@ mod interim;
 mod outgoing;
 mod pool;
 mod retry;
+mod send;
 mod settings;
 mod socket;
 mod tls;
@@ -47,14 +52,16 @@ mod wire;
 pub use answer::Unusable;
 pub use body::{Body, BodyError};
 pub use error::Error;
+pub use fault::Fault;
 pub use settings::{
     Address, Forwarding, HeaderEdits, HostHeader, Origin, Protocol, Server, Settings, UpstreamId,
     UpstreamSettings,
 };
 pub use tls::{Identity, Tls, TlsFault, TlsSettings, UnusableFile};
 
-use attempt::{Answered, Sending};
-use outgoing::Outgoing;
+use attempt::{Answered, Message, Sending, Source};
+use headers::Fields;
+use outgoing::{Outgoing, outgoing_request};
 use tunnel::Tunnel;
 use upstream::Upstream;
 use wire::Deadlines;
@@ -161,23 +168,23 @@ impl Proxy {
         let (mut parts, mut body) = request.into_parts();
         limit(&mut body, forwarding.max_body)?;
         let client = tunnel::asked(&mut parts, &body);
-        headers::prepare(
-            &mut parts,
-            &body,
-            client.is_some(),
-            &additions,
-            &forwarding.request_headers,
-        );
-
-        let began = Instant::now();
-        let (body, upload) = Outgoing::new(body);
+        let fields = Fields {
+            parts: &parts,
+            body: &body,
+            tunnel: client.is_some(),
+            additions: &additions,
+            edits: &forwarding.request_headers,
+        };
+        let strip_prefix = forwarding.strip_prefix.as_deref();
+        let stripped = strip_prefix.and_then(|prefix| stripped(target, prefix));
+        let target = stripped.as_ref().unwrap_or(target);
         let interim = additions.interim.map(|sink| {
             let (private, edits) = (additions.private, &forwarding.response_headers);
             move |head| interim::pass_on(head, sink, private, edits)
         });
-        let sending = Sending {
+        let mut sending = Sending {
             upstream,
-            upload,
+            upload: None,
             deadlines: Deadlines {
                 head: forwarding
                     .response_header_timeout
@@ -186,18 +193,28 @@ impl Proxy {
             },
             tunnel: client.is_some(),
             binds_connection: answer::request_binds_connection(&parts.headers),
+            method: &parts.method,
             interim: interim.as_ref().map(|pass_on| pass_on as _),
         };
-        let request =
-            outgoing_request(parts, uri(target, forwarding.strip_prefix.as_deref()), body);
-        let answered = sending.answer(request, began).await?;
+
+        let began = Instant::now();
+        let message = match body.is_empty() && client.is_none() {
+            true => Message::Bare(fields, target),
+            false => {
+                let headers = fields.to_map(None);
+                let (body, upload) = Outgoing::new(body);
+                sending.upload = upload;
+                Message::Hyper(outgoing_request(&parts, target, headers, body))
+            }
+        };
+        let answered = sending.answer(message, began).await?;
 
         let waited = began.elapsed();
         let server = Arc::clone(&answered.server.name);
         answered
             .server
             .metrics
-            .request_finished(answered.response.status(), waited);
+            .request_finished(answered.parts.status, waited);
         let attempts = answered.attempts;
         let response = self
             .finish(answered, client, forwarding, &additions, upstream)
@@ -231,12 +248,11 @@ impl Proxy {
         upstream: &Upstream,
     ) -> Response<Body> {
         let Answered {
-            response,
-            wire,
+            mut parts,
+            source,
             server,
             ..
         } = answered;
-        let (mut parts, incoming) = response.into_parts();
         let switched = parts.status == StatusCode::SWITCHING_PROTOCOLS;
         answer::clean(
             &mut parts,
@@ -245,12 +261,16 @@ impl Proxy {
             switched,
         );
         let idle = upstream.settings.idle_timeout;
-        let Some(client) = client.filter(|_| switched) else {
-            let private = Arc::clone(additions.private);
-            let body = Body::new(incoming, wire, server, idle, private);
-            return Response::from_parts(parts, body);
+        let client = client.filter(|_| switched);
+        let (client, wire) = match (client, source) {
+            (Some(client), Source::Hyper(_, Some(wire))) => (client, wire),
+            (_, source) => {
+                let private = Arc::clone(additions.private);
+                let body = Body::new(source, server, idle, private);
+                return Response::from_parts(parts, body);
+            }
         };
-        if let Some((server, first)) = wire.into_tunnel().await {
+        if let Some((server, first)) = Box::pin(wire.into_tunnel()).await {
             let tunnel = Tunnel {
                 client,
                 server,
@@ -273,20 +293,6 @@ fn limit(body: &mut RequestBody, limit: Option<u64>) -> Result<(), Error> {
     }
     body.set_limit(limit);
     Ok(())
-}
-
-fn outgoing_request(parts: request::Parts, uri: Uri, body: Outgoing) -> http::Request<Outgoing> {
-    let mut request = http::Request::new(body);
-    *request.method_mut() = parts.method;
-    *request.uri_mut() = uri;
-    *request.headers_mut() = parts.headers;
-    request
-}
-
-/// Path and query as the server sees them.
-fn uri(target: &PathAndQuery, strip_prefix: Option<&str>) -> Uri {
-    let stripped = strip_prefix.and_then(|prefix| stripped(target, prefix));
-    Uri::from(stripped.unwrap_or_else(|| target.clone()))
 }
 
 /// The target without a prefix of whole segments; `None` where it does not begin with it.

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Uri};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Request, Uri, request};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::message::{BodyError, RequestBody};
@@ -152,4 +153,18 @@ impl Copy {
         *request.headers_mut() = self.headers;
         request
     }
+}
+
+/// A request for hyper to send.
+pub(super) fn outgoing_request(
+    parts: &request::Parts,
+    target: &PathAndQuery,
+    headers: HeaderMap,
+    body: Outgoing,
+) -> Box<Request<Outgoing>> {
+    let mut request = Box::new(Request::new(body));
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = Uri::from(target.clone());
+    *request.headers_mut() = headers;
+    request
 }

@@ -5,15 +5,41 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::bare::Bare;
 use super::wire::Wire;
 
+type Stack = Vec<Idle>;
+
+/// An idle connection as its last exchange left it; either kind becomes the other for the asking.
+///
 /// Boxed because a connection is handed around a lot, and is larger than what that should cost.
-type Stack = Vec<Box<Wire>>;
+#[derive(Debug)]
+pub(super) enum Idle {
+    Bare(Box<Bare>),
+    Wire(Box<Wire>),
+}
+
+impl Idle {
+    /// Whether it may carry another exchange. Must be called inside the runtime.
+    fn rest(&mut self) -> bool {
+        match self {
+            Self::Bare(bare) => bare.rest(),
+            Self::Wire(wire) => wire.rest(),
+        }
+    }
+
+    fn since(&mut self) -> &mut Instant {
+        match self {
+            Self::Bare(bare) => &mut bare.idle_since,
+            Self::Wire(wire) => &mut wire.idle_since,
+        }
+    }
+}
 
 /// A stack: the connection used last is used next, so that the others may grow old and go.
 ///
 /// An idle connection is in nobody's hands, so nobody sees the server close it. The next request finds out in the same
-/// poll in which it would be written, and gets itself back unsent ([`Wire::exchange`]); [`sweep`](Self::sweep) finds the
+/// poll in which it would be written, and gets itself back unsent ([`Wire::exchange`], [`Bare::exchange`]); [`sweep`](Self::sweep) finds the
 /// rest.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -33,11 +59,11 @@ impl Pool {
     }
 
     /// The connection that was used last.
-    pub(super) fn take(&self, now: Instant) -> Option<Box<Wire>> {
+    pub(super) fn take(&self, now: Instant) -> Option<Idle> {
         let mut idle = self.lock();
-        let wire = idle.pop()?;
-        if self.is_fresh(&wire, now) {
-            return Some(wire);
+        let mut last = idle.pop()?;
+        if self.is_fresh(&mut last, now) {
+            return Some(last);
         }
         // Those below it are older still. They are closed after the lock is released.
         let old = std::mem::take(&mut *idle);
@@ -47,14 +73,14 @@ impl Pool {
     }
 
     /// Keeps a connection whose exchange has ended. Closes it when there are enough, or when more came than the answer.
-    pub(super) fn put(&self, mut wire: Box<Wire>, now: Instant) {
-        if !wire.rest() {
+    pub(super) fn put(&self, mut connection: Idle, now: Instant) {
+        if !connection.rest() {
             return;
         }
-        wire.idle_since = now;
+        *connection.since() = now;
         let mut idle = self.lock();
         if idle.len() < self.most {
-            idle.push(wire);
+            idle.push(connection);
         }
     }
 
@@ -62,7 +88,7 @@ impl Pool {
     pub(super) fn sweep(&self, now: Instant) {
         // Polled outside the lock; whoever comes meanwhile opens a new connection.
         let mut idle = std::mem::take(&mut *self.lock());
-        idle.retain_mut(|wire| self.is_fresh(wire, now) && wire.rest());
+        idle.retain_mut(|connection| self.is_fresh(connection, now) && connection.rest());
         let mut newer = self.lock();
         idle.append(&mut newer);
         let surplus = idle.len().saturating_sub(self.most);
@@ -78,8 +104,8 @@ impl Pool {
         self.lock().len()
     }
 
-    fn is_fresh(&self, wire: &Wire, now: Instant) -> bool {
-        now.saturating_duration_since(wire.idle_since) < self.keep_alive
+    fn is_fresh(&self, connection: &mut Idle, now: Instant) -> bool {
+        now.saturating_duration_since(*connection.since()) < self.keep_alive
     }
 
     fn lock(&self) -> MutexGuard<'_, Stack> {

@@ -14,10 +14,8 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep};
 
-use super::connect;
 use super::interim;
 use super::outgoing::{Outgoing, Stage, Upload};
-use super::settings::Server;
 use super::socket::{Socket, Traffic};
 use super::transport::Transport;
 
@@ -82,16 +80,15 @@ enum Wait {
 }
 
 impl Wire {
-    /// Opens a connection; see [`connect::open`].
-    pub(super) async fn open(server: &Server) -> Result<Box<Self>, connect::Failure> {
-        let stream = connect::open(server).await?;
+    /// Takes a connection that is idle.
+    pub(super) async fn new(stream: Transport) -> io::Result<Box<Self>> {
         let traffic = Arc::<Traffic>::default();
         let socket = Socket::new(stream, Arc::clone(&traffic));
         let (sender, connection) = Builder::new()
             .max_buf_size(BUFFER)
             .handshake(TokioIo::new(socket))
             .await
-            .map_err(|error| connect::Failure::Connect(io::Error::other(error)))?;
+            .map_err(io::Error::other)?;
         Ok(Box::new(Self {
             sender,
             connection: Some(connection),
@@ -183,6 +180,13 @@ impl Wire {
         self.is_idle()
     }
 
+    /// The bare connection of one that is [idle](Self::is_idle).
+    pub(super) fn into_stream(self) -> Option<Transport> {
+        let parts = self.connection?.into_parts();
+        let nothing_came = parts.read_buf.is_empty();
+        nothing_came.then(|| parts.io.into_inner().into_stream())
+    }
+
     /// After a 101: the bare connection, and what was read after the head.
     pub(super) async fn into_tunnel(mut self: Box<Self>) -> Option<(Transport, Bytes)> {
         poll_fn(|context| match self.drive(context) {
@@ -225,7 +229,7 @@ impl Wire {
 }
 
 /// A deadline that cannot overflow: a century means never.
-fn later(within: Duration) -> Instant {
+pub(super) fn later(within: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
     Instant::now() + within.min(CENTURY)
 }

@@ -20,6 +20,8 @@ mod writer;
 
 use writer::Writer;
 
+pub use numbers::write_address;
+
 /// Room for a usual line, so that formatting it takes one allocation.
 const LINE_BYTES: usize = 768;
 /// The longest path and query that a line shows.

@@ -37,7 +37,7 @@ pub(super) fn write_seconds(line: &mut String, duration: Duration) {
 }
 
 /// An address; IPv4 ones, which are nearly all, the short way.
-pub(super) fn write_address(line: &mut String, address: IpAddr) {
+pub fn write_address(line: &mut String, address: IpAddr) {
     match address {
         IpAddr::V4(address) => {
             for (place, octet) in address.octets().into_iter().enumerate() {

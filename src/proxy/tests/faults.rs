@@ -111,6 +111,45 @@ async fn interim_answers_are_skipped() {
 }
 
 #[tokio::test]
+async fn interim_answers_without_end_are_502() {
+    let origin = ScriptedOrigin::start(|_, mut talk| async move {
+        talk.head().await?;
+        loop {
+            talk.say("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+                .await?;
+        }
+    })
+    .await;
+
+    assert_eq!(Gateway::to(&origin).await.get("/").await.status, 502);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_byte_by_byte_is_the_same_answer() {
+    let origin = ScriptedOrigin::start(|_, mut talk| async move {
+        talk.stream.set_nodelay(true)?;
+        while talk.head().await?.is_some() {
+            let answer = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nX-A: b\r\nTransfer-Encoding: chunked\r\n\r\n\
+                          2\r\nok\r\n0\r\n\r\n";
+            for byte in answer.bytes() {
+                talk.say([byte]).await?;
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
+    })
+    .await;
+    let gateway = Gateway::to(&origin).await;
+
+    for _ in 0..3 {
+        let reply = gateway.get("/").await;
+        assert_eq!((reply.status, reply.header("x-a")), (200, Some("b")));
+        assert_eq!(reply.body.unwrap(), "ok");
+    }
+    assert_eq!(origin.connections(), 1);
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_begin_to_answer_is_504() {
     for begun in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 100 Continue\r\n\r\n"] {
         let origin = ScriptedOrigin::start(move |_, mut talk| async move {

@@ -1,0 +1,250 @@
+//! One attempt: a connection, a request on it, and what came of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::HOST;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, response};
+use tokio::time::Instant;
+
+use super::attempt::{Failed, Message, Next, Sending, Source};
+use super::bare::{self, Bare};
+use super::connect;
+use super::error::Error;
+use super::fault::Fault;
+use super::headers::Fields;
+use super::outgoing::{Copy, Outgoing};
+use super::pool::Idle;
+use super::retry::Outcome;
+use super::settings::HostHeader;
+use super::transport::Transport;
+use super::upstream::Server;
+use super::wire::{self, Wire};
+
+impl<'a> Sending<'a> {
+    /// One attempt of a request without a body.
+    pub(super) async fn attempt(
+        &self,
+        next: &Next,
+        fields: Fields<'a>,
+        target: &'a PathAndQuery,
+        now: Instant,
+    ) -> Result<(response::Parts, Source), Failed<'a>> {
+        let server = &self.upstream.servers()[next.index];
+        let pooled = self.pooled(next, now).and_then(|idle| match idle {
+            Idle::Bare(bare) => Some(bare),
+            Idle::Wire(wire) => wire.into_stream().map(Bare::new),
+        });
+        let reused = pooled.is_some();
+        let failed = |outcome, error| Failed {
+            outcome,
+            reused,
+            message: Some(Message::Bare(fields, target)),
+            error,
+        };
+        let mut bare = match pooled {
+            Some(bare) => bare,
+            None => match Box::pin(self.connect(server)).await {
+                Ok(stream) => {
+                    self.upstream.mark_working(next.index);
+                    Bare::new(stream)
+                }
+                Err(error) => return Err(failed(Outcome::NotConnected, error)),
+            },
+        };
+        let mut head = bare::begin(self.method, target);
+        fields.write(self.host(fields, server), &mut head);
+        head.extend_from_slice(b"\r\n");
+        let failure = match bare.exchange(head, self.deadlines.head, self.interim).await {
+            Ok(parts) => {
+                self.upstream.mark_working(next.index);
+                return Ok((parts, Source::Bare(Some(bare))));
+            }
+            Err(failure) => failure,
+        };
+        let (outcome, error) = match failure {
+            bare::Failure::Unsent(source) => (Outcome::Unsent, self.broken(source)),
+            bare::Failure::Died { source, begun } => self.died(source, begun, server),
+            bare::Failure::Late => self.late(self.deadlines.head, server),
+        };
+        Err(failed(outcome, error))
+    }
+
+    /// One attempt through hyper. `keep_copy` asks for a copy of the head where hyper may not give the request back; it is made
+    /// only for a connection from the pool, because only those die by nobody's fault.
+    pub(super) async fn attempt_by_hyper(
+        &self,
+        next: &Next,
+        mut request: Request<Outgoing>,
+        keep_copy: bool,
+        now: Instant,
+    ) -> Result<(response::Parts, Source), Failed<'a>> {
+        let server = &self.upstream.servers()[next.index];
+        let pooled = match self.pooled(next, now) {
+            Some(Idle::Wire(wire)) => Some(wire),
+            Some(Idle::Bare(bare)) => Wire::new(bare.into_stream()).await.ok(),
+            None => None,
+        };
+        let reused = pooled.is_some();
+        let mut wire = match pooled {
+            Some(wire) => wire,
+            None => match self.connect_for_hyper(server).await {
+                Ok(wire) => {
+                    self.upstream.mark_working(next.index);
+                    wire
+                }
+                Err(error) => {
+                    return Err(Failed {
+                        outcome: Outcome::NotConnected,
+                        reused: false,
+                        message: Some(Message::Hyper(Box::new(request))),
+                        error,
+                    });
+                }
+            },
+        };
+        self.address(&mut request, server);
+        let copy = (keep_copy && reused).then(|| Copy::of(&request));
+        match wire
+            .exchange(
+                request,
+                self.upload.as_deref(),
+                self.deadlines,
+                self.interim,
+            )
+            .await
+        {
+            Ok(response) => {
+                self.upstream.mark_working(next.index);
+                let (parts, incoming) = response.into_parts();
+                Ok((parts, Source::Hyper(incoming, Some(wire))))
+            }
+            Err(failure) => Err(self.judge(failure, reused, copy, server)),
+        }
+    }
+
+    fn pooled(&self, next: &Next, now: Instant) -> Option<Idle> {
+        match next.new_connection {
+            true => None,
+            false => self.upstream.servers()[next.index].pool.take(now),
+        }
+    }
+
+    async fn connect_for_hyper(&self, server: &Server) -> Result<Box<Wire>, Error> {
+        let stream = self.connect(server).await?;
+        Wire::new(stream).await.map_err(|source| Error::Connect {
+            upstream: self.upstream.settings.name.clone(),
+            source,
+        })
+    }
+
+    async fn connect(&self, server: &Server) -> Result<Transport, Error> {
+        let after = self.upstream.settings.connect_timeout;
+        let opening = connect::open(&server.place);
+        let upstream = || self.upstream.settings.name.clone();
+        match tokio::time::timeout(after, opening).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(connect::Failure::Connect(source))) => {
+                server.metrics.failed("connect");
+                Err(Error::Connect {
+                    upstream: upstream(),
+                    source,
+                })
+            }
+            Ok(Err(connect::Failure::Tls(fault, source))) => {
+                server.metrics.failed("tls");
+                Err(Error::Tls {
+                    upstream: upstream(),
+                    server: Arc::clone(&server.name),
+                    fault,
+                    source,
+                })
+            }
+            Err(_) => {
+                server.metrics.failed("timeout");
+                Err(Error::ConnectTimeout {
+                    upstream: upstream(),
+                    after,
+                })
+            }
+        }
+    }
+
+    /// The `Host` that this upstream wants to see; `None` means the visitor's.
+    fn host<'s>(&'s self, fields: Fields<'_>, server: &'s Server) -> Option<&'s HeaderValue> {
+        match &self.upstream.settings.host_header {
+            HostHeader::Preserve if fields.visited_host().is_some() => None,
+            HostHeader::Preserve | HostHeader::Upstream => Some(&server.authority),
+            HostHeader::Literal(host) => Some(host),
+        }
+    }
+
+    /// Sets the `Host` that this upstream wants to see; the visitor's is there already.
+    fn address(&self, request: &mut Request<Outgoing>, server: &Server) {
+        let host = match &self.upstream.settings.host_header {
+            HostHeader::Preserve if request.headers().contains_key(HOST) => return,
+            HostHeader::Preserve | HostHeader::Upstream => server.authority.clone(),
+            HostHeader::Literal(host) => host.clone(),
+        };
+        request.headers_mut().insert(HOST, host);
+    }
+
+    /// Turns a failure into what [`retry::next`] reads, and counts it unless it is the client's.
+    fn judge(
+        &self,
+        failure: wire::Failure,
+        reused: bool,
+        copy: Option<Copy>,
+        server: &Server,
+    ) -> Failed<'a> {
+        let upload = self.upload.as_ref();
+        let (outcome, error, request) = match failure {
+            _ if let Some(error) = upload.and_then(|upload| upload.take_failure()) => {
+                (Outcome::Begun, Error::RequestBody(error), None)
+            }
+            wire::Failure::Unsent(request, source) => {
+                (Outcome::Unsent, self.broken(source.into()), Some(request))
+            }
+            wire::Failure::Died { source, begun } => {
+                let (outcome, error) = self.died(source.into(), begun, server);
+                let copy = copy.map(|copy| Box::new(copy.into_request()));
+                (outcome, error, copy)
+            }
+            wire::Failure::Late(after) => {
+                let (outcome, error) = self.late(after, server);
+                (outcome, error, None)
+            }
+        };
+        Failed {
+            outcome,
+            reused,
+            message: request.map(Message::Hyper),
+            error,
+        }
+    }
+
+    fn broken(&self, source: Fault) -> Error {
+        let upstream = self.upstream.settings.name.clone();
+        Error::Broken { upstream, source }
+    }
+
+    fn died(&self, source: Fault, begun: bool, server: &Server) -> (Outcome, Error) {
+        let kind = match source.is_protocol() {
+            true => "protocol",
+            false => "reset",
+        };
+        server.metrics.failed(kind);
+        let outcome = match begun {
+            true => Outcome::Begun,
+            false => Outcome::Silent,
+        };
+        (outcome, self.broken(source))
+    }
+
+    fn late(&self, after: Duration, server: &Server) -> (Outcome, Error) {
+        server.metrics.failed("timeout");
+        let upstream = self.upstream.settings.name.clone();
+        (Outcome::Late, Error::HeadTimeout { upstream, after })
+    }
+}
