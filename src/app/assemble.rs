@@ -98,12 +98,14 @@ impl Shared {
             Arc::clone(&self.metrics),
         );
         let site = Arc::clone(&config.gateway.site);
+        let identity = Arc::new(Identity::new(config.identity.clone()));
         let login = Login::new(
             config.login.clone(),
             login::Parts {
                 wechat,
                 tokens,
                 sessions: Arc::clone(&sessions),
+                identity: Arc::clone(&identity),
                 sealer: Arc::clone(&keys.sealer),
                 store: self.store.clone(),
                 pages: Arc::clone(&pages),
@@ -132,7 +134,7 @@ impl Shared {
         };
         let parts = Parts {
             sessions,
-            identity: Identity::new(config.identity.clone()),
+            identity,
             minter: Arc::clone(&keys.minter),
             pages,
             metrics: Arc::clone(&self.metrics),

@@ -15,7 +15,7 @@ use crate::message::{Request, TrailerFilter};
 use crate::observe::RouteMetrics;
 use crate::proxy::{Additions, EndSignal, Forwarding, Origin};
 use crate::route::{Route, RouteId, Rule};
-use crate::session::{Session, Sessions};
+use crate::session::{Carrier, Session, Sessions};
 
 impl Gateway {
     /// Sends the request on, with the visitor's identity where there is one.
@@ -153,8 +153,10 @@ impl Gateway {
             let sessions = &self.parts.sessions;
             sessions.revoke(&visitor.session, asked.now).await?;
             self.parts.metrics.session_ended("application");
-            headers.append(SET_COOKIE, sessions.removal());
-            headers.append(SET_COOKIE, self.login.forget_attempts());
+            if visitor.session.carrier == Carrier::Cookie {
+                headers.append(SET_COOKIE, sessions.removal());
+                headers.append(SET_COOKIE, self.login.forget_attempts());
+            }
         } else if !may_be_shared(headers)
             && let Some(cookie) = visitor.renewed_cookie(&self.parts, asked.now).await?
         {

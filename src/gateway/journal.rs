@@ -1,5 +1,6 @@
 //! What became of one request; written to metrics and access log when it is over.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -143,6 +144,17 @@ impl Drop for Journal {
     }
 }
 
+/// The path without the ticket of a web-view, which would log in whoever reads it in time.
+fn without_ticket<'p>(path: &'p str, path_prefix: &str) -> Cow<'p, str> {
+    let ticket = path
+        .strip_prefix(path_prefix)
+        .and_then(|rest| rest.strip_prefix("/ticket/"));
+    match ticket {
+        None => Cow::Borrowed(path),
+        Some(_) => Cow::Owned(format!("{path_prefix}/ticket/…")),
+    }
+}
+
 impl Journal {
     fn write_line(&self, duration: Duration, bytes_in: u64) {
         let visitor = self.visitor.as_deref();
@@ -156,7 +168,7 @@ impl Journal {
             method: self.info.method.as_str(),
             scheme: self.parts.site.scheme.as_str(),
             host: self.info.host.as_str(),
-            path: self.info.target.path(),
+            path: &without_ticket(self.info.target.path(), &self.parts.site.path_prefix),
             query: self.info.target.query(),
             protocol: self.protocol,
             route: &self.route,

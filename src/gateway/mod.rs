@@ -12,12 +12,14 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 
 use crate::listen::Peer;
+use crate::login;
 use crate::message::{Answer, Replayed, RequestBody, RequestInfo, Site};
 use crate::proxy::Forwarding;
 use crate::route::policy::{self, Decision};
 use crate::route::{Auth, Route, RouteId};
 use crate::target::Refusal;
 
+mod bearer;
 mod body;
 mod endpoints;
 mod error;
@@ -31,6 +33,7 @@ mod respond;
 mod scrub;
 mod visitor;
 
+use bearer::BearerToken;
 use error::Error;
 use hints::Hints;
 use journal::Journal;
@@ -77,6 +80,8 @@ struct Asked<'a> {
     info: &'a RequestInfo,
     peer: &'a Peer,
     now: SystemTime,
+    /// Shown instead of a cookie.
+    token: Option<&'a BearerToken>,
 }
 
 /// What was decided about a request, and everything that follows from it.
@@ -92,7 +97,7 @@ impl Gateway {
     /// Answers one request. It cannot fail: every error becomes a response in `respond`.
     ///
     /// Dropping the future means that the client went away; nothing is lost but the answer.
-    pub async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
+    pub async fn handle(&self, mut request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
         let now = self.parts.clock.now();
         let front = self.front_proxy(request.uri().path());
         let (info, judged) = match front {
@@ -101,10 +106,12 @@ impl Gateway {
         };
         let mut journal = Journal::begin(self, info.clone(), peer.listener, request.version());
         let hints = Hints::of(request.headers());
+        let token = BearerToken::take(request.headers_mut());
         let asked = Asked {
             info: &info,
             peer: &peer,
             now,
+            token: token.as_ref(),
         };
         let answered = match (judged, front) {
             (Ok(()), None) => self.answer(request, &asked, &mut journal).await,
@@ -152,7 +159,10 @@ impl Gateway {
         if let Some(endpoint) = self.login_endpoint(info)? {
             let visitor = self.visitor(request.headers(), asked, journal).await?;
             let session = visitor.as_deref().map(|visitor| &visitor.session);
-            let answer = self.login.serve(endpoint, request, info, session).await?;
+            let mut answer = self.login.serve(endpoint, request, info, session).await?;
+            if asked.token.is_some() {
+                login::challenge_token(&mut answer);
+            }
             return Ok(own(answer));
         }
         let judged = self.judge(request.headers(), asked, journal).await?;
@@ -166,7 +176,11 @@ impl Gateway {
                     .await
             }
             Decision::LogIn(need) => {
-                let answer = self.login.start(need, &route.rule, info, request.headers());
+                let (login, headers) = (&self.login, request.headers());
+                let answer = match asked.token {
+                    None => login.start(need, &route.rule, info, headers),
+                    Some(_) => login.refuse_token(need, &route.rule, info, headers),
+                };
                 journal.sent_to_login(answer.status());
                 Ok(own(answer))
             }
@@ -222,7 +236,15 @@ impl Gateway {
         asked: &Asked<'_>,
         journal: &mut Journal,
     ) -> Result<Option<Arc<Visitor>>, Error> {
-        let visitor = self.visitors.find(headers, &self.parts, asked.now).await?;
+        let (visitors, parts) = (&self.visitors, &self.parts);
+        let visitor = match asked.token {
+            None => visitors.find(headers, parts, asked.now).await?,
+            Some(token) => {
+                visitors
+                    .find_token(token.as_str(), parts, asked.now)
+                    .await?
+            }
+        };
         journal.visitor.clone_from(&visitor);
         Ok(visitor)
     }

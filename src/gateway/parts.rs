@@ -28,7 +28,7 @@ pub struct Parts {
     /// Opens cookies.
     pub sessions: Arc<Sessions>,
     /// Names people to applications.
-    pub identity: Identity,
+    pub identity: Arc<Identity>,
     /// Signs tokens.
     pub minter: Arc<Minter>,
     /// Shows pages.

@@ -1,7 +1,7 @@
 //! Visitors whose cookie was opened before: session, headers and tokens ready to send.
 //!
 //! Opening a cookie, building headers and signing a token for each request would cost more than forwarding it. So what one
-//! cookie leads to is kept, keyed by the whole cookie value, until anything it depends on changes.
+//! cookie (or bearer token) leads to is kept, keyed by its whole value, until anything it depends on changes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -27,6 +27,8 @@ const RENEWAL_KEPT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Visitors {
     known: Cache<Box<str>, Arc<Visitor>>,
+    /// Apart from cookies, so that neither is found in the other's place.
+    known_tokens: Cache<Box<str>, Arc<Visitor>>,
     jwt_header: HeaderName,
     jwt_prefix: String,
     claims: Vec<OptionalClaim>,
@@ -68,6 +70,7 @@ impl Visitors {
     ) -> Self {
         Self {
             known: Cache::new(MOST_VISITORS),
+            known_tokens: Cache::new(MOST_VISITORS),
             jwt_header,
             jwt_prefix,
             claims,
@@ -83,11 +86,8 @@ impl Visitors {
     ) -> Result<Option<Arc<Visitor>>, Error> {
         for value in parts.sessions.cookie_values(headers) {
             let revocations = parts.sessions.revocations();
-            if let Some(visitor) = self.known.get(value) {
-                if visitor.revocations == revocations && now < visitor.expires_at {
-                    return Ok(Some(visitor));
-                }
-                self.known.remove(value);
+            if let Some(visitor) = recall(&self.known, value, revocations, now) {
+                return Ok(Some(visitor));
             }
             if let Some(session) = parts.sessions.load(value, now).await? {
                 let visitor = Arc::new(Visitor::new(session, revocations, parts));
@@ -96,6 +96,25 @@ impl Visitors {
             }
         }
         Ok(None)
+    }
+
+    /// Who showed this token; `None` when it is none of ours or stale.
+    pub(super) async fn find_token(
+        &self,
+        token: &str,
+        parts: &Parts,
+        now: SystemTime,
+    ) -> Result<Option<Arc<Visitor>>, Error> {
+        let revocations = parts.sessions.revocations();
+        if let Some(visitor) = recall(&self.known_tokens, token, revocations, now) {
+            return Ok(Some(visitor));
+        }
+        let Some(session) = parts.sessions.load_token(token, now).await? else {
+            return Ok(None);
+        };
+        let visitor = Arc::new(Visitor::new(session, revocations, parts));
+        self.known_tokens.insert(token.into(), Arc::clone(&visitor));
+        Ok(Some(visitor))
     }
 
     /// The signed token for an audience, minted anew when the kept one gets old.
@@ -238,6 +257,21 @@ impl Visitor {
             .is_ok_and(|age| age < RENEWAL_KEPT);
         is_new.then(|| cookie.clone())
     }
+}
+
+/// Whom a text led to before, if nothing has changed since.
+fn recall(
+    known: &Cache<Box<str>, Arc<Visitor>>,
+    text: &str,
+    revocations: u64,
+    now: SystemTime,
+) -> Option<Arc<Visitor>> {
+    let visitor = known.get(text)?;
+    if visitor.revocations == revocations && now < visitor.expires_at {
+        return Some(visitor);
+    }
+    known.remove(text);
+    None
 }
 
 fn log_id(person: &Person) -> &str {

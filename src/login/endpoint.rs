@@ -3,6 +3,7 @@
 use http::Method;
 
 use super::TicketId;
+use super::api::Call;
 use crate::wechat::AppName;
 
 /// One of our own paths that login answers.
@@ -30,12 +31,19 @@ pub enum Endpoint {
     ScanStatus,
     /// `x/<id>`
     Scanned(TicketId),
+    /// JSON for mini programs and apps.
+    Api(Call),
+    /// `ticket/<id>`
+    Ticket(String),
 }
 
 impl Endpoint {
     /// The endpoint with this path.
     pub(super) fn named(path_prefix: &str, path: &str) -> Option<Self> {
         let name = path.strip_prefix(path_prefix)?.strip_prefix('/')?;
+        if let Some(call) = Call::named(name) {
+            return Some(Self::Api(call));
+        }
         match name {
             "login" => Some(Self::Login),
             "logout" => Some(Self::Logout),
@@ -55,17 +63,22 @@ impl Endpoint {
                     Some(Self::Push(app.as_str().to_owned()))
                 }
                 ("x", id) => TicketId::parse(id).map(Self::Scanned),
+                ("ticket", id) => {
+                    let fits = (1..=64).contains(&id.len());
+                    let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                    (fits && is_plain).then(|| Self::Ticket(id.to_owned()))
+                }
                 _ => None,
             },
         }
     }
 
-    /// Everything here is safe to ask for, except for a POST: it logs out, says what the phone's visitor wants, or is a push.
+    /// Pages are safe to ask for, except for a POST: it logs out, says what the phone's visitor wants, or is a push. Calls are only posted.
     pub(super) fn allows(&self, method: &Method) -> bool {
         match *method {
-            Method::GET | Method::HEAD => true,
+            Method::GET | Method::HEAD => !matches!(self, Self::Api(_)),
             Method::POST => match self {
-                Self::Logout | Self::Scanned(_) | Self::Push(_) => true,
+                Self::Logout | Self::Scanned(_) | Self::Push(_) | Self::Api(_) => true,
                 Self::Callback(_)
                 | Self::Login
                 | Self::Me
@@ -73,7 +86,8 @@ impl Endpoint {
                 | Self::JsShare
                 | Self::Relay
                 | Self::Scan
-                | Self::ScanStatus => false,
+                | Self::ScanStatus
+                | Self::Ticket(_) => false,
             },
             _ => false,
         }
@@ -81,9 +95,10 @@ impl Endpoint {
 
     /// For the `Allow` header.
     pub(super) fn allowed(&self) -> &'static str {
-        match self.allows(&Method::POST) {
-            true => "GET, HEAD, POST",
-            false => "GET, HEAD",
+        match (self, self.allows(&Method::POST)) {
+            (Self::Api(_), _) => "POST",
+            (_, true) => "GET, HEAD, POST",
+            (_, false) => "GET, HEAD",
         }
     }
 }
@@ -130,6 +145,28 @@ mod tests {
             ("/_wxgate/x/4fJ0aYc2QbXw9LrT7uVn1s/", None),
             ("/_wxgate/x/4fJ0aYc2QbXw9LrT7uVn%31s", None),
             ("/_wxgate/x", None),
+            (
+                "/_wxgate/mini-program/login",
+                Some(Endpoint::Api(Call::MiniProgramLogin)),
+            ),
+            (
+                "/_wxgate/mini-program/check",
+                Some(Endpoint::Api(Call::MiniProgramCheck)),
+            ),
+            ("/_wxgate/mini-program", None),
+            ("/_wxgate/app/login", Some(Endpoint::Api(Call::AppLogin))),
+            (
+                "/_wxgate/token/renew",
+                Some(Endpoint::Api(Call::RenewToken)),
+            ),
+            ("/_wxgate/ticket", Some(Endpoint::Api(Call::IssueTicket))),
+            (
+                "/_wxgate/ticket/a1B2",
+                Some(Endpoint::Ticket("a1B2".to_owned())),
+            ),
+            ("/_wxgate/ticket/", None),
+            ("/_wxgate/ticket/a/b", None),
+            ("/_wxgate/ticket/a-b", None),
             ("/_wxgate/login/", None),
             ("/_wxgate/login;x", None),
             ("/_wxgate/Login", None),
@@ -146,6 +183,16 @@ mod tests {
     }
 
     #[test]
+    fn calls_are_only_posted() {
+        let call = Endpoint::Api(Call::IssueTicket);
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT] {
+            assert!(!call.allows(&method), "{method}");
+        }
+        assert!(call.allows(&Method::POST));
+        assert_eq!(call.allowed(), "POST");
+    }
+
+    #[test]
     fn only_logout_a_confirmation_and_a_push_can_be_posted() {
         let endpoints = [
             Endpoint::Callback("main".to_owned()),
@@ -159,6 +206,7 @@ mod tests {
             Endpoint::Scan,
             Endpoint::ScanStatus,
             ticket().unwrap(),
+            Endpoint::Ticket("a".to_owned()),
         ];
         for endpoint in endpoints {
             assert!(endpoint.allows(&Method::GET) && endpoint.allows(&Method::HEAD));

@@ -11,7 +11,7 @@ use super::{Error, Login, Visit};
 use crate::message::{self, Answer, RequestBody};
 use crate::pages::Page;
 use crate::seal::Purpose;
-use crate::session::Session;
+use crate::session::{Carrier, Session};
 
 /// A logout form has two short fields.
 const LONGEST_FORM: u64 = 8 * 1024;
@@ -71,7 +71,12 @@ impl Login {
             form = form.read(&body.collect(LONGEST_FORM).await?);
         }
         let origin = self.parts.site.origin(&visit.info.host);
-        if !is_same_origin(visit.headers, &origin) && !self.is_our_form(&form, session) {
+        // No page of another site can send a token.
+        let is_by_token = session.carrier == Carrier::Token;
+        if !is_by_token
+            && !is_same_origin(visit.headers, &origin)
+            && !self.is_our_form(&form, session)
+        {
             return Ok(self.refuse_logout(session, visit));
         }
         self.end(session, form.everywhere, visit).await?;

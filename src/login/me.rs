@@ -82,7 +82,7 @@ impl Login {
 }
 
 /// In UTC and whole seconds, like `2026-01-02T03:04:05Z`. A time that no calendar holds counts as 1970.
-fn rfc_3339(time: SystemTime) -> String {
+pub(super) fn rfc_3339(time: SystemTime) -> String {
     i64::try_from(unix_seconds(time))
         .ok()
         .and_then(|seconds| Timestamp::from_second(seconds).ok())

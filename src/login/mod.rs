@@ -14,6 +14,7 @@ use self::redeem::Redeemer;
 use self::scan::{ScanCookie, Tickets};
 use crate::clock::Clock;
 use crate::drain::Drain;
+use crate::identity::Identity;
 use crate::limit::Limits;
 use crate::message::{Answer, Request, RequestInfo, Site};
 use crate::observe::{IdentityMask, Metrics};
@@ -28,6 +29,7 @@ use crate::wechat::{self, AccessTokens, App, AppName};
 
 mod address;
 mod answer;
+mod api;
 mod attempt;
 mod callback;
 mod cookie;
@@ -54,6 +56,7 @@ mod start;
 mod way_back;
 mod website;
 
+pub use api::{Call, challenge_token};
 pub use endpoint::Endpoint;
 pub use relay::RelaySettings;
 pub use scan::{MobileBrowser, ScanConfirm, TicketId};
@@ -133,6 +136,8 @@ pub struct Parts {
     pub tokens: AccessTokens,
     /// Starts and ends sessions.
     pub sessions: Arc<Sessions>,
+    /// What people are called.
+    pub identity: Arc<Identity>,
     /// Seals attempts and forms.
     pub sealer: Arc<Sealer>,
     /// Remembers used codes and their outcomes.
@@ -257,6 +262,8 @@ impl Login {
             },
             Endpoint::Push(app) => self.push(&app, body, &visit).await?,
             Endpoint::Relay => self.relay(&visit).await?,
+            Endpoint::Api(call) => self.answer_call(call, body, &visit).await?,
+            Endpoint::Ticket(id) => self.enter_by_ticket(&id, &visit).await?,
         };
         Ok(answer::finish(answer))
     }

@@ -143,7 +143,7 @@ pub(super) fn scope_to_ask(needed: Scope, because: Because) -> Scope {
 }
 
 /// Lets pages of configured origins read a 401; others see only that the request failed.
-fn share_with_origins(answer: &mut Answer, origins: &[String], headers: &HeaderMap) {
+pub(super) fn share_with_origins(answer: &mut Answer, origins: &[String], headers: &HeaderMap) {
     if origins.is_empty() {
         return;
     }

@@ -133,7 +133,8 @@ pub(super) fn respond(
         | Endpoint::Exchange
         | Endpoint::Refresh
         | Endpoint::Check
-        | Endpoint::UserInfo => Err(Refusal(40066)),
+        | Endpoint::UserInfo
+        | Endpoint::CodeToSession => Err(Refusal(40066)),
     }
 }
 

@@ -32,6 +32,7 @@ impl Endpoint {
             "/cgi-bin/stable_token" => Some(Self::StableToken),
             "/cgi-bin/token" => Some(Self::Token),
             "/cgi-bin/ticket/getticket" => Some(Self::Ticket),
+            "/sns/jscode2session" => Some(Self::CodeToSession),
             _ => None,
         }
     }
@@ -45,6 +46,7 @@ impl Endpoint {
             | Self::Refresh
             | Self::Check
             | Self::UserInfo
+            | Self::CodeToSession
             | Self::Token
             | Self::Ticket => Method::GET,
         }
@@ -81,6 +83,9 @@ pub(super) async fn answer(
     let result = if request.method == endpoint.method() {
         let asked = (&query, &body);
         respond(&mut lock(&shared.world), endpoint, asked, &moment)
+    } else if endpoint == Endpoint::CodeToSession {
+        // WeChat does not find the parameters of a POST.
+        Err(Refusal(41002))
     } else if endpoint.method() == Method::GET {
         Err(Refusal(43001))
     } else {
@@ -158,6 +163,7 @@ fn respond(
         Endpoint::StableToken | Endpoint::Token | Endpoint::Ticket => {
             account::respond(world, endpoint, (query, body), moment)
         }
+        Endpoint::CodeToSession => code_to_session(world, query, moment),
     }
 }
 
@@ -170,6 +176,22 @@ fn exchange(world: &mut World, query: &Query, moment: &Moment) -> Result<Value, 
     }
     let issued = world.exchange(appid, secret, code, moment.now, moment.switches)?;
     Ok(token_json(world, &issued, moment.switches))
+}
+
+fn code_to_session(world: &mut World, query: &Query, moment: &Moment) -> Result<Value, Refusal> {
+    let appid = query.need("appid", 41002)?;
+    let secret = query.need("secret", 41004)?;
+    let code = query.need("js_code", 41008)?;
+    if query.get("grant_type") != Some("authorization_code") {
+        return Err(Refusal(40002));
+    }
+    let switches = moment.switches;
+    let (person, session_key) = world.code_to_session(appid, secret, code, moment.now, switches)?;
+    let mut value = json!({ "openid": person.openid(appid), "session_key": session_key });
+    if let (Value::Object(fields), Some(unionid)) = (&mut value, world.unionid(&person, switches)) {
+        fields.insert("unionid".to_owned(), json!(unionid));
+    }
+    Ok(value)
 }
 
 fn refresh(world: &mut World, query: &Query, moment: &Moment) -> Result<Value, Refusal> {
@@ -234,7 +256,9 @@ fn user_info(world: &World, query: &Query, moment: &Moment) -> Result<Value, Ref
 }
 
 fn unionid(world: &World, grant: &Grant, knows: bool, switches: Switches) -> Option<String> {
-    knows.then(|| world.unionid(grant, switches)).flatten()
+    knows
+        .then(|| world.unionid(&grant.person, switches))
+        .flatten()
 }
 
 pub(super) fn number(value: u64, switches: Switches) -> Value {

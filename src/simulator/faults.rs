@@ -28,6 +28,8 @@ pub enum Endpoint {
     Token,
     /// `/cgi-bin/ticket/getticket`
     Ticket,
+    /// `/sns/jscode2session`: a mini program's code for a person.
+    CodeToSession,
 }
 
 /// What goes wrong with one answer.

@@ -23,6 +23,7 @@ mod api;
 mod bodies;
 pub mod faults;
 mod jar;
+mod mini_program;
 mod notice;
 mod pages;
 mod person;
@@ -41,6 +42,7 @@ mod web_view;
 mod world;
 
 pub use faults::{Endpoint, Fault, Faults, Switches, Trouble};
+pub use mini_program::OpenData;
 pub use person::Person;
 pub use push::{Push, PushAccount};
 pub use world::{AppKind, Call};
@@ -171,6 +173,27 @@ impl Simulator {
     /// Whether answers carry a unionid: whether the account belongs to an open platform.
     pub fn set_has_unionid(&self, has: bool) {
         lock(&self.shared.world).set_has_unionid(has);
+    }
+
+    /// What `wx.login` of a mini program, or the SDK in an app for phones, gives to whoever holds the phone.
+    ///
+    /// `None` for an unknown person, and for an app of another kind.
+    pub fn client_code(&self, appid: &str, person: &str) -> Option<String> {
+        let (now, switches) = (self.shared.clock.now(), self.shared.faults.switches());
+        lock(&self.shared.world).client_code(appid, person, now, switches)
+    }
+
+    /// What WeChat's client hands to a mini program after `wx.login`, watermarked for the app `watermark`.
+    ///
+    /// `None` for somebody who is not logged in there.
+    pub fn open_data(&self, appid: &str, watermark: &str, person: &str) -> Option<OpenData> {
+        let now = self.shared.clock.now();
+        lock(&self.shared.world).open_data(appid, watermark, person, now)
+    }
+
+    /// The key that a person's `wx.login` made last: what must never be seen outside. In base64.
+    pub fn session_key(&self, appid: &str, person: &str) -> Option<String> {
+        lock(&self.shared.world).session_key(appid, person)
     }
 
     /// How many codes were exchanged with success.

@@ -160,7 +160,9 @@ fn judge_query(text: &str, world: &World, switches: Switches) -> Result<Authoriz
         .ok_or(Notice::Refused(10013, "appid is unknown"))?;
     match app.kind {
         AppKind::ServiceAccount => {}
-        AppKind::Website => return Err(Notice::Refused(10016, "appid is not a service account's")),
+        AppKind::Website | AppKind::MiniProgram | AppKind::MobileApp => {
+            return Err(Notice::Refused(10016, "appid is not a service account's"));
+        }
         AppKind::SubscriptionAccount => return Err(NO_RIGHT),
     }
     let wants_profile = match scope {

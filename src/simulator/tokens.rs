@@ -234,7 +234,7 @@ pub(super) fn random_token() -> String {
     clippy::expect_used,
     reason = "the system's random source does not fail once the library is initialised"
 )]
-fn random<const LENGTH: usize>() -> [u8; LENGTH] {
+pub(super) fn random<const LENGTH: usize>() -> [u8; LENGTH] {
     let mut bytes = [0; LENGTH];
     aws_lc_rs::rand::fill(&mut bytes).expect("random bytes");
     bytes

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use super::account::Account;
 use super::faults::Switches;
+use super::mini_program::{MiniPrograms, OpenData};
 use super::person::Person;
 use super::tokens::{CODE_LIFETIME, Grant, Issued, Refusal, Tokens, random_word};
 
@@ -22,6 +23,10 @@ pub enum AppKind {
     Website,
     /// An account without the right to authorize; the authorize page answers 10005.
     SubscriptionAccount,
+    /// `wx.login` codes.
+    MiniProgram,
+    /// Codes of WeChat's SDK for phones.
+    MobileApp,
 }
 
 /// A call that the API received.
@@ -62,6 +67,7 @@ pub(super) struct World {
     apps: HashMap<String, App>,
     tokens: Tokens,
     account: Account,
+    mini_programs: MiniPrograms,
     sheets: HashMap<String, (Authorization, SystemTime)>,
     last: Option<Authorization>,
     has_unionid: bool,
@@ -85,6 +91,7 @@ impl World {
             apps: HashMap::new(),
             tokens: Tokens::default(),
             account: Account::default(),
+            mini_programs: MiniPrograms::default(),
             sheets: HashMap::new(),
             last: None,
             has_unionid: true,
@@ -251,6 +258,57 @@ impl World {
         Ok(issued)
     }
 
+    /// A code for a client of its own: `wx.login` of a mini program, or the SDK in an app for phones. `None` for an unknown
+    /// person, and for an app that has no such codes.
+    pub(super) fn client_code(
+        &mut self,
+        appid: &str,
+        person: &str,
+        now: SystemTime,
+        switches: Switches,
+    ) -> Option<String> {
+        let person = self.person(person)?.clone();
+        match self.apps.get(appid)?.kind {
+            AppKind::MiniProgram => Some(self.mini_programs.mint(appid, &person, now)),
+            AppKind::MobileApp => Some(self.tokens.mint(appid, &person, true, now, switches)),
+            AppKind::ServiceAccount | AppKind::Website | AppKind::SubscriptionAccount => None,
+        }
+    }
+
+    /// Trades a `wx.login` code for a person and a session key, once.
+    pub(super) fn code_to_session(
+        &mut self,
+        appid: &str,
+        secret: &str,
+        code: &str,
+        now: SystemTime,
+        switches: Switches,
+    ) -> Result<(Person, String), Refusal> {
+        let app = self.apps.get(appid).ok_or(Refusal(40013))?;
+        if app.secret != secret || switches.wrong_secret {
+            return Err(Refusal(40125));
+        }
+        let found = self.mini_programs.exchange(appid, code, now)?;
+        self.logins += 1;
+        Ok(found)
+    }
+
+    /// What WeChat's client hands to a mini program, watermarked for an app.
+    pub(super) fn open_data(
+        &self,
+        appid: &str,
+        watermark: &str,
+        person: &str,
+        now: SystemTime,
+    ) -> Option<OpenData> {
+        let person = self.person(person)?;
+        self.mini_programs.open_data(appid, watermark, person, now)
+    }
+
+    pub(super) fn session_key(&self, appid: &str, person: &str) -> Option<String> {
+        self.mini_programs.key(appid, person)
+    }
+
     /// Extends a token.
     pub(super) fn refresh(
         &mut self,
@@ -274,8 +332,8 @@ impl World {
         self.tokens.check(access_token, openid, now)
     }
 
-    pub(super) fn unionid(&self, grant: &Grant, switches: Switches) -> Option<String> {
-        (self.has_unionid && !switches.no_unionid).then(|| grant.person.unionid())
+    pub(super) fn unionid(&self, person: &Person, switches: Switches) -> Option<String> {
+        (self.has_unionid && !switches.no_unionid).then(|| person.unionid())
     }
 }
 

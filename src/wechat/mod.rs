@@ -9,6 +9,7 @@
 //! | `cgi-bin/stable_token`, `cgi-bin/token` | [`AccessTokens::access_token`] |
 //! | [message push](https://developers.weixin.qq.com/doc/oplatform/developers/dev/push), which comes to us | [`PushQuery`], [`PushMessage`] |
 //! | `cgi-bin/ticket/getticket` | [`AccessTokens::jsapi_ticket`] |
+//! | `sns/jscode2session` | [`Client::code_to_session`] |
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ mod error;
 mod ids;
 mod jsapi;
 mod kept;
+mod mini_program;
 mod push;
 mod web;
 mod website;
@@ -35,6 +37,7 @@ pub use app::{App, AppKind, TokenMode, TokenServer};
 pub use error::{Error, Fault, Reaction};
 pub use ids::{AppId, AppName, OpenId, UnionId};
 pub use jsapi::{JsConfig, js_signature, js_signed_text};
+pub use mini_program::{MiniProgramGrant, NotGenuine, SessionKey};
 pub use push::{Change, Event, PushError, PushKey, PushKeys, PushMessage, PushQuery};
 pub use web::{Code, Grant, Scope, UserInfo};
 pub use website::QrLanguage;
@@ -112,6 +115,11 @@ impl Client {
     /// Every app.
     pub fn apps(&self) -> &[App] {
         &self.shared.apps
+    }
+
+    /// Every app of a kind, in the order of the configuration.
+    pub fn apps_of_kind(&self, kind: AppKind) -> impl Iterator<Item = &App> {
+        self.shared.apps.iter().filter(move |app| app.kind == kind)
     }
 
     /// The app with this name.

@@ -219,7 +219,7 @@ impl UserInfoAnswer {
     }
 }
 
-fn parse_openid(value: &Value) -> Result<OpenId, Error> {
+pub(super) fn parse_openid(value: &Value) -> Result<OpenId, Error> {
     value
         .as_str()
         .and_then(OpenId::parse)
@@ -227,7 +227,7 @@ fn parse_openid(value: &Value) -> Result<OpenId, Error> {
 }
 
 /// WeChat leaves the unionid out, or sends it empty. That of a snapshot page's virtual person would tie strangers together.
-fn parse_unionid(value: &Value, is_snapshot: bool) -> Result<Option<UnionId>, Error> {
+pub(super) fn parse_unionid(value: &Value, is_snapshot: bool) -> Result<Option<UnionId>, Error> {
     match value {
         _ if is_snapshot => Ok(None),
         Value::Null => Ok(None),

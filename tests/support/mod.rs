@@ -3,6 +3,7 @@
 mod authority;
 mod binary;
 mod browser;
+mod client;
 mod gateway;
 mod http;
 pub(crate) mod http2;
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub(crate) use authority::{Authority, Issued, SecureSite};
 pub(crate) use binary::Binary;
 pub(crate) use browser::{Browser, Visit, agents};
+pub(crate) use client::{Client, MINI_ID, MOBILE_ID, client_apps};
 pub(crate) use gateway::{APP_ID, APP_SECRET, Setup, TestGateway, open_route};
 pub(crate) use http::{KeepAlive, Reply, exchange, get};
 pub(crate) use process::{Process, ProcessSetup, run_to_end};

@@ -51,7 +51,7 @@ table! {
         /// WeChat sends a visitor back.
         callback: OrNone<RateFile> = { per = "ip", limit = 60, window = "1m" };
         /// A mini program or app hands in a code.
-        code_api: OrNone<RateFile> = { per = "ip", limit = 120, window = "1m" }, later;
+        code_api: OrNone<RateFile> = { per = "ip", limit = 120, window = "1m" };
         /// A page asks whether its QR code was confirmed.
         scan_poll: OrNone<RateFile> = { per = "ticket", limit = 120, window = "1m" };
         /// A page asks for a JS-SDK signature.

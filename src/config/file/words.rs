@@ -52,7 +52,14 @@ own! {
 
 words! { ProxyProtocol { "none" = None, "v1" = V1, "v2" = V2, "any" = Any } }
 words! { MinimumTls { "1.2" = V12, "1.3" = V13 } }
-words! { AppKind { "service-account" = ServiceAccount, "website" = Website } later { "mini-program", "mobile-app" } }
+words! {
+    AppKind {
+        "service-account" = ServiceAccount,
+        "website" = Website,
+        "mini-program" = MiniProgram,
+        "mobile-app" = MobileApp,
+    }
+}
 words! { TokenMode { "stable" = Stable, "legacy" = Legacy, "external" = External } }
 words! { PushMode { "safe" = Safe, "plain" = Plain } }
 words! { UserinfoPrompt { "button" = Button, "auto" = Auto } }

@@ -12,7 +12,7 @@ use crate::config::values::Item;
 use crate::login::{self, DesktopTab, MobileBrowser, RelaySettings};
 use crate::message::{Host, Scheme, Site};
 use crate::route::Auth;
-use crate::wechat::{AppKind, AppName};
+use crate::wechat::{App, AppKind, AppName};
 
 pub(super) fn settings(
     file: &File,
@@ -84,8 +84,11 @@ fn inside_wechat(file: &File, apps: &Apps, reader: &mut Reader<'_>) -> Option<Ap
     match accounts.as_slice() {
         [only] => Some((*only).clone()),
         [] => {
-            // Desktop browsers can log in with a website app alone.
-            if !apps.is_partial && websites(apps).next().is_none() {
+            // Desktop browsers can log in with a website app alone, and clients with tokens need no browser.
+            if !apps.is_partial
+                && websites(apps).next().is_none()
+                && !apps.apps.iter().any(is_by_token)
+            {
                 refuse_routes_with_login(file, reader);
             }
             None
@@ -97,6 +100,10 @@ fn inside_wechat(file: &File, apps: &Apps, reader: &mut Reader<'_>) -> Option<Ap
             None
         }
     }
+}
+
+fn is_by_token(app: &App) -> bool {
+    matches!(app.kind, AppKind::MiniProgram | AppKind::MobileApp)
 }
 
 fn chosen_app(file: &File, name: &str, apps: &Apps, reader: &mut Reader<'_>) -> Option<AppName> {
@@ -116,7 +123,8 @@ fn chosen_app(file: &File, name: &str, apps: &Apps, reader: &mut Reader<'_>) -> 
     if app.kind != AppKind::ServiceAccount {
         let what = format!("names the app \"{name}\", which is no service account");
         let place = &file.login.value.inside_wechat.place;
-        reader.report(Problem::new(Code::UnknownApp, place, what));
+        let hint = "only a service account can log in there";
+        reader.report(Problem::new(Code::UnknownApp, place, what).hint(hint));
         return None;
     }
     Some(app.name.clone())

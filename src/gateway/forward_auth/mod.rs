@@ -102,6 +102,10 @@ impl Gateway {
             }
             Decision::LogIn(need) => {
                 let answer = match front {
+                    _ if asked.token.is_some() => {
+                        let (login, rule) = (&self.login, &route.rule);
+                        login.refuse_token(need, rule, asked.info, headers)
+                    }
                     FrontProxy::Nginx => self.login.point(need, &route.rule, asked.info, headers),
                     FrontProxy::Traefik | FrontProxy::Caddy | FrontProxy::Envoy => {
                         self.login.start(need, &route.rule, asked.info, headers)
