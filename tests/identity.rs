@@ -3,7 +3,7 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
-use crate::support::{APP_ID, Seen, TestGateway};
+use crate::support::{APP_ID, MINI_ID, Seen, TestGateway, client_apps};
 
 const VIP: &str = r#"
     [[routes]]
@@ -172,4 +172,107 @@ async fn same_person_is_another_openid_for_another_app() {
     assert_eq!(claims["app"], "main");
     assert_eq!(claims["amr"], serde_json::json!(["wechat_mp"]));
     assert_eq!(claims["scope"], "snsapi_base");
+}
+
+/// One user for each person over all apps.
+async fn with_users(store: &'static str) -> TestGateway {
+    TestGateway::with(|setup| {
+        setup.sections = format!("{}\n[identity]\nsubject = \"user\"", client_apps());
+        setup.store = store;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn two_apps_with_one_unionid_are_one_subject() {
+    for store in ["memory", "embedded"] {
+        let gateway = with_users(store).await;
+        let client = gateway.mini_program("alice").await;
+        client.get("/orders").await;
+        let by_mini_program = claims(&gateway.upstream().last());
+
+        let mut alice = gateway.browser_in_wechat("alice");
+        let purpose = alice.get("/member").await;
+        alice.press(&purpose).await.assert_ok();
+        let seen = gateway.upstream().last();
+
+        let subject = by_mini_program["sub"].as_str().unwrap();
+        assert!(subject.starts_with("wechat:user:"), "{subject}");
+        assert_eq!(claims(&seen)["sub"], subject);
+        assert_eq!(seen.header("x-wechat-subject"), subject);
+        assert_eq!(claims(&seen).get("aka"), None);
+        assert_ne!(claims(&seen)["openid"], by_mini_program["openid"]);
+        let bob = gateway.mini_program("bob").await;
+        bob.get("/orders").await;
+        assert_ne!(claims(&gateway.upstream().last())["sub"], subject);
+    }
+}
+
+#[tokio::test]
+async fn a_late_unionid_joins_two_users_and_tells_the_old_subject() {
+    let gateway = with_users("memory").await;
+    // First known to the service account only by openid, then to the mini program by unionid.
+    let mut alice = gateway.browser_in_wechat("alice");
+    alice.get("/orders").await.assert_ok();
+    let old = claims(&gateway.upstream().last())["sub"].clone();
+    gateway.clock().advance(std::time::Duration::from_secs(1));
+    let client = gateway.mini_program("alice").await;
+    client.get("/orders").await;
+    let young = claims(&gateway.upstream().last())["sub"].clone();
+    assert_ne!(old, young);
+
+    let purpose = alice.get("/member").await;
+    alice.press(&purpose).await.assert_ok();
+
+    let after = claims(&gateway.upstream().last());
+    assert_eq!(after["sub"], old);
+    assert_eq!(after["aka"], serde_json::json!([young]));
+    // The other app's session, which has gone on all the time, is the same person at once.
+    client.get("/orders").await;
+    let seen = gateway.upstream().last();
+    assert_eq!(claims(&seen)["sub"], old);
+    assert_eq!(claims(&seen)["aka"], serde_json::json!([young]));
+    assert_eq!(seen.header("x-wechat-appid"), MINI_ID);
+}
+
+#[tokio::test]
+async fn users_are_the_same_after_a_restart() {
+    let mut setup = crate::support::Setup {
+        sections: format!("{}\n[identity]\nsubject = \"user\"", client_apps()),
+        store: "embedded",
+        ..crate::support::Setup::default()
+    };
+    let mut gateway = with_users("embedded").await;
+    let client = gateway.mini_program("alice").await;
+    client.get("/orders").await;
+    let before = claims(&gateway.upstream().last())["sub"].clone();
+
+    setup.server = String::new();
+    gateway.restart(&setup).await;
+    let again = gateway.mini_program("alice").await;
+    again.get("/orders").await;
+
+    assert_eq!(claims(&gateway.upstream().last())["sub"], before);
+}
+
+#[tokio::test]
+async fn a_snapshot_visitor_joins_nobody() {
+    let gateway = with_users("memory").await;
+    let mut alice = gateway.browser_in_wechat("alice");
+    gateway
+        .simulator()
+        .faults()
+        .change(|switches| switches.snapshot = true);
+    let purpose = alice.get("/member").await;
+    let page = alice.press(&purpose).await;
+    assert_eq!(page.last().reason(), "snapshot");
+    gateway
+        .simulator()
+        .faults()
+        .change(|switches| switches.snapshot = false);
+
+    let client = gateway.mini_program("alice").await;
+    client.get("/orders").await;
+
+    assert_eq!(claims(&gateway.upstream().last()).get("aka"), None);
 }

@@ -247,6 +247,7 @@ fn sign(algorithm: Algorithm, key: &str, change: impl FnOnce(&mut Claims)) -> St
         nickname: None,
         picture: None,
         profile_at: None,
+        aka: Vec::new(),
     };
     change(&mut claims);
     let minter = Minter::open(settings, now).unwrap();

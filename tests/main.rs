@@ -43,6 +43,7 @@ mod reload;
 mod scan;
 mod scrub;
 mod sessions;
+mod sessions_in_store;
 mod shutdown;
 mod slow_clients;
 mod streaming;

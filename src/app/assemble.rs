@@ -98,7 +98,7 @@ impl Shared {
             Arc::clone(&self.metrics),
         );
         let site = Arc::clone(&config.gateway.site);
-        let identity = Arc::new(Identity::new(config.identity.clone()));
+        let identity = Arc::new(Identity::new(config.identity.clone(), self.store.clone()));
         let login = Login::new(
             config.login.clone(),
             login::Parts {

@@ -45,6 +45,8 @@ pub(super) struct Visitor {
     /// How the session appears in logs.
     pub(super) log_session: String,
     subject: Option<String>,
+    /// Subjects from before users were merged.
+    former_subjects: Vec<String>,
     expires_at: SystemTime,
     /// The revocation count at which the cookie was judged.
     revocations: u64,
@@ -90,7 +92,8 @@ impl Visitors {
                 return Ok(Some(visitor));
             }
             if let Some(session) = parts.sessions.load(value, now).await? {
-                let visitor = Arc::new(Visitor::new(session, revocations, parts));
+                let visitor = Visitor::new(session, revocations, parts, now).await?;
+                let visitor = Arc::new(visitor);
                 self.known.insert(value.into(), Arc::clone(&visitor));
                 return Ok(Some(visitor));
             }
@@ -112,7 +115,7 @@ impl Visitors {
         let Some(session) = parts.sessions.load_token(token, now).await? else {
             return Ok(None);
         };
-        let visitor = Arc::new(Visitor::new(session, revocations, parts));
+        let visitor = Arc::new(Visitor::new(session, revocations, parts, now).await?);
         self.known_tokens.insert(token.into(), Arc::clone(&visitor));
         Ok(Some(visitor))
     }
@@ -204,25 +207,38 @@ impl Visitors {
             profile_at: profile
                 .filter(|_| wants(OptionalClaim::ProfileAt))
                 .map(|profile| unix_seconds(profile.fetched_at)),
+            aka: visitor.former_subjects.clone(),
         })
     }
 }
 
 impl Visitor {
-    fn new(session: Session, revocations: u64, parts: &Parts) -> Self {
+    async fn new(
+        session: Session,
+        revocations: u64,
+        parts: &Parts,
+        now: SystemTime,
+    ) -> Result<Self, Error> {
         let person = &session.person;
         let scope: Scope = session.scope;
-        Self {
-            headers: parts.identity.headers(person, scope.as_str()),
+        let name = parts.identity.name(person, now).await?;
+        if name.has_changed {
+            // Whoever else is known under a name from before is looked up again.
+            parts.sessions.look_again();
+        }
+        let subject = name.subject.as_deref();
+        Ok(Self {
+            headers: parts.identity.headers(person, scope.as_str(), subject),
             log_user: parts.mask.apply(log_id(person)),
             log_session: session.log_name(),
-            subject: parts.identity.subject(person),
-            expires_at: parts.sessions.expires_at(&session),
+            subject: name.subject,
+            former_subjects: name.former,
+            expires_at: known_until(&session, parts, now),
             revocations,
             tokens: Mutex::default(),
             renewal: Mutex::default(),
             session,
-        }
+        })
     }
 
     /// The cookie with its idle time begun anew, when it is time. Many requests with one old cookie get one new one.
@@ -256,6 +272,16 @@ impl Visitor {
             .duration_since(*made)
             .is_ok_and(|age| age < RENEWAL_KEPT);
         is_new.then(|| cookie.clone())
+    }
+}
+
+/// How long a visitor may be remembered. What is in the store may change there, so it is looked at again each minute.
+fn known_until(session: &Session, parts: &Parts, now: SystemTime) -> SystemTime {
+    let expires_at = parts.sessions.expires_at(session);
+    if parts.sessions.are_listed() {
+        expires_at.min(now + RENEWAL_KEPT)
+    } else {
+        expires_at
     }
 }
 

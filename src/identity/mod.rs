@@ -5,8 +5,12 @@ use std::time::SystemTime;
 use http::{HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::store::{self, Store};
 use crate::wechat::{AppId, AppName, OpenId, UnionId};
 
+use directory::Directory;
+
+mod directory;
 #[cfg(test)]
 mod tests;
 
@@ -53,6 +57,19 @@ pub enum SubjectForm {
     OpenId,
     /// `wechat:union:<unionid>`; without a unionid there is no subject.
     UnionId,
+    /// `wechat:user:<id>`: a user of ours for each person, over all apps that one unionid joins.
+    User,
+}
+
+/// What a person is called now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The `sub`; `None` when the form needs a unionid that is not known.
+    pub subject: Option<String>,
+    /// Subjects that the same person had before two users became one; applications join what they kept under them.
+    pub former: Vec<String>,
+    /// Two users became one just now: names from before are out of date.
+    pub has_changed: bool,
 }
 
 /// Names of the plain headers; `None` switches all off.
@@ -109,33 +126,50 @@ impl HeaderNames {
 #[derive(Clone, Debug)]
 pub struct Identity {
     settings: Settings,
+    directory: Directory,
 }
 
 impl Identity {
-    /// With these names.
-    pub fn new(settings: Settings) -> Self {
-        Self { settings }
+    /// With these names; the store knows the users of [`SubjectForm::User`].
+    pub fn new(settings: Settings, store: Store) -> Self {
+        Self {
+            settings,
+            directory: Directory::new(store),
+        }
     }
 
-    /// The person's `sub`; `None` when the form needs a unionid that is not known.
-    pub fn subject(&self, person: &Person) -> Option<String> {
-        match self.settings.subject {
-            SubjectForm::OpenId => {
-                let (app_id, openid) = (person.app_id.as_str(), person.openid.as_str());
-                Some(format!("wechat:{app_id}:{openid}"))
+    /// What the person is called. Asks the store for [`SubjectForm::User`] only; a person seen for the first time becomes a user.
+    pub async fn name(&self, person: &Person, now: SystemTime) -> Result<Name, store::Error> {
+        let subject = match self.settings.subject {
+            SubjectForm::User => {
+                let user = self.directory.user(person, now).await?;
+                let subject = |id: &String| format!("wechat:user:{id}");
+                return Ok(Name {
+                    subject: Some(subject(&user.id)),
+                    former: user.former.iter().map(subject).collect(),
+                    has_changed: user.has_merged,
+                });
             }
-            SubjectForm::UnionId => {
-                let unionid = person.unionid.as_ref()?.as_str();
-                Some(format!("wechat:union:{unionid}"))
-            }
-        }
+            SubjectForm::OpenId => Some(by_openid(person)),
+            SubjectForm::UnionId => by_unionid(person),
+        };
+        Ok(Name {
+            subject,
+            former: Vec::new(),
+            has_changed: false,
+        })
     }
 
     /// Every plain header, empty where a fact is not known; free text percent-encoded. Empty list when switched off.
     ///
     /// The same names in the same order as [`header_names`](Self::header_names). No value can end a header. Values are marked
     /// as sensitive, so that `{:?}` hides them.
-    pub fn headers(&self, person: &Person, scope: &str) -> Vec<(HeaderName, HeaderValue)> {
+    pub fn headers(
+        &self,
+        person: &Person,
+        scope: &str,
+        subject: Option<&str>,
+    ) -> Vec<(HeaderName, HeaderValue)> {
         let Some(names) = &self.settings.headers else {
             return Vec::new();
         };
@@ -143,7 +177,7 @@ impl Identity {
         let nickname = profile.map_or("", |profile| profile.nickname.as_str());
         let avatar = profile.map_or("", |profile| profile.avatar.as_str());
         let unionid = person.unionid.as_ref().map_or("", UnionId::as_str);
-        let subject = value(&self.subject(person).unwrap_or_default());
+        let subject = value(subject.unwrap_or_default());
         let nickname = value(&utf8_percent_encode(nickname, TEXT).to_string());
         let avatar = value(&utf8_percent_encode(avatar, ADDRESS).to_string());
 
@@ -169,6 +203,16 @@ impl Identity {
     pub fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
         self.settings.headers.iter().flat_map(HeaderNames::all)
     }
+}
+
+fn by_openid(person: &Person) -> String {
+    let (app_id, openid) = (person.app_id.as_str(), person.openid.as_str());
+    format!("wechat:{app_id}:{openid}")
+}
+
+fn by_unionid(person: &Person) -> Option<String> {
+    let unionid = person.unionid.as_ref()?.as_str();
+    Some(format!("wechat:union:{unionid}"))
 }
 
 /// What cannot stand in a header becomes nothing: an application sees an unknown fact, never half of one.

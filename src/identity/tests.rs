@@ -32,15 +32,30 @@ fn names() -> HeaderNames {
     }
 }
 
+fn store() -> Store {
+    Store::open(&store::Settings::Memory, Default::default()).unwrap()
+}
+
 fn identity(subject: SubjectForm) -> Identity {
-    Identity::new(Settings {
+    let settings = Settings {
         subject,
         headers: Some(names()),
-    })
+    };
+    Identity::new(settings, store())
+}
+
+/// The subject of a form that needs no store.
+fn subject(identity: &Identity, person: &Person) -> Option<String> {
+    match identity.settings.subject {
+        SubjectForm::OpenId => Some(by_openid(person)),
+        SubjectForm::UnionId => by_unionid(person),
+        SubjectForm::User => None,
+    }
 }
 
 fn shown(identity: &Identity, person: &Person, scope: &str) -> Vec<(String, String)> {
-    let headers = identity.headers(person, scope);
+    let subject = subject(identity, person);
+    let headers = identity.headers(person, scope, subject.as_deref());
     let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
     headers
         .iter()
@@ -48,17 +63,27 @@ fn shown(identity: &Identity, person: &Person, scope: &str) -> Vec<(String, Stri
         .collect()
 }
 
-#[test]
-fn subject_never_switches_form() {
+#[tokio::test]
+async fn subject_never_switches_form() {
     let (with, without) = (person(Some("uAlice"), None), person(None, None));
     let by_openid = identity(SubjectForm::OpenId);
     let by_unionid = identity(SubjectForm::UnionId);
 
+    let name = async |identity: &Identity, person: &Person| {
+        let name = identity.name(person, SystemTime::UNIX_EPOCH).await.unwrap();
+        assert_eq!((name.former.len(), name.has_changed), (0, false));
+        name.subject
+    };
     let openid_subject = "wechat:wx0123456789abcdef:oAlice-_1";
-    assert_eq!(by_openid.subject(&with).unwrap(), openid_subject);
-    assert_eq!(by_openid.subject(&without).unwrap(), openid_subject);
-    assert_eq!(by_unionid.subject(&with).unwrap(), "wechat:union:uAlice");
-    assert_eq!(by_unionid.subject(&without), None);
+    assert_eq!(name(&by_openid, &with).await.unwrap(), openid_subject);
+    assert_eq!(name(&by_openid, &without).await.unwrap(), openid_subject);
+    assert_eq!(
+        name(&by_unionid, &with).await.unwrap(),
+        "wechat:union:uAlice"
+    );
+    assert_eq!(name(&by_unionid, &without).await, None);
+    let user = name(&identity(SubjectForm::User), &without).await.unwrap();
+    assert_eq!(user.len(), "wechat:user:".len() + 26);
 }
 
 #[test]
@@ -109,7 +134,7 @@ fn unknown_facts_are_empty_headers() {
 fn every_header_name_is_announced_to_the_scrub() {
     let identity = identity(SubjectForm::OpenId);
 
-    let sent = identity.headers(&person(None, None), "snsapi_base");
+    let sent = identity.headers(&person(None, None), "snsapi_base", None);
 
     let announced: Vec<_> = identity.header_names().cloned().collect();
     let sent: Vec<_> = sent.into_iter().map(|(name, _)| name).collect();
@@ -118,12 +143,16 @@ fn every_header_name_is_announced_to_the_scrub() {
 
 #[test]
 fn switched_off_headers_are_none_at_all() {
-    let identity = Identity::new(Settings {
+    let settings = Settings {
         subject: SubjectForm::OpenId,
         headers: None,
-    });
+    };
+    let identity = Identity::new(settings, store());
 
-    assert_eq!(identity.headers(&person(None, None), "snsapi_base"), []);
+    assert_eq!(
+        identity.headers(&person(None, None), "snsapi_base", None),
+        []
+    );
     assert_eq!(identity.header_names().count(), 0);
 }
 
@@ -156,7 +185,7 @@ fn hostile_text_cannot_break_a_header() {
 
 #[test]
 fn values_do_not_show_in_debug_output() {
-    let headers = identity(SubjectForm::OpenId).headers(&person(None, None), "snsapi_base");
+    let headers = identity(SubjectForm::OpenId).headers(&person(None, None), "snsapi_base", None);
 
     assert!(!format!("{headers:?}").contains("oAlice"));
 }

@@ -45,4 +45,7 @@ pub struct Claims {
     /// Optional claim: when nickname and picture were fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile_at: Option<u64>,
+    /// Subjects that the same person had before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aka: Vec<String>,
 }

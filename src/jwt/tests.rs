@@ -70,6 +70,7 @@ fn claims() -> Claims {
         nickname: Some("小明\r\n<b>\"".to_owned()),
         picture: None,
         profile_at: None,
+        aka: Vec::new(),
     }
 }
 

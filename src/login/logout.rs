@@ -24,6 +24,8 @@ const FORM_PROOF: &[u8] = b"logout";
 struct Form {
     /// `everywhere=1`: every session of the person.
     everywhere: bool,
+    /// `session=…`: not this session but another one of the same person.
+    session: Option<String>,
     /// Proves that the form came from us.
     form_token: Option<String>,
 }
@@ -34,6 +36,7 @@ impl Form {
         for (name, value) in parse(text) {
             match name.as_ref() {
                 "everywhere" => self.everywhere |= value == "1",
+                "session" => self.session = Some(value.into_owned()),
                 "form_token" => self.form_token = Some(value.into_owned()),
                 _ => {}
             }
@@ -79,6 +82,9 @@ impl Login {
         {
             return Ok(self.refuse_logout(session, visit));
         }
+        if let Some(sid) = &form.session {
+            return self.end_other(sid, session, visit).await;
+        }
         self.end(session, form.everywhere, visit).await?;
         let mut answer = self.logged_out(visit);
         answer
@@ -104,6 +110,28 @@ impl Login {
             false => "logout",
         });
         Ok(())
+    }
+
+    /// Ends another session of the same person, and goes back to the list. One that is not there any more has ended already; one of
+    /// somebody else's is not touched.
+    async fn end_other(
+        &self,
+        sid: &str,
+        session: &Session,
+        visit: &Visit<'_>,
+    ) -> Result<Answer, Error> {
+        let sessions = &self.parts.sessions;
+        let all = sessions.list_of(&session.person, visit.now).await?;
+        if let Some(other) = all.iter().find(|other| other.sid() == sid) {
+            sessions.revoke(other, visit.now).await?;
+            self.parts.metrics.session_ended("logout");
+        }
+        if wants_json(visit.headers) {
+            let body = LoggedOut { logged_out: true };
+            return Ok(message::json(StatusCode::OK, "other-session-ended", &body));
+        }
+        let account = self.parts.site.endpoint_path("me");
+        Ok(self.go("other-session-ended", &account, visit))
     }
 
     fn logged_out(&self, visit: &Visit<'_>) -> Answer {

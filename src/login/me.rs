@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::answer::wants_json;
 use super::query::LoginQuery;
 use super::start::login_required_answer;
-use super::{Login, Visit};
+use super::{Error, Login, Visit};
 use crate::clock::unix_seconds;
 use crate::message::{self, Answer};
-use crate::pages::Page;
+use crate::pages::{OtherSession, Page};
 use crate::session::Session;
 
 /// `me` as JSON. The names are part of the product: fields may be added, none changes.
@@ -27,18 +27,67 @@ struct Account<'a> {
     nickname: Option<&'a str>,
     since: &'a str,
     until: &'a str,
+    /// The person's others, where sessions are in the store.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sessions: Vec<Other<'a>>,
+}
+
+/// One of the person's other sessions. `session` ends it: `POST logout` with `session=…`.
+#[derive(Serialize)]
+struct Other<'a> {
+    session: &'a str,
+    app: &'a str,
+    since: &'a str,
+    used: &'a str,
+}
+
+impl<'a> Other<'a> {
+    fn of(other: &'a OtherSession) -> Self {
+        Self {
+            session: &other.sid,
+            app: &other.app,
+            since: &other.since,
+            used: &other.used,
+        }
+    }
 }
 
 impl Login {
     /// Answers `me`: a page, or JSON where nothing else is asked for.
-    pub(super) fn me(&self, visit: &Visit<'_>) -> Answer {
+    pub(super) async fn me(&self, visit: &Visit<'_>) -> Result<Answer, Error> {
         match visit.session {
-            Some(session) => self.show_account(session, visit),
-            None => self.show_nobody(visit),
+            Some(session) => {
+                let others = self.other_sessions(session, visit).await?;
+                Ok(self.show_account(session, others, visit))
+            }
+            None => Ok(self.show_nobody(visit)),
         }
     }
 
-    fn show_account(&self, session: &Session, visit: &Visit<'_>) -> Answer {
+    /// The person's other sessions; nobody knows them in cookie mode.
+    async fn other_sessions(
+        &self,
+        session: &Session,
+        visit: &Visit<'_>,
+    ) -> Result<Vec<OtherSession>, Error> {
+        let all = self.parts.sessions.list_of(&session.person, visit.now);
+        let others = all.await?;
+        let others = others.iter().filter(|other| other.id != session.id);
+        let shown = others.map(|other| OtherSession {
+            sid: other.sid(),
+            app: other.person.app.as_str().to_owned(),
+            since: rfc_3339(other.started_at),
+            used: rfc_3339(other.renewed_at),
+        });
+        Ok(shown.collect())
+    }
+
+    fn show_account(
+        &self,
+        session: &Session,
+        others: Vec<OtherSession>,
+        visit: &Visit<'_>,
+    ) -> Answer {
         let person = &session.person;
         let account = self.parts.mask.apply(person.openid.as_str());
         let since = rfc_3339(session.started_at);
@@ -53,6 +102,7 @@ impl Login {
                 nickname: nickname.map(String::as_str),
                 since: &since,
                 until: &until,
+                sessions: others.iter().map(Other::of).collect(),
             };
             return message::json(StatusCode::OK, "account", &body);
         }
@@ -62,6 +112,7 @@ impl Login {
             app: person.app.as_str().to_owned(),
             since,
             until,
+            others,
             logout_url: self.parts.site.endpoint_path("logout"),
             form_token: self.form_token(session),
         };
@@ -115,6 +166,7 @@ mod tests {
             nickname: None,
             since: "2023-11-14T22:13:20Z",
             until: "2023-11-15T10:13:20Z",
+            sessions: Vec::new(),
         };
         let value = serde_json::to_value(account).unwrap_or_default();
         assert_eq!(

@@ -251,7 +251,7 @@ impl Login {
             Endpoint::Callback(app) => self.callback(&app, &visit).await,
             Endpoint::Login => self.enter(&visit),
             Endpoint::Logout => self.logout(body, &visit).await?,
-            Endpoint::Me => self.me(&visit),
+            Endpoint::Me => self.me(&visit).await?,
             Endpoint::JsConfig => self.js_config(&visit).await,
             Endpoint::JsShare => self.js_share(&visit),
             Endpoint::Scan => self.scan(&visit).await?,

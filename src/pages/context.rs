@@ -12,7 +12,7 @@ use super::cause::Remedy;
 use super::look;
 use super::qr::QrCode;
 use super::text::{self, Phrase};
-use super::{Language, Page, Settings, Theme, scan_data, seconds_up};
+use super::{Language, OtherSession, Page, Settings, Theme, scan_data, seconds_up};
 
 /// Raised when a name disappears or changes its meaning; new names do not raise it.
 const VERSION: u8 = 1;
@@ -232,6 +232,7 @@ fn data(page: &Page, language: Language, occasion: &Occasion<'_>) -> Value {
             app,
             since,
             until,
+            others,
             logout_url,
             form_token,
         } => context! {
@@ -240,6 +241,7 @@ fn data(page: &Page, language: Language, occasion: &Occasion<'_>) -> Value {
             app,
             since => Serde(Time::parse(since)),
             until => Serde(Time::parse(until)),
+            others => others.iter().map(other_session).collect::<Vec<_>>(),
             logout_url => address::safe(logout_url),
             form_token,
         },
@@ -268,5 +270,13 @@ fn waiting(seconds: u64, language: Language) -> String {
     } else {
         let minutes = seconds.div_ceil(60).to_string();
         text::WAIT_MINUTES.fill(language, &[("minutes", &minutes)])
+    }
+}
+fn other_session(other: &OtherSession) -> Value {
+    context! {
+        sid => &other.sid,
+        app => &other.app,
+        since => Serde(Time::parse(&other.since)),
+        used => Serde(Time::parse(&other.used)),
     }
 }

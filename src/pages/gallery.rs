@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Cause, ConfirmScan, LogIn, LogInMethod, LogInPane, LogInTab, NeededClient, Page, ScanEnding,
-    ScanState,
+    Cause, ConfirmScan, LogIn, LogInMethod, LogInPane, LogInTab, NeededClient, OtherSession, Page,
+    ScanEnding, ScanState,
 };
 
 /// A sample of every page in every variant, each with a name that fits into a path.
@@ -185,6 +185,12 @@ fn account() -> Vec<(&'static str, Page)> {
         app: "main".to_owned(),
         since: "2026-03-05T08:12:00Z".to_owned(),
         until: "2026-03-12T08:12:00Z".to_owned(),
+        others: vec![OtherSession {
+            sid: "4f3c2b1a4f3c2b1a4f3c2b1a4f3c2b1a".to_owned(),
+            app: "mini".to_owned(),
+            since: "2026-03-04T20:01:00Z".to_owned(),
+            used: "2026-03-05T07:58:00Z".to_owned(),
+        }],
         logout_url: "/_wxgate/logout".to_owned(),
         form_token: "sample".to_owned(),
     };

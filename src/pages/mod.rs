@@ -34,7 +34,7 @@ pub use cause::Cause;
 pub use gallery::gallery;
 pub use language::Language;
 pub use log_in::{ConfirmScan, LogIn, LogInMethod, LogInPane, LogInTab, ScanEnding, ScanState};
-pub use page::{NeededClient, Page};
+pub use page::{NeededClient, OtherSession, Page};
 pub use qr::QrCode;
 
 use context::{Context, Occasion};

@@ -77,6 +77,8 @@ pub enum Page {
         since: String,
         /// RFC 3339, UTC.
         until: String,
+        /// The person's other sessions, where they are known.
+        others: Vec<OtherSession>,
         /// Where the logout form posts.
         logout_url: String,
         /// Proves that the form came from us.
@@ -120,6 +122,19 @@ pub enum Page {
         /// Path and query.
         address: String,
     },
+}
+
+/// A session of the same person on another device.
+#[derive(Clone, Debug)]
+pub struct OtherSession {
+    /// Names it in the form that ends it.
+    pub sid: String,
+    /// The app's name.
+    pub app: String,
+    /// When it began: RFC 3339, UTC.
+    pub since: String,
+    /// When it was used last, to the minute: RFC 3339, UTC.
+    pub used: String,
 }
 
 /// Which client is needed.

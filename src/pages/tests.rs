@@ -219,6 +219,12 @@ fn what_strangers_choose_is_escaped() {
             app: hostile(),
             since: hostile(),
             until: hostile(),
+            others: vec![OtherSession {
+                sid: hostile(),
+                app: hostile(),
+                since: hostile(),
+                used: hostile(),
+            }],
             logout_url: hostile(),
             form_token: hostile(),
         },

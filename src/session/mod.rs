@@ -186,6 +186,11 @@ impl Sessions {
         self.revocations.epoch()
     }
 
+    /// Makes whoever kept a loaded session load it again.
+    pub fn look_again(&self) {
+        self.revocations.announce();
+    }
+
     /// Tells of each change of [`revocations`](Self::revocations): for streams that must end with their session.
     pub fn watch_revocations(&self) -> watch::Receiver<u64> {
         self.revocations.watch()

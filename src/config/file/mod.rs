@@ -26,7 +26,8 @@ pub(super) use routes::{HeaderEditsFile, ListFile, ListReferences, RouteFile};
 pub(super) use server::{CertificateFile, ListenerFile, TlsFile};
 pub(super) use wechat::{AppFile, PushFile};
 pub(super) use words::{
-    IdentityWord, LevelWord, MinimumTls, Preset, ProxyProtocol, PushMode, StoreKind, TokenMode,
+    IdentityWord, LevelWord, MinimumTls, Preset, ProxyProtocol, PushMode, SessionMode, StoreKind,
+    TokenMode,
 };
 
 table! {

@@ -56,7 +56,7 @@ table! {
         /// How long a session may live at all.
         max_lifetime: Positive = "7d";
         /// Sessions per person, in store mode.
-        max_per_user: Whole<1, 10000> = 20, later;
+        max_per_user: Whole<1, 1000> = 20;
     }
 }
 

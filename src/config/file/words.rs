@@ -35,7 +35,7 @@ own! {
     /// `login.userinfo_lang`
     UserinfoLanguage { ZhCn, ZhTw, En }
     /// `sessions.mode`
-    SessionMode { Cookie }
+    SessionMode { Cookie, Store }
     /// `store.kind`
     StoreKind { Embedded, Memory }
     /// `identity_headers.preset`
@@ -67,8 +67,8 @@ words! { UserinfoLanguage { "zh_CN" = ZhCn, "zh_TW" = ZhTw, "en" = En } }
 words! { SnapshotUser { "refuse" = Refuse, "anonymous" = Anonymous } }
 words! { MobileBrowser { "open-in-wechat" = OpenInWechat, "scan" = Scan } }
 words! { ScanConfirm { "match-number" = MatchNumber, "button" = Button } }
-words! { SubjectForm { "openid" = OpenId, "unionid" = UnionId } later { "user" } }
-words! { SessionMode { "cookie" = Cookie } later { "store" } }
+words! { SubjectForm { "openid" = OpenId, "unionid" = UnionId, "user" = User } }
+words! { SessionMode { "cookie" = Cookie, "store" = Store } }
 words! { StoreKind { "embedded" = Embedded, "memory" = Memory } later { "redis" } }
 words! { Algorithm { "ES256" = Es256, "EdDSA" = EdDsa, "RS256" = Rs256, "HS256" = Hs256 } }
 words! { OptionalClaim { "nickname" = Nickname, "picture" = Picture, "profile_at" = ProfileAt } }

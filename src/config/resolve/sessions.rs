@@ -2,7 +2,7 @@
 
 use super::state_file;
 use crate::config::code::Code;
-use crate::config::file::{File, StoreKind};
+use crate::config::file::{File, SessionMode, StoreKind};
 use crate::config::problem::Problem;
 use crate::config::read::Reader;
 use crate::config::values::{Item, Keys, Sensitive};
@@ -29,7 +29,12 @@ pub(super) fn settings(
     let site = site?;
     let secure = site.scheme == Scheme::Https;
     Some(session::Settings {
-        mode: session::Mode::Cookie,
+        mode: match sessions.mode.value {
+            SessionMode::Cookie => session::Mode::Cookie,
+            SessionMode::Store => session::Mode::Store {
+                most_per_person: sessions.max_per_user.value.0,
+            },
+        },
         joins_apps: file.identity.value.subject.value != SubjectForm::OpenId,
         cookie: cookie(file, secure, reader),
         secure,

@@ -125,7 +125,8 @@ impl Login {
             Ok(found) => found,
             Err(error) => return Ok(Err(Refusal::of(&error))),
         };
-        let Some(subject) = self.parts.identity.subject(&new.person) else {
+        let name = self.parts.identity.name(&new.person, visit.now).await?;
+        let Some(subject) = name.subject else {
             // Who this is cannot be said without a unionid, and it never becomes somebody else later.
             let refusal = Refusal::new(StatusCode::FORBIDDEN, "unionid_missing", "config");
             return Ok(Err(refusal));

@@ -2,7 +2,7 @@
 
 use super::{Phrase, Word, phrase};
 
-pub(super) const ACCOUNT: [Word; 9] = [
+pub(super) const ACCOUNT: [Word; 12] = [
     ("title", phrase("你已登录", "你已登入", "You are logged in")),
     (
         "lead",
@@ -26,6 +26,12 @@ pub(super) const ACCOUNT: [Word; 9] = [
             "Log out on all devices",
         ),
     ),
+    (
+        "others",
+        phrase("其他登录", "其他登入", "Your other sessions"),
+    ),
+    ("used", phrase("最近使用", "最近使用", "Last used")),
+    ("end", phrase("下线", "結束", "End")),
 ];
 
 pub(super) const NOBODY: [Word; 3] = [

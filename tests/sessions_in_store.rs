@@ -1,0 +1,206 @@
+//! Sessions whose record is in the store: listed, limited, and ended one by one.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::Value;
+
+use crate::support::{Browser, Setup, TestGateway, client_apps, logged_in};
+
+const JSON: (&str, &str) = ("accept", "application/json");
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+fn in_store(more: &str) -> Setup {
+    Setup {
+        sections: format!("{}\n[sessions]\nmode = \"store\"\n{more}", client_apps()),
+        ..Setup::default()
+    }
+}
+
+async fn gateway(more: &str) -> TestGateway {
+    TestGateway::with(|setup| *setup = in_store(more)).await
+}
+
+async fn is_somebody(gateway: &TestGateway, browser: &Browser) -> bool {
+    browser.clone().get("/maybe").await.assert_ok();
+    gateway
+        .upstream()
+        .last()
+        .headers
+        .contains_key("x-wechat-openid")
+}
+
+async fn me(browser: &Browser) -> Value {
+    let mut browser = browser.clone();
+    let reply = browser.send(Method::GET, "/_wxgate/me", &[JSON], "").await;
+    reply.json()
+}
+
+#[tokio::test]
+async fn the_cookie_only_names_a_session_that_is_in_the_store() {
+    let gateway = gateway("").await;
+    let alice = logged_in(&gateway, "alice").await;
+
+    assert!(is_somebody(&gateway, &alice).await);
+    let cookie = alice.cookie("__Host-wxgate").unwrap();
+    assert!(cookie.len() < 100, "{cookie}");
+    assert_eq!(me(&alice).await.get("sessions"), None);
+}
+
+#[tokio::test]
+async fn the_account_page_shows_other_sessions_and_ends_one_of_them() {
+    let gateway = gateway("").await;
+    let mut phone = logged_in(&gateway, "alice").await;
+    let desktop = logged_in(&gateway, "alice").await;
+    let bob = logged_in(&gateway, "bob").await;
+    let page = phone.get("/_wxgate/me").await;
+    assert!(page.text().contains("其他登录"), "{}", page.text());
+
+    let listed = me(&phone).await["sessions"].clone();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(listed[0]["app"], "main");
+    let name = listed[0]["session"].as_str().unwrap();
+    assert!(page.text().contains(name));
+    assert!(is_somebody(&gateway, &desktop).await);
+
+    // Not by a form of another site, and nobody else's.
+    let body = format!("session={name}");
+    let evil = [FORM, ("origin", "https://evil.example")];
+    let reply = phone
+        .send(Method::POST, "/_wxgate/logout", &evil, &body)
+        .await;
+    assert_eq!(reply.status, 403);
+    let ours = [FORM, ("origin", gateway.public_url())];
+    let mut other = bob.clone();
+    other
+        .send(Method::POST, "/_wxgate/logout", &ours, &body)
+        .await;
+    assert!(is_somebody(&gateway, &desktop).await);
+
+    let reply = phone
+        .send(Method::POST, "/_wxgate/logout", &ours, &body)
+        .await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.header("location")),
+        (303, "/_wxgate/me")
+    );
+    assert!(!is_somebody(&gateway, &desktop).await);
+    assert!(is_somebody(&gateway, &phone).await);
+    assert!(is_somebody(&gateway, &bob).await);
+    assert_eq!(me(&phone).await.get("sessions"), None);
+}
+
+#[tokio::test]
+async fn the_button_of_the_account_page_needs_no_origin() {
+    let gateway = gateway("").await;
+    let mut phone = logged_in(&gateway, "alice").await;
+    let desktop = logged_in(&gateway, "alice").await;
+    let page = phone.get("/_wxgate/me").await;
+    let value = |name: &str| {
+        let field = format!("name=\"{name}\" value=\"");
+        let (_, rest) = page.text().split_once(&field).unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    };
+
+    let body = format!(
+        "form_token={}&session={}",
+        value("form_token"),
+        value("session")
+    );
+    phone
+        .send(Method::POST, "/_wxgate/logout", &[FORM], &body)
+        .await;
+
+    assert!(!is_somebody(&gateway, &desktop).await);
+}
+
+#[tokio::test]
+async fn one_login_too_many_ends_the_oldest_session() {
+    let gateway = gateway("max_per_user = 2").await;
+    let mut browsers = Vec::new();
+    for _ in 0..3 {
+        browsers.push(logged_in(&gateway, "alice").await);
+        gateway.clock().advance(Duration::from_secs(1));
+    }
+
+    assert!(!is_somebody(&gateway, &browsers[0]).await);
+    assert!(is_somebody(&gateway, &browsers[1]).await);
+    assert!(is_somebody(&gateway, &browsers[2]).await);
+}
+
+#[tokio::test]
+async fn tokens_are_sessions_in_the_store_too() {
+    let gateway = gateway("").await;
+    let client = gateway.mini_program("alice").await;
+    assert!(client.token().len() < 120);
+    assert_eq!(client.get("/orders").await.status, 200);
+
+    let reply = client
+        .post("/_wxgate/token/renew", &serde_json::json!({}))
+        .await;
+    let mut renewed = client.clone();
+    renewed.keep_token(&reply);
+    renewed.send(Method::POST, "/_wxgate/logout", &[], "").await;
+
+    assert_eq!(client.get("/orders").await.status, 401);
+    assert_eq!(renewed.get("/orders").await.status, 401);
+}
+
+#[tokio::test]
+async fn logout_everywhere_ends_all_sessions_of_a_unionid() {
+    let more = "[identity]\nsubject = \"user\"";
+    let gateway = gateway(more).await;
+    let client = gateway.mini_program("alice").await;
+    let mut alice = gateway.browser_in_wechat("alice");
+    let purpose = alice.get("/member").await;
+    alice.press(&purpose).await.assert_ok();
+    let listed = me(&alice).await["sessions"].clone();
+    assert_eq!(listed[0]["app"], "mini");
+
+    let ours = [JSON, ("origin", gateway.public_url())];
+    let address = "/_wxgate/logout?everywhere=1";
+    let reply = alice.send(Method::POST, address, &ours, "").await;
+
+    assert_eq!(reply.json()["logged_out"], true);
+    assert_eq!(client.get("/orders").await.status, 401);
+}
+
+#[tokio::test]
+async fn kept_sessions_survive_a_restart_and_their_logout_too() {
+    let setup = Setup {
+        store: "embedded",
+        ..in_store("")
+    };
+    let mut gateway = TestGateway::with(|first| {
+        *first = Setup {
+            store: "embedded",
+            ..in_store("")
+        }
+    })
+    .await;
+    let mut alice = logged_in(&gateway, "alice").await;
+    let mut bob = logged_in(&gateway, "bob").await;
+    crate::support::log_out(&gateway, &mut bob.clone()).await;
+
+    gateway.restart(&setup).await;
+    alice.follow(&gateway);
+    bob.follow(&gateway);
+
+    assert!(is_somebody(&gateway, &alice).await);
+    assert!(!is_somebody(&gateway, &bob).await);
+}
+
+#[tokio::test]
+async fn a_used_session_slides_along_in_the_store_and_still_has_an_end() {
+    let gateway = gateway("").await;
+    let mut alice = logged_in(&gateway, "alice").await;
+    for _ in 0..16 {
+        gateway.clock().advance(Duration::from_secs(10 * 3600));
+        assert_eq!(alice.get("/orders").await.hops.len(), 1);
+    }
+
+    gateway.clock().advance(Duration::from_secs(8 * 3600));
+
+    assert!(!is_somebody(&gateway, &alice).await);
+    assert_eq!(gateway.simulator().logins(), 1);
+}
