@@ -70,7 +70,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "login",
         &[
             "route", "session", "identity", "wechat", "pages", "limit", "store", "seal", "observe",
-            "target", "message", "clock", "drain",
+            "target", "message", "clock", "drain", "secret",
         ],
     ),
     (

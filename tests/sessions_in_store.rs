@@ -204,3 +204,97 @@ async fn a_used_session_slides_along_in_the_store_and_still_has_an_end() {
     assert!(!is_somebody(&gateway, &alice).await);
     assert_eq!(gateway.simulator().logins(), 1);
 }
+
+/// Alice, logged in with her profile.
+async fn member(gateway: &TestGateway) -> Browser {
+    let mut alice = gateway.browser_in_wechat("alice");
+    let purpose = alice.get("/member").await;
+    alice.press(&purpose).await.assert_ok();
+    alice
+}
+
+/// Comes back every ten hours, so that the session stays, for this many days.
+async fn keep_coming(gateway: &TestGateway, browser: &mut Browser, hours: u64) {
+    for _ in 0..hours / 10 {
+        gateway.clock().advance(Duration::from_secs(36_000));
+        browser.get("/member").await.assert_ok();
+    }
+}
+
+async fn nickname(gateway: &TestGateway, browser: &mut Browser) -> String {
+    // What was known for a minute is looked up again.
+    gateway.clock().advance(Duration::from_secs(61));
+    browser.get("/member").await.assert_ok();
+    let seen = gateway.upstream().last();
+    let nickname = seen.header("x-wechat-nickname");
+    percent_encoding::percent_decode_str(nickname)
+        .decode_utf8()
+        .unwrap()
+        .into_owned()
+}
+
+#[tokio::test]
+async fn a_profile_is_refreshed_in_the_background_once_a_day() {
+    let gateway = gateway("[jwt]\nclaims = [\"profile_at\"]").await;
+    let mut alice = member(&gateway).await;
+    let seen = gateway.upstream().last();
+    let before = profile_at(&seen);
+    gateway.simulator().set_nickname("alice", "新名字");
+    keep_coming(&gateway, &mut alice, 20).await;
+    assert_eq!(gateway.calls("/sns/oauth2/refresh_token"), 0);
+
+    keep_coming(&gateway, &mut alice, 10).await;
+    crate::support::eventually("the profile is fetched", async || {
+        gateway.calls("/sns/userinfo") == 2
+    })
+    .await;
+
+    crate::support::eventually("the site learns the name", async || {
+        nickname(&gateway, &mut alice).await == "新名字"
+    })
+    .await;
+    assert!(profile_at(&gateway.upstream().last()) > before + 86_400);
+    assert_eq!(gateway.calls("/sns/oauth2/refresh_token"), 1);
+    assert_eq!(gateway.simulator().logins(), 1);
+}
+
+fn profile_at(seen: &crate::support::Seen) -> u64 {
+    let token = seen.header("x-wxgate-jwt-assertion");
+    let payload = token.split('.').nth(1).unwrap();
+    let payload = data_encoding::BASE64URL_NOPAD
+        .decode(payload.as_bytes())
+        .unwrap();
+    let claims: Value = serde_json::from_slice(&payload).unwrap();
+    claims["profile_at"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_wechat_takes_no_more_is_forgotten() {
+    use wxgate::simulator::{Endpoint, Trouble};
+
+    for (errcode, later) in [(42002, 1), (40030, 1), (-1, 4)] {
+        let gateway = gateway("").await;
+        let mut alice = member(&gateway).await;
+        let refreshes = || gateway.calls("/sns/oauth2/refresh_token");
+        // "Busy" is tried three times at once, and again later; the others are over.
+        let tries = if errcode == -1 { 3 } else { 1 };
+        for _ in 0..tries {
+            gateway
+                .simulator()
+                .faults()
+                .next(Endpoint::Refresh, Trouble::Errcode(errcode));
+        }
+        keep_coming(&gateway, &mut alice, 30).await;
+        crate::support::eventually("WeChat is asked", async || refreshes() == tries).await;
+
+        crate::support::eventually("the outcome is known", async || {
+            keep_coming(&gateway, &mut alice, 10).await;
+            refreshes() == later
+        })
+        .await;
+        if errcode != -1 {
+            keep_coming(&gateway, &mut alice, 20).await;
+            assert_eq!(refreshes(), later, "{errcode}");
+        }
+    }
+}

@@ -245,6 +245,11 @@ impl Gateway {
                     .await?
             }
         };
+        if let Some(visitor) = &visitor
+            && visitor.wants_profile(parts, asked.now)
+        {
+            self.login.refresh_profile(&visitor.session);
+        }
         journal.visitor.clone_from(&visitor);
         Ok(visitor)
     }

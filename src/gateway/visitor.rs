@@ -3,6 +3,7 @@
 //! Opening a cookie, building headers and signing a token for each request would cost more than forwarding it. So what one
 //! cookie (or bearer token) leads to is kept, keyed by its whole value, until anything it depends on changes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -52,6 +53,8 @@ pub(super) struct Visitor {
     revocations: u64,
     /// One token per audience. Locked for a few lines, by requests of one session only.
     tokens: Mutex<Vec<Token>>,
+    /// Whether a fresh profile was asked for.
+    asked_for_profile: AtomicBool,
     /// The cookie with its idle time begun anew, and when it was made.
     renewal: Mutex<Option<(SystemTime, HeaderValue)>>,
 }
@@ -236,6 +239,7 @@ impl Visitor {
             expires_at: known_until(&session, parts, now),
             revocations,
             tokens: Mutex::default(),
+            asked_for_profile: AtomicBool::new(false),
             renewal: Mutex::default(),
             session,
         })
@@ -263,6 +267,12 @@ impl Visitor {
             *renewal = Some((now, cookie.clone()));
         }
         Ok(cookie)
+    }
+
+    /// Whether somebody should fetch the profile again; says so once.
+    pub(super) fn wants_profile(&self, parts: &Parts, now: SystemTime) -> bool {
+        parts.sessions.has_stale_profile(&self.session, now)
+            && !self.asked_for_profile.swap(true, Ordering::Relaxed)
     }
 
     fn kept_renewal(&self, now: SystemTime) -> Option<HeaderValue> {

@@ -64,7 +64,7 @@ impl Login {
                 profile: found.profile,
             },
             method: method_of(app.kind),
-            refresh_token: None,
+            refresh_token: found.refresh_token,
         };
         let cookie = match self.begin_session(new, at, visit).await {
             Ok(cookie) => cookie,

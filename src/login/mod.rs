@@ -46,6 +46,7 @@ mod me;
 mod method;
 mod opening;
 mod outcome;
+mod profile;
 mod push;
 mod query;
 mod redeem;

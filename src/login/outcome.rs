@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{from_unix_seconds, unix_seconds};
 use crate::identity::Profile;
+use crate::secret::Secret;
 use crate::wechat::{self, OpenId, Reaction, Scope, UnionId};
 
 /// WeChat's code for "the visitor withdrew the consent".
@@ -36,6 +37,8 @@ pub(super) struct Found {
     /// When WeChat said so; kept in whole seconds. A session made from it begins here, so that whatever ended the person's
     /// sessions since then ends this one too.
     pub(super) at: SystemTime,
+    /// Refreshes the profile later, with [`Scope::Userinfo`].
+    pub(super) refresh_token: Option<Secret<String>>,
 }
 
 /// Why nobody was found.
@@ -89,6 +92,8 @@ enum Stored {
         userinfo: bool,
         profile: Option<(String, String, u64)>,
         at: u64,
+        #[serde(default)]
+        refresh_token: Option<String>,
     },
     Snapshot,
     Failed(Failure),
@@ -128,6 +133,10 @@ impl Outcome {
                     )
                 }),
                 at: unix_seconds(found.at),
+                refresh_token: found
+                    .refresh_token
+                    .as_ref()
+                    .map(|token| token.reveal().clone()),
             },
             Self::Snapshot => Stored::Snapshot,
             Self::Failed(failure) => Stored::Failed(*failure),
@@ -145,6 +154,7 @@ impl Outcome {
                 userinfo,
                 profile,
                 at,
+                refresh_token,
             } => Some(Self::Known(Found {
                 openid: OpenId::parse(&openid)?,
                 unionid: unionid.as_deref().and_then(UnionId::parse),
@@ -158,6 +168,7 @@ impl Outcome {
                     fetched_at: from_unix_seconds(fetched_at),
                 }),
                 at: from_unix_seconds(at),
+                refresh_token: refresh_token.map(Secret::new),
             })),
             Stored::Snapshot => Some(Self::Snapshot),
             Stored::Failed(failure) => Some(Self::Failed(failure)),
@@ -179,6 +190,7 @@ mod tests {
             scope: Scope::Base,
             profile: None,
             at,
+            refresh_token: None,
         };
         let full = Found {
             unionid: UnionId::parse("u-1"),
@@ -188,6 +200,7 @@ mod tests {
                 avatar: String::new(),
                 fetched_at: at,
             }),
+            refresh_token: Some(Secret::new("68_r".to_owned())),
             ..base.clone()
         };
         let failures = [

@@ -181,9 +181,14 @@ impl Redeemer {
             scope: errand.scope,
             profile: None,
             at: self.clock.now(),
+            refresh_token: grant.refresh_token.clone(),
         };
         match errand.scope {
-            Scope::Base => Ok(Outcome::Known(found)),
+            // Without a profile there is nothing to refresh.
+            Scope::Base => Ok(Outcome::Known(Found {
+                refresh_token: None,
+                ..found
+            })),
             Scope::Userinfo => self.add_profile(found, &grant, errand).await,
         }
     }

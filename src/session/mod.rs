@@ -19,6 +19,7 @@ mod issue;
 mod kept;
 mod listing;
 mod owner;
+mod profile;
 mod record;
 mod revocation;
 mod sealed;

@@ -236,9 +236,11 @@ fn user_info(world: &World, query: &Query, moment: &Moment) -> Result<Value, Ref
     if !grant.wants_profile {
         return Err(Refusal(48001));
     }
+    // As the person is called now, and not when the grant was given.
+    let shown = world.person(&grant.person.name).unwrap_or(&grant.person);
     let mut value = json!({
         "openid": openid,
-        "nickname": grant.person.nickname,
+        "nickname": shown.nickname,
         "sex": number(0, moment.switches),
         "language": "",
         "city": "",

@@ -5,6 +5,7 @@
 //! | [authorize page](https://developers.weixin.qq.com/doc/offiaccount/OA_Web_Apps/Wechat_webpage_authorization.html) | [`Client::authorize_url`] |
 //! | [`connect/qrconnect`](https://developers.weixin.qq.com/doc/oplatform/Website_App/WeChat_Login/Wechat_Login.html) | [`Client::qr_page_url`], [`Client::qr_frame_url`] |
 //! | `sns/oauth2/access_token` | [`Client::exchange`] |
+//! | `sns/oauth2/refresh_token` | [`Client::refresh`] |
 //! | `sns/userinfo` | [`Client::user_info`] |
 //! | `cgi-bin/stable_token`, `cgi-bin/token` | [`AccessTokens::access_token`] |
 //! | [message push](https://developers.weixin.qq.com/doc/oplatform/developers/dev/push), which comes to us | [`PushQuery`], [`PushMessage`] |

@@ -162,6 +162,7 @@ fn code() -> Code {
 
 fn grant(openid: &str) -> Grant {
     Grant {
+        refresh_token: None,
         openid: OpenId::parse(openid).unwrap(),
         unionid: None,
         scope: Scope::Userinfo,

@@ -79,6 +79,8 @@ pub struct Grant {
     pub is_snapshot: bool,
     /// For [`Client::user_info`].
     pub access_token: Secret<String>,
+    /// For [`Client::refresh`], where WeChat gave one.
+    pub refresh_token: Option<Secret<String>>,
     /// When the calls of this login must be over: the visitor waits for all of them together.
     pub deadline: Instant,
 }
@@ -138,6 +140,28 @@ impl Client {
         answer.into_grant(deadline)
     }
 
+    /// A fresh grant without the person. The timeout of the calls that follow begins here.
+    ///
+    /// How long a refresh token lasts is 30 days on one page of WeChat's and 180 on another, so nothing is assumed: when it is
+    /// over, WeChat says so (42002, 40030), and [`Error::reaction`] is [`Reaction::Restart`](super::Reaction::Restart).
+    pub async fn refresh(&self, app: &App, refresh_token: &Secret<String>) -> Result<Grant, Error> {
+        let deadline = Instant::now() + self.timeout();
+        let query = [
+            ("appid", app.id.as_str()),
+            ("grant_type", "refresh_token"),
+            ("refresh_token", refresh_token.reveal().as_str()),
+        ];
+        let call = Call {
+            app,
+            endpoint: "refresh_token",
+            path: "/sns/oauth2/refresh_token",
+            query: &query,
+            deadline,
+        };
+        let answer: GrantAnswer = self.shared.caller.send(call).await?;
+        answer.into_grant(deadline)
+    }
+
     /// Nickname and avatar of whoever gave the grant, before the deadline of the grant; needs [`Scope::Userinfo`].
     ///
     /// `language` is `zh_CN`, `zh_TW` or `en`. With [`Scope::Base`] WeChat refuses with errcode 48001, which reads like a
@@ -172,6 +196,7 @@ impl Client {
 #[derive(Default)]
 struct GrantAnswer {
     access_token: Value,
+    refresh_token: Value,
     openid: Value,
     unionid: Value,
     scope: Value,
@@ -191,6 +216,10 @@ impl GrantAnswer {
             scope: parse_scope(&self.scope)?,
             is_snapshot,
             access_token,
+            refresh_token: match self.refresh_token {
+                Value::String(token) if !token.is_empty() => Some(Secret::new(token)),
+                _ => None,
+            },
             deadline,
         })
     }

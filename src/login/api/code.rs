@@ -217,7 +217,7 @@ impl Login {
                 },
                 scope: grant.scope,
                 method: Kind::MobileApp.method(),
-                refresh_token: None,
+                refresh_token: grant.refresh_token,
             },
             session_key: None,
         })

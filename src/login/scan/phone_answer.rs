@@ -176,6 +176,8 @@ fn yes(session: &Session) -> Answered {
             profile: person.profile.clone(),
             // Whatever ends this session ends the other one too; kept in whole seconds.
             at: from_unix_seconds(crate::clock::unix_seconds(session.started_at)),
+            // The phone's session keeps its own.
+            refresh_token: None,
         },
     }
 }

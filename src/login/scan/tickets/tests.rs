@@ -54,6 +54,7 @@ impl Desk {
                 unionid: None,
                 scope: Scope::Base,
                 profile: None,
+                refresh_token: None,
                 at: crate::clock::from_unix_seconds(unix_seconds(self.clock.now())),
             },
         }
