@@ -8,7 +8,7 @@ use std::process::Output;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use url::Url;
 
@@ -740,6 +740,8 @@ async fn a_gateway_configured_as_the_simulator_says_logs_people_in() {
             "wxaaaa:one-secret",
             "--app",
             "wxbbbb:two_secret",
+            "--app",
+            "wxcccc:three:mini-program",
         ],
     ] {
         let upstream = Upstream::start().await;
@@ -779,11 +781,36 @@ async fn a_gateway_configured_as_the_simulator_says_logs_people_in() {
             tables["wechat"]["main"]["app_id"].as_str().unwrap()
         );
         assert!(!seen.header("x-wechat-openid").is_empty());
+        if tables["wechat"].get("mini").is_some() {
+            log_in_a_mini_program(address, simulator_address).await;
+        }
         let (status, printed) = gateway.terminate().await;
         assert!(status.success(), "{printed}");
         let (status, printed) = simulator.terminate().await;
         assert!(status.success(), "{printed}");
     }
+}
+
+/// Gets a `wx.login` code from the simulator and hands it in.
+async fn log_in_a_mini_program(gateway: SocketAddr, simulator: SocketAddr) {
+    let post = async |address, host: &str, path: &str, body: Json| {
+        let request = Request::post(path)
+            .header("host", host)
+            .header("content-type", "application/json")
+            .body(body.to_string().into_bytes().into());
+        exchange(address, request.unwrap()).await
+    };
+    let asked = json!({ "app_id": "wxcccc", "person": "alice" });
+    let reply = post(simulator, "127.0.0.1", "/sim/code", asked).await;
+    let code = json!({ "code": reply.json()["code"] });
+    let login = "/_wxgate/mini-program/login";
+
+    let reply = post(gateway, "www.example.test", login, code).await;
+
+    assert_eq!(reply.json()["app"], "mini", "{}", reply.text());
+    let nobody = json!({ "app_id": "wxcccc", "person": "nobody" });
+    let reply = post(simulator, "127.0.0.1", "/sim/code", nobody).await;
+    assert_eq!(reply.status, 404);
 }
 
 #[tokio::test]
@@ -817,6 +844,8 @@ async fn the_simulator_prints_one_json_document_and_refuses_odd_apps() {
         "wxaaaa:env:HOME",
         "wxaaaa:a\"b",
         "wxaaaa:a b",
+        "wxaaaa:s1:website",
+        "wxaaaa:s1:mini-program:x",
     ] {
         let ran = run(&folder, &["sim", "--app", app]).await;
         assert_eq!(ran.code, 2, "{app}");

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use super::Global;
 use super::serve::{Ending, runtime};
-use crate::simulator::Simulator;
+use crate::simulator::{AppKind, Simulator};
 use crate::wechat::AppId;
 
 /// Arguments of `sim`.
@@ -17,20 +17,50 @@ pub(super) struct SimArgs {
     /// Where to listen; loopback only, port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:9510", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// A service account that it knows; may be given more than once
-    #[arg(long = "app", value_name = "APPID:SECRET", value_parser = sim_app, default_value = DEFAULT_APP)]
+    /// An app that it knows; may be given more than once. KIND: service-account, mini-program or mobile-app
+    #[arg(long = "app", value_name = "APPID:SECRET[:KIND]", value_parser = sim_app, default_value = DEFAULT_APP)]
     apps: Vec<SimApp>,
 }
 
 /// What it knows when nobody says otherwise. No secret: everybody can log in as everybody there.
 const DEFAULT_APP: &str = "wx0123456789abcdef:0123456789abcdef0123456789abcdef";
 
-/// A service account of the simulated WeChat.
+/// An app of the simulated WeChat.
 #[derive(Clone, Debug, serde::Serialize)]
 struct SimApp {
     app_id: String,
     secret: String,
+    #[serde(skip)]
+    kind: Kind,
 }
+
+/// A kind of app that can be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Kind {
+    /// As the gateway's configuration calls it.
+    word: &'static str,
+    /// What the first app of the kind is called there.
+    name: &'static str,
+    simulated: AppKind,
+}
+
+const KINDS: [Kind; 3] = [
+    Kind {
+        word: "service-account",
+        name: "main",
+        simulated: AppKind::ServiceAccount,
+    },
+    Kind {
+        word: "mini-program",
+        name: "mini",
+        simulated: AppKind::MiniProgram,
+    },
+    Kind {
+        word: "mobile-app",
+        name: "phone",
+        simulated: AppKind::MobileApp,
+    },
+];
 
 /// Runs the simulator until a signal comes.
 pub(super) fn sim(args: SimArgs, global: &Global) -> anyhow::Result<ExitCode> {
@@ -39,7 +69,7 @@ pub(super) fn sim(args: SimArgs, global: &Global) -> anyhow::Result<ExitCode> {
             .await
             .with_context(|| format!("cannot listen on {}", args.listen))?;
         for app in &args.apps {
-            simulator.add_app(&app.app_id, &app.secret, &[]);
+            simulator.add_app_of_kind(app.kind.simulated, &app.app_id, &app.secret, &[]);
         }
         let url = simulator.url();
         if global.json {
@@ -53,20 +83,25 @@ pub(super) fn sim(args: SimArgs, global: &Global) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// `APPID:SECRET`, in letters and digits that need no quoting anywhere.
+/// `APPID:SECRET` or `APPID:SECRET:KIND`, in letters and digits that need no quoting anywhere.
 fn sim_app(text: &str) -> Result<SimApp, String> {
     let is_plain = |text: &str| {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         !text.is_empty() && text.bytes().all(is_allowed)
     };
-    match text.split_once(':') {
-        Some((app_id, secret)) if AppId::parse(app_id).is_some() && is_plain(secret) => {
-            Ok(SimApp {
-                app_id: app_id.to_owned(),
-                secret: secret.to_owned(),
-            })
-        }
-        _ => Err("an appid, a colon and a secret; letters, digits, `-` and `_` only".to_owned()),
+    let parts: Vec<&str> = text.split(':').collect();
+    let (app_id, secret, kind) = match *parts.as_slice() {
+        [app_id, secret] => (app_id, secret, KINDS.first()),
+        [app_id, secret, word] => (app_id, secret, KINDS.iter().find(|kind| kind.word == word)),
+        _ => ("", "", None),
+    };
+    match kind {
+        Some(kind) if AppId::parse(app_id).is_some() && is_plain(secret) => Ok(SimApp {
+            app_id: app_id.to_owned(),
+            secret: secret.to_owned(),
+            kind: *kind,
+        }),
+        _ => Err("an appid, a colon and a secret; letters, digits, `-` and `_` only; then maybe a colon and a kind".to_owned()),
     }
 }
 
@@ -74,16 +109,23 @@ fn sim_app(text: &str) -> Result<SimApp, String> {
 fn sim_banner(url: &str, apps: &[SimApp]) -> String {
     let mut sections = String::new();
     for (number, app) in (1..).zip(apps) {
-        let SimApp { app_id, secret } = app;
-        let name = match number {
-            1 => "main".to_owned(),
-            _ => format!("app{number}"),
+        let SimApp {
+            app_id,
+            secret,
+            kind,
+        } = app;
+        let is_first = apps.iter().position(|other| other.kind == *kind) == Some(number - 1);
+        let name = match is_first {
+            true => kind.name.to_owned(),
+            false => format!("app{number}"),
         };
+        let kind = kind.word;
         sections.push_str(&format!(
-            "[wechat.{name}]\nkind = \"service-account\"\napp_id = \"{app_id}\"\nsecret = \"{secret}\"\n\n"
+            "[wechat.{name}]\nkind = \"{kind}\"\napp_id = \"{app_id}\"\nsecret = \"{secret}\"\n\n"
         ));
     }
-    if apps.len() > 1 {
+    let accounts = apps.iter().filter(|app| app.kind.name == "main");
+    if accounts.count() > 1 {
         sections.push_str("[login]\ninside_wechat = \"main\"\n\n");
     }
     format!(

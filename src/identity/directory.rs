@@ -308,7 +308,7 @@ mod tests {
             let merged = user(&directory, &person("wx1", "o1", Some("u1")), 2).await;
 
             assert_eq!(merged.id, old.id);
-            assert_eq!(merged.former, [young.id.clone()]);
+            assert_eq!(merged.former, std::slice::from_ref(&young.id));
             assert!(merged.has_merged);
             for person in [
                 person("wx1", "o1", None),

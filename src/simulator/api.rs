@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::account;
 use super::bodies::{Broken, Spaces};
+use super::clients;
 use super::faults::{Endpoint, Switches, Trouble};
 use super::query::Query;
 use super::server::{self, Body, BodyFailure, Closed};
@@ -163,7 +164,7 @@ fn respond(
         Endpoint::StableToken | Endpoint::Token | Endpoint::Ticket => {
             account::respond(world, endpoint, (query, body), moment)
         }
-        Endpoint::CodeToSession => code_to_session(world, query, moment),
+        Endpoint::CodeToSession => clients::code_to_session(world, query, moment),
     }
 }
 
@@ -176,22 +177,6 @@ fn exchange(world: &mut World, query: &Query, moment: &Moment) -> Result<Value, 
     }
     let issued = world.exchange(appid, secret, code, moment.now, moment.switches)?;
     Ok(token_json(world, &issued, moment.switches))
-}
-
-fn code_to_session(world: &mut World, query: &Query, moment: &Moment) -> Result<Value, Refusal> {
-    let appid = query.need("appid", 41002)?;
-    let secret = query.need("secret", 41004)?;
-    let code = query.need("js_code", 41008)?;
-    if query.get("grant_type") != Some("authorization_code") {
-        return Err(Refusal(40002));
-    }
-    let switches = moment.switches;
-    let (person, session_key) = world.code_to_session(appid, secret, code, moment.now, switches)?;
-    let mut value = json!({ "openid": person.openid(appid), "session_key": session_key });
-    if let (Value::Object(fields), Some(unionid)) = (&mut value, world.unionid(&person, switches)) {
-        fields.insert("unionid".to_owned(), json!(unionid));
-    }
-    Ok(value)
 }
 
 fn refresh(world: &mut World, query: &Query, moment: &Moment) -> Result<Value, Refusal> {

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 mod account;
 mod api;
 mod bodies;
+mod clients;
 pub mod faults;
 mod jar;
 mod mini_program;
@@ -284,6 +285,7 @@ async fn main_answer(
         ("GET", "/sim/faults") => server::json(StatusCode::OK, &shared.faults.active()),
         ("POST", "/sim/faults") => shared.script(&request.headers, body).await,
         ("GET", "/sim/state") => shared.state(),
+        ("POST", "/sim/code") => shared.client_code(&request.headers, body).await,
         _ => match shared.elsewhere(&request) {
             Some(address) => server::redirect(StatusCode::FOUND, &address),
             None if path == "/phone" || path.starts_with("/phone/") => {

@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
 use minijinja::Environment;
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::clock::Clock;
@@ -130,6 +131,21 @@ impl Shared {
         }
     }
 
+    /// A code for a client of its own, as `wx.login` gives it: `{"app_id": …, "person": …}`.
+    pub(super) async fn client_code(&self, headers: &HeaderMap, body: Incoming) -> Response<Body> {
+        let asked: ClientCode = match phone::read_json(headers, body).await {
+            Ok(asked) => asked,
+            Err(refusal) => return refusal,
+        };
+        let (now, switches) = (self.clock.now(), self.faults.switches());
+        let ClientCode { app_id, person } = asked;
+        let code = lock(&self.world).client_code(&app_id, &person, now, switches);
+        match code {
+            Some(code) => server::json(StatusCode::OK, &json!({ "code": code })),
+            None => server::answer(StatusCode::NOT_FOUND, "text/plain", "no such app or person"),
+        }
+    }
+
     pub(super) fn state(&self) -> Response<Body> {
         let world = lock(&self.world);
         let state = json!({
@@ -140,6 +156,13 @@ impl Shared {
         drop(world);
         server::json(StatusCode::OK, &state)
     }
+}
+
+/// Who asks for a code, and at which app.
+#[derive(Deserialize)]
+struct ClientCode {
+    app_id: String,
+    person: String,
 }
 
 /// A panic elsewhere leaves nothing half done that a simulator would have to fear.

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::account::Account;
 use super::faults::Switches;
-use super::mini_program::{MiniPrograms, OpenData};
+use super::mini_program::MiniPrograms;
 use super::person::Person;
 use super::tokens::{CODE_LIFETIME, Grant, Issued, Refusal, Tokens, random_word};
 
@@ -45,7 +45,7 @@ pub struct Call {
 #[derive(Clone, Debug)]
 pub(super) struct App {
     pub(super) kind: AppKind,
-    secret: String,
+    pub(super) secret: String,
     /// `host` or `host/path`; empty means any.
     callbacks: Vec<String>,
 }
@@ -64,14 +64,14 @@ pub(super) struct Authorization {
 #[derive(Debug)]
 pub(super) struct World {
     people: Vec<Person>,
-    apps: HashMap<String, App>,
-    tokens: Tokens,
+    pub(super) apps: HashMap<String, App>,
+    pub(super) tokens: Tokens,
     account: Account,
-    mini_programs: MiniPrograms,
+    pub(super) mini_programs: MiniPrograms,
     sheets: HashMap<String, (Authorization, SystemTime)>,
     last: Option<Authorization>,
     has_unionid: bool,
-    logins: usize,
+    pub(super) logins: usize,
     authorizations: usize,
     calls: VecDeque<Call>,
 }
@@ -256,57 +256,6 @@ impl World {
         let issued = self.tokens.exchange(appid, code, now)?;
         self.logins += 1;
         Ok(issued)
-    }
-
-    /// A code for a client of its own: `wx.login` of a mini program, or the SDK in an app for phones. `None` for an unknown
-    /// person, and for an app that has no such codes.
-    pub(super) fn client_code(
-        &mut self,
-        appid: &str,
-        person: &str,
-        now: SystemTime,
-        switches: Switches,
-    ) -> Option<String> {
-        let person = self.person(person)?.clone();
-        match self.apps.get(appid)?.kind {
-            AppKind::MiniProgram => Some(self.mini_programs.mint(appid, &person, now)),
-            AppKind::MobileApp => Some(self.tokens.mint(appid, &person, true, now, switches)),
-            AppKind::ServiceAccount | AppKind::Website | AppKind::SubscriptionAccount => None,
-        }
-    }
-
-    /// Trades a `wx.login` code for a person and a session key, once.
-    pub(super) fn code_to_session(
-        &mut self,
-        appid: &str,
-        secret: &str,
-        code: &str,
-        now: SystemTime,
-        switches: Switches,
-    ) -> Result<(Person, String), Refusal> {
-        let app = self.apps.get(appid).ok_or(Refusal(40013))?;
-        if app.secret != secret || switches.wrong_secret {
-            return Err(Refusal(40125));
-        }
-        let found = self.mini_programs.exchange(appid, code, now)?;
-        self.logins += 1;
-        Ok(found)
-    }
-
-    /// What WeChat's client hands to a mini program, watermarked for an app.
-    pub(super) fn open_data(
-        &self,
-        appid: &str,
-        watermark: &str,
-        person: &str,
-        now: SystemTime,
-    ) -> Option<OpenData> {
-        let person = self.person(person)?;
-        self.mini_programs.open_data(appid, watermark, person, now)
-    }
-
-    pub(super) fn session_key(&self, appid: &str, person: &str) -> Option<String> {
-        self.mini_programs.key(appid, person)
     }
 
     /// Extends a token.

@@ -4,14 +4,14 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::ask::Found;
 use super::open_data::OpenData;
 use super::renew::TokenBody;
 use super::{Refusal, read};
-use crate::identity::{Person, Profile};
 use crate::login::{Error, Login, Visit};
 use crate::message::{self, Answer, RequestBody};
-use crate::session::{Method, NewSession, Session};
-use crate::wechat::{self, App, AppKind, Code, Scope, SessionKey};
+use crate::session::Session;
+use crate::wechat::{self, App, AppKind, Code, SessionKey};
 
 /// Whose code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,24 +51,11 @@ struct LoggedIn<'a> {
     data: Option<Map<String, Value>>,
 }
 
-/// Whom a code led to.
-struct Found {
-    new: NewSession,
-    session_key: Option<SessionKey>,
-}
-
 impl Kind {
     fn app_kind(self) -> AppKind {
         match self {
             Self::MiniProgram => AppKind::MiniProgram,
             Self::MobileApp => AppKind::MobileApp,
-        }
-    }
-
-    fn method(self) -> Method {
-        match self {
-            Self::MiniProgram => Method::MiniProgram,
-            Self::MobileApp => Method::MobileApp,
         }
     }
 
@@ -164,63 +151,6 @@ impl Login {
             },
         };
         app.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "unknown_app", "config"))
-    }
-
-    async fn ask_wechat(&self, kind: Kind, app: &App, code: &Code) -> Result<Found, wechat::Error> {
-        match kind {
-            Kind::MiniProgram => {
-                let grant = self.parts.wechat.code_to_session(app, code).await?;
-                Ok(Found {
-                    new: NewSession {
-                        person: Person {
-                            app: app.name.clone(),
-                            app_id: app.id.clone(),
-                            openid: grant.openid,
-                            unionid: grant.unionid,
-                            profile: None,
-                        },
-                        // A mini program is told no nickname.
-                        scope: Scope::Base,
-                        method: kind.method(),
-                        refresh_token: None,
-                    },
-                    session_key: Some(grant.session_key),
-                })
-            }
-            Kind::MobileApp => self.ask_about_app_user(app, code).await,
-        }
-    }
-
-    async fn ask_about_app_user(&self, app: &App, code: &Code) -> Result<Found, wechat::Error> {
-        let wechat = &self.parts.wechat;
-        let grant = wechat.exchange(app, code).await?;
-        let mut unionid = grant.unionid.clone();
-        let mut profile = None;
-        if grant.scope == Scope::Userinfo {
-            let language = &self.settings.userinfo_language;
-            let user = wechat.user_info(app, &grant, language).await?;
-            unionid = unionid.or(user.unionid);
-            profile = Some(Profile {
-                nickname: user.nickname,
-                avatar: user.avatar,
-                fetched_at: self.parts.clock.now(),
-            });
-        }
-        Ok(Found {
-            new: NewSession {
-                person: Person {
-                    app: app.name.clone(),
-                    app_id: app.id.clone(),
-                    openid: grant.openid.clone(),
-                    unionid,
-                    profile,
-                },
-                scope: grant.scope,
-                method: Kind::MobileApp.method(),
-                refresh_token: grant.refresh_token,
-            },
-            session_key: None,
-        })
     }
 
     fn record_code_login(

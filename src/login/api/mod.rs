@@ -14,6 +14,7 @@ use crate::message::{self, Answer, RequestBody};
 use crate::session::{Carrier, Session};
 use crate::wechat::{self, Reaction};
 
+mod ask;
 mod code;
 mod open_data;
 mod renew;
