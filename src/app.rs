@@ -13,8 +13,9 @@ use http::uri::PathAndQuery;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::sync::mpsc;
 
-use crate::admin::Admin;
+use crate::admin::{Admin, Order};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::drain::Drain;
@@ -22,6 +23,7 @@ use crate::gateway::{AnswerBody, Gateway};
 use crate::listen::{self, Handler, Inherited, Listener, Peer};
 
 mod assemble;
+mod facts;
 mod housekeeping;
 mod lasting;
 mod listeners;
@@ -42,10 +44,15 @@ pub struct App {
     admin_answers: AdminHandler,
     tunnels: Arc<Drain>,
     housekeeping: Drain,
+    /// What operators ask for on the admin listener, until somebody takes it.
+    orders: Option<mpsc::Receiver<Order>>,
 }
 
 /// How long a shutdown waits for tasks of our own, which have no visitor any more.
 const LAST_TASKS: Duration = Duration::from_secs(2);
+
+/// So many orders may wait.
+const MOST_ORDERS: usize = 4;
 
 /// How a shutdown went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +113,8 @@ impl App {
         clock: Clock,
         inherited: Inherited,
     ) -> anyhow::Result<Self> {
-        let shared = Arc::new(Shared::open(&config, clock).await?);
+        let (order, orders) = mpsc::channel(MOST_ORDERS);
+        let shared = Arc::new(Shared::open(&config, clock, order).await?);
         let tunnels = Arc::new(Drain::new());
         let listeners = Listeners::new(inherited);
         let bound = listeners.prepare(&config.listeners, &shared.metrics)?;
@@ -119,8 +127,9 @@ impl App {
         listeners.refuse_unused(&names(&config), &taken)?;
         let gateway = shared.gateway(&config, None, &bound.addresses(), &tunnels)?;
         let current = Current(Arc::new(ArcSwap::from_pointee(gateway)));
+        let addresses = bound.addresses();
         listeners.apply(bound, &current);
-        let answers = shared.admin(&config, &current.0.load());
+        let answers = shared.admin(&config, &current.0.load(), &addresses);
         let admin_answers = AdminHandler(Arc::new(ArcSwap::from_pointee(answers)));
         let admin = admin
             .map(|listener| Running::start(listener.address(), listener, admin_answers.clone()));
@@ -143,6 +152,7 @@ impl App {
             admin_answers,
             tunnels,
             housekeeping,
+            orders: Some(orders),
         })
     }
 
@@ -182,6 +192,11 @@ impl App {
         self.shared
             .metrics
             .config_loaded(false, self.shared.clock.now());
+    }
+
+    /// What operators ask for on the admin listener; only the first who asks gets it. Whoever has it must carry orders out.
+    pub fn orders(&mut self) -> Option<mpsc::Receiver<Order>> {
+        self.orders.take()
     }
 
     /// Opens the access log's file again.
@@ -245,7 +260,9 @@ impl App {
                 .gateway(&config, Some((&old, &gateway)), &addresses, &self.tunnels)?;
         self.current.0.store(Arc::new(new));
         self.listeners.apply(listeners, &self.current);
-        let admin = self.shared.admin(&config, &self.current.0.load());
+        let admin = self
+            .shared
+            .admin(&config, &self.current.0.load(), &addresses);
         self.admin_answers.0.store(Arc::new(admin));
         self.config.store(Arc::new(config));
         Ok(())

@@ -71,7 +71,6 @@ async fn health_and_metrics_are_on_the_admin_listener_only() {
 
     // And nothing of the site, nor of our endpoints, is behind the admin listener.
     for path in [
-        "/",
         "/open",
         "/_wxgate/jwks",
         "/_wxgate/login",

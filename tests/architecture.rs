@@ -9,6 +9,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "admin",
             "app",
             "config",
             "demo",
@@ -23,6 +24,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "target",
             "observe",
             "simulator",
+            "secret",
             "clock",
             "proxy",
             "store",
@@ -57,7 +59,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     (
         "admin",
-        &["wechat", "observe", "store", "message", "clock", "secret"],
+        &[
+            "identity", "session", "wechat", "observe", "store", "message", "clock", "secret",
+        ],
     ),
     (
         "gateway",

@@ -32,6 +32,7 @@ mod limits;
 mod login_in_wechat;
 mod logs;
 mod mini_program;
+mod operate;
 mod pages;
 mod policy;
 mod proxy_protocol;

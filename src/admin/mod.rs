@@ -1,4 +1,4 @@
-//! Health and metrics on a listener of their own, never on the public one.
+//! Health, metrics, status and orders on a listener of their own, never on the public one.
 //!
 //! | path | 200 when |
 //! |---|---|
@@ -8,7 +8,15 @@
 //! | `/metrics` | always |
 //! | `/token/<app>` | the app's token is shared, and there is one |
 //!
-//! Otherwise 503. GET and HEAD only; everything else is 404.
+//! | `/status`, `/status.json` | always |
+//! | `/sessions` | sessions are kept in the store |
+//! | POST `/sessions/revoke`, `/reload`, `/drain`, `/log-level` | the order was carried out |
+//!
+//! Probes answer 503 otherwise, orders 4xx or 5xx with `{"error": …}`; everything else is 404.
+//!
+//! A page that an operator has open in a browser must not be able to give orders or to read: an order needs the header
+//! `X-Wxgate-Admin`, which no other site can set, and where there is no token `Host` must be an address or `localhost`, so
+//! that no foreign name can be made to lead here.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,12 +31,21 @@ use crate::observe::Metrics;
 use crate::secret::Secret;
 use crate::wechat::AppName;
 
+mod control;
+mod generation;
+mod orders;
+mod query;
 mod readiness;
+mod series;
+mod sessions;
+mod status;
 mod token;
 
 #[cfg(test)]
 mod tests;
 
+pub use control::{Control, Order, Orders};
+pub use generation::{AppFacts, Generation, RouteFacts, ServerFacts, UpstreamFacts};
 pub use readiness::{Check, Readiness, STORE_PATIENCE, State};
 pub use token::TokenShares;
 
@@ -58,6 +75,7 @@ pub struct Admin {
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     token_shares: Option<TokenShares>,
+    control: Option<Control>,
 }
 
 impl Admin {
@@ -72,7 +90,14 @@ impl Admin {
             metrics,
             readiness,
             token_shares: None,
+            control: None,
         }
+    }
+
+    /// Shows a status page and takes orders.
+    pub fn with_control(mut self, control: Control) -> Self {
+        self.control = Some(control);
+        self
     }
 
     /// Lets other systems read app-wide tokens.
@@ -96,8 +121,18 @@ impl Admin {
     }
 
     async fn answer(&self, method: &Method, target: &PathAndQuery, headers: &HeaderMap) -> Answer {
+        if let Some(control) = &self.control
+            && let Some(place) = orders::Place::of(target.path())
+        {
+            let request = orders::Asked {
+                method,
+                target,
+                headers,
+            };
+            return self.operate(control, place, &request).await;
+        }
         if !matches!(*method, Method::GET | Method::HEAD) {
-            return method_not_allowed();
+            return method_not_allowed("GET, HEAD");
         }
         if target.path() == "/healthz" {
             return message::text(StatusCode::OK, "admin", "ok\n");
@@ -191,9 +226,9 @@ fn readiness_answer(checks: &[Check], verbose: bool) -> Answer {
     message::text(status, reason, body)
 }
 
-fn method_not_allowed() -> Answer {
+fn method_not_allowed(allowed: &'static str) -> Answer {
     let mut answer = message::empty(StatusCode::METHOD_NOT_ALLOWED, "admin-method");
-    let allowed = HeaderValue::from_static("GET, HEAD");
+    let allowed = HeaderValue::from_static(allowed);
     answer.headers_mut().insert(ALLOW, allowed);
     answer
 }

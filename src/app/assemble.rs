@@ -3,13 +3,14 @@
 use std::mem::discriminant;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 
+use super::facts;
 use super::lasting::{Keys, Noting};
-use crate::admin::{Admin, Readiness, TokenShares};
+use crate::admin::{Admin, Control, Orders, Readiness, TokenShares};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::drain::Drain;
@@ -37,10 +38,16 @@ pub(super) struct Shared {
     pub(super) noting: ArcSwap<Noting>,
     pub(super) readiness: Arc<Readiness>,
     limits: Arc<Limits>,
+    orders: Orders,
+    began: SystemTime,
 }
 
 impl Shared {
-    pub(super) async fn open(config: &Config, clock: Clock) -> anyhow::Result<Self> {
+    pub(super) async fn open(
+        config: &Config,
+        clock: Clock,
+        orders: Orders,
+    ) -> anyhow::Result<Self> {
         let now = clock.now();
         let metrics = Arc::new(Metrics::new());
         let noting = Noting::open(&config.observe, &metrics)?;
@@ -52,6 +59,8 @@ impl Shared {
         readiness.watch_store(store.clone());
         Ok(Self {
             readiness: Arc::new(readiness),
+            orders,
+            began: now,
             limits: Arc::new(Limits::new(config.limits.clone())),
             keys: ArcSwap::from_pointee(keys),
             noting: ArcSwap::from_pointee(noting),
@@ -163,12 +172,26 @@ impl Shared {
     }
 
     /// The admin listener's answers.
-    pub(super) fn admin(&self, config: &Config, gateway: &Gateway) -> Admin {
+    pub(super) fn admin(
+        &self,
+        config: &Config,
+        gateway: &Gateway,
+        listeners: &[SocketAddr],
+    ) -> Admin {
         let admin = Admin::new(
             config.admin.token.clone(),
             Arc::clone(&self.metrics),
             Arc::clone(&self.readiness),
         );
+        let admin = admin.with_control(Control {
+            generation: facts::of(config, gateway, listeners, self.clock.now()),
+            sessions: Arc::clone(gateway.sessions()),
+            apps: config.wechat.apps.clone(),
+            mask: self.noting.load().mask.clone(),
+            orders: self.orders.clone(),
+            clock: self.clock.clone(),
+            began: self.began,
+        });
         let app = |name: &AppName| {
             let mut apps = config.wechat.apps.iter();
             apps.find(|app| app.name == *name).cloned()

@@ -103,14 +103,19 @@ fn show(args: ShowArgs, global: &Global) -> anyhow::Result<ExitCode> {
 
 /// A configuration to work with; warnings are printed. `None` when it has problems, which were reported.
 pub(super) fn load(path: &Path, global: &Global) -> Option<Config> {
+    load_or_report(path, global).ok()
+}
+
+/// The same; problems are given back, too.
+pub(super) fn load_or_report(path: &Path, global: &Global) -> Result<Config, Box<Problems>> {
     match Config::load(path) {
         Ok((config, warnings)) => {
             print_problems(&warnings, global);
-            Some(config)
+            Ok(config)
         }
         Err(problems) => {
             report(&problems, global);
-            None
+            Err(Box::new(problems))
         }
     }
 }

@@ -10,7 +10,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{Code, Language};
 
@@ -18,6 +18,7 @@ mod check;
 mod doctor;
 mod jwt;
 mod keys;
+mod remote;
 mod routes;
 mod serve;
 mod service;
@@ -85,6 +86,20 @@ enum Command {
     /// Show the effective configuration, or its JSON Schema
     #[command(subcommand)]
     Config(check::ConfigCommand),
+    /// Load the configuration of the running gateway again
+    Reload,
+    /// Show what the running gateway serves, and how it fares
+    Status,
+    /// Take the running gateway out of the load balancer: readiness says no, everything is served as before
+    Drain,
+    /// List, inspect or end sessions of the running gateway
+    #[command(subcommand)]
+    Session(remote::SessionCommand),
+    /// Print a completion script for a shell
+    Completion {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
     /// Ask a running gateway whether it is well: exit code 0 or 1, for containers
     Healthcheck(serve::HealthcheckArgs),
     /// Print the version
@@ -111,6 +126,15 @@ pub fn main() -> ExitCode {
         Command::Keygen(args) => keys::keygen(args, global),
         Command::Jwt(command) => jwt::jwt(command, global),
         Command::Config(command) => check::config(command, global),
+        Command::Reload => remote::reload(global),
+        Command::Status => remote::status(global),
+        Command::Drain => remote::drain(global),
+        Command::Session(command) => remote::session(command, global),
+        Command::Completion { shell } => {
+            let mut command = CommandLine::command();
+            clap_complete::generate(shell, &mut command, "wxgate", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Healthcheck(args) => serve::healthcheck(args, global),
         Command::Version => {
             version(global);

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::Global;
 use super::service::{self, Heartbeat};
+use crate::admin::Order;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Watch};
@@ -65,7 +67,7 @@ pub(super) fn run(args: RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(async {
         // Before anybody is told that we are there: a signal must never meet the system's own reaction.
         let mut signals = Signals::listen()?;
-        let app = App::start_on(config, Clock::system(), inherited).await?;
+        let mut app = App::start_on(config, Clock::system(), inherited).await?;
         eprintln!("wxgate {} · {}", env!("CARGO_PKG_VERSION"), path.display());
         eprint!("{summary}");
         for address in app.addresses() {
@@ -81,7 +83,8 @@ pub(super) fn run(args: RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
             args: &args,
             global,
         };
-        serve(&app, &mut signals, &source, &level).await;
+        let orders = app.orders();
+        serve(&app, (&mut signals, orders), &source, &level).await;
         Ok(stop(app, &mut signals.ending).await)
     })
 }
@@ -202,15 +205,26 @@ struct Source<'a> {
 }
 
 /// Waits for the end; reloads and reopens logs on the way.
-async fn serve(app: &App, signals: &mut Signals, source: &Source<'_>, level: &LogLevel) {
+async fn serve(
+    app: &App,
+    (signals, mut orders): (&mut Signals, Option<mpsc::Receiver<Order>>),
+    source: &Source<'_>,
+    level: &LogLevel,
+) {
     let mut watch = Watch::new(source.path, source.args.watch);
     let mut heartbeat = Heartbeat::new();
     loop {
         tokio::select! {
             _ = signals.ending.next() => return,
             never = heartbeat.beat() => match never {},
-            _ = signals.reload.recv() => reload_now(app, source, level),
-            () = watch.changed() => reload_now(app, source, level),
+            // Its outcome was reported; nobody else waits for it.
+            _ = signals.reload.recv() => drop(reload_now(app, source, level)),
+            () = watch.changed() => drop(reload_now(app, source, level)),
+            Some(order) = next(&mut orders) => match order {
+                // Whoever asked may be gone.
+                Order::Reload(reply) => drop(reply.send(reload_now(app, source, level))),
+                Order::LogLevel(wanted) => level.change(wanted),
+            },
             _ = signals.reopen.recv() => {
                 if let Err(error) = app.reopen_logs() {
                     tracing::error!(%error, "access log not reopened");
@@ -220,18 +234,30 @@ async fn serve(app: &App, signals: &mut Signals, source: &Source<'_>, level: &Lo
     }
 }
 
-/// Takes the file as it is now; a bad one changes nothing and is reported like `check` does.
-fn reload_now(app: &App, source: &Source<'_>, level: &LogLevel) {
-    service::reloading();
-    take_file(app, source, level);
-    service::ready();
+/// The next order; never comes where nobody can give one.
+async fn next(orders: &mut Option<mpsc::Receiver<Order>>) -> Option<Order> {
+    match orders {
+        Some(orders) => orders.recv().await,
+        None => std::future::pending().await,
+    }
 }
 
-fn take_file(app: &App, source: &Source<'_>, level: &LogLevel) {
-    let Some(config) = super::check::load(source.path, source.global) else {
-        tracing::error!("configuration not reloaded, the old one stays");
-        app.reload_failed();
-        return;
+/// Takes the file as it is now; a bad one changes nothing, is reported like `check` does, and given back as text.
+fn reload_now(app: &App, source: &Source<'_>, level: &LogLevel) -> Result<(), String> {
+    service::reloading();
+    let result = take_file(app, source, level);
+    service::ready();
+    result
+}
+
+fn take_file(app: &App, source: &Source<'_>, level: &LogLevel) -> Result<(), String> {
+    let config = match super::check::load_or_report(source.path, source.global) {
+        Ok(config) => config,
+        Err(problems) => {
+            tracing::error!("configuration not reloaded, the old one stays");
+            app.reload_failed();
+            return Err(problems.render(false));
+        }
     };
     let new_level = config.observe.level;
     let result = match refuse_simulator(&config, source.args) {
@@ -245,12 +271,12 @@ fn take_file(app: &App, source: &Source<'_>, level: &LogLevel) {
         Ok(()) => {
             level.change(new_level);
             tracing::info!("configuration reloaded");
+            Ok(())
         }
         Err(error) => {
-            tracing::error!(
-                error = format!("{error:#}"),
-                "configuration not reloaded, the old one stays"
-            );
+            let error = format!("{error:#}");
+            tracing::error!(error, "configuration not reloaded, the old one stays");
+            Err(error)
         }
     }
 }

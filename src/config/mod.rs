@@ -54,6 +54,8 @@ use read::{FileValue, Node, Reader};
 pub struct Config {
     /// The file it came from.
     pub source: PathBuf,
+    /// Which version of the file: see [`Document::fingerprint`].
+    pub fingerprint: String,
     /// Where wxgate keeps what it makes itself.
     pub state_dir: PathBuf,
     /// Public listeners; at least one.
@@ -193,7 +195,7 @@ impl Document {
         if let Some(problem) = resolve::unknown_version(&file) {
             return Err(self.report(&overlay, &reader.secrets, vec![problem]));
         }
-        let config = resolve::resolve(&file, &self.source, &mut reader);
+        let config = resolve::resolve(&file, self, &mut reader);
         let problems = self.report(&overlay, &reader.secrets, reader.problems);
         match config {
             Some(config) if problems.count(Severity::Error) == 0 => Ok(Resolved {

@@ -164,7 +164,7 @@ impl Gateway {
     }
 
     /// The sessions, for the next generation to share revocations with.
-    pub fn sessions(&self) -> &Sessions {
+    pub fn sessions(&self) -> &Arc<Sessions> {
         &self.parts.sessions
     }
 

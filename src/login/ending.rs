@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::attempt::{Attempt, State};
 use crate::message::RequestId;
-use crate::observe::Metrics;
+use crate::observe::{LoginFailure, Metrics};
 use crate::wechat::{self, Scope};
 
 /// How a login ended.
@@ -52,13 +52,24 @@ impl<'a> Ending<'a> {
             .started
             .and_then(|started| now.duration_since(started).ok());
         metrics.login_finished(self.app, method, self.result, took);
+        let wechat_errcode = self.refusal.and_then(wechat::Error::code);
+        if self.result != "ok" {
+            metrics.login_failed(LoginFailure {
+                at: now,
+                request_id: self.request_id.as_str().to_owned(),
+                app: self.app.to_owned(),
+                method,
+                result: self.result,
+                wechat_errcode,
+            });
+        }
         tracing::info!(
             event = "login",
             request.id = self.request_id.as_str(),
             app = self.app,
             method,
             result = self.result,
-            wechat_errcode = self.refusal.and_then(wechat::Error::code),
+            wechat_errcode,
             wechat_rid = self.refusal.and_then(wechat::Error::reference),
             attempt_id = self.state.map(State::log_name),
             "login ended"

@@ -19,10 +19,12 @@ use crate::secret::Secret;
 
 mod access_log;
 mod chain;
+mod failures;
 mod metrics;
 
 pub use access_log::{AccessLog, AccessRecord, Output, QueryDetail, write_address};
 pub use chain::Chain;
+pub use failures::LoginFailure;
 pub use metrics::{
     ListenerMetrics, Metrics, RouteMetrics, StoreMetrics, StoreOperation, UpstreamMetrics,
 };

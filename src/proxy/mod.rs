@@ -227,6 +227,14 @@ impl Proxy {
         })
     }
 
+    /// The name of each upstream and those of its servers, as in the metrics.
+    pub fn names(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        self.upstreams.iter().map(|upstream| {
+            let servers = upstream.servers().iter().map(|server| &*server.name);
+            (upstream.settings.name.as_str(), servers.collect())
+        })
+    }
+
     /// Closes idle connections that are too old or were closed by their server. Call it now and then, inside the runtime.
     pub fn sweep(&self, now: Instant) {
         for server in self

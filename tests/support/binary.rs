@@ -74,6 +74,11 @@ impl Binary {
         self.admin
     }
 
+    /// Its configuration file.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("config.toml")
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id().expect("it has ended")
     }

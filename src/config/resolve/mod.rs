@@ -1,15 +1,14 @@
 //! File to settings, one file per section; cross-checks. Every problem is collected, none is followed by invented ones.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
-use super::Config;
 use super::code::Code;
 use super::file::File;
 use super::problem::Problem;
 use super::read::Reader;
 use super::show::Shown;
 use super::values::Item;
+use super::{Config, Document};
 
 mod edits;
 mod headers;
@@ -42,7 +41,7 @@ pub(super) fn unknown_version(file: &File) -> Option<Problem> {
 }
 
 /// Checks everything and makes settings. `None` where a problem left nothing to put into a setting.
-pub(super) fn resolve(file: &File, source: &Path, reader: &mut Reader<'_>) -> Option<Config> {
+pub(super) fn resolve(file: &File, document: &Document, reader: &mut Reader<'_>) -> Option<Config> {
     let apps = wechat::apps(file, reader);
     let names = headers::names(file, reader);
     let upstreams = proxy::upstreams(file, reader);
@@ -71,7 +70,8 @@ pub(super) fn resolve(file: &File, source: &Path, reader: &mut Reader<'_>) -> Op
     let admin = server::admin(file, &listeners, reader);
     let wechat = wechat::settings(file, apps, reader);
     Some(Config {
-        source: source.to_path_buf(),
+        source: document.source.clone(),
+        fingerprint: document.fingerprint(),
         state_dir: file.state_dir.value.resolve(reader),
         listeners: listeners.into_iter().map(|item| item.value).collect(),
         gateway: gateway?,

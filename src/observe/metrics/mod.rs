@@ -24,6 +24,7 @@ pub use handles::{RouteMetrics, UpstreamMetrics};
 pub use listeners::ListenerMetrics;
 pub use store::{StoreMetrics, StoreOperation};
 
+use super::failures::{Failures, LoginFailure};
 use handles::{Slots, route_labels};
 use histogram::Histogram;
 use listeners::ListenerFamilies;
@@ -73,6 +74,7 @@ pub struct Metrics {
     headers_stripped: Counters,
     log_lines_dropped: Counters,
     listeners: ListenerFamilies,
+    login_failures: Failures,
     reload_worked: Gauge,
     reload_time: Gauge,
 }
@@ -169,6 +171,7 @@ impl Metrics {
                 "headers_stripped",
                 "Client headers dropped because only we may set them",
             ),
+            login_failures: Failures::default(),
             log_lines_dropped: families.add(
                 "access_log_lines_dropped",
                 "Access log lines lost: full = too slow to write, write = writing failed",
@@ -201,6 +204,16 @@ impl Metrics {
     /// In the older text format; its type is `text/plain; version=0.0.4; charset=utf-8`.
     pub fn encode_text(&self) -> String {
         text::from_openmetrics(&self.encode())
+    }
+
+    /// Remembers a login that failed, for the status page.
+    pub fn login_failed(&self, failure: LoginFailure) {
+        self.login_failures.add(failure);
+    }
+
+    /// The last logins that failed, newest first; at most 50.
+    pub fn login_failures(&self) -> Vec<LoginFailure> {
+        self.login_failures.all()
     }
 
     /// The handles of a route; `none` is the name for requests that matched no route.

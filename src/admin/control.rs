@@ -1,0 +1,102 @@
+//! What an operator may ask of the running program, beyond looking.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::StatusCode;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+
+use super::generation::Generation;
+use super::query::Query;
+use crate::clock::Clock;
+use crate::message::{self, Answer};
+use crate::observe::IdentityMask;
+use crate::session::Sessions;
+use crate::wechat::App;
+
+/// An order for whoever holds configuration file and log.
+#[derive(Debug)]
+pub enum Order {
+    /// Load the configuration again; the answer is the report when it is bad.
+    Reload(oneshot::Sender<Result<(), String>>),
+    /// Log up to this level, until the next reload.
+    LogLevel(tracing::Level),
+}
+
+/// Where orders go.
+pub type Orders = mpsc::Sender<Order>;
+
+/// How long a reload may take before we stop waiting for its outcome.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the status page and the orders of an operator need; one per generation.
+#[derive(Debug)]
+pub struct Control {
+    /// What is served.
+    pub generation: Generation,
+    /// To list and to end.
+    pub sessions: Arc<Sessions>,
+    /// To name apps.
+    pub apps: Vec<App>,
+    /// How people appear.
+    pub mask: IdentityMask,
+    /// To whoever can reload.
+    pub orders: Orders,
+    /// The time.
+    pub clock: Clock,
+    /// When the process began to serve.
+    pub began: SystemTime,
+}
+
+impl Control {
+    /// `POST /reload`. Dropping the future does not stop the reload.
+    pub(super) async fn reload(&self) -> Answer {
+        let (reply, outcome) = oneshot::channel();
+        if self.orders.try_send(Order::Reload(reply)).is_err() {
+            return failed(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy with an earlier order",
+            );
+        }
+        tracing::info!(event = "admin", what = "reload", "order of an operator");
+        match tokio::time::timeout(RELOAD_PATIENCE, outcome).await {
+            Ok(Ok(Ok(()))) => done(&json!({ "reloaded": true })),
+            Ok(Ok(Err(report))) => failed(StatusCode::CONFLICT, &report),
+            Ok(Err(_)) | Err(_) => failed(StatusCode::SERVICE_UNAVAILABLE, "nobody took the order"),
+        }
+    }
+
+    /// `POST /log-level?level=debug`
+    pub(super) fn log_level(&self, query: &Query<'_>) -> Answer {
+        let level = query.value("level").unwrap_or_default();
+        let Ok(level) = level.parse::<tracing::Level>() else {
+            let words = "`level` must be error, warn, info, debug or trace";
+            return failed(StatusCode::BAD_REQUEST, words);
+        };
+        if self.orders.try_send(Order::LogLevel(level)).is_err() {
+            return failed(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy with an earlier order",
+            );
+        }
+        let level = level.to_string().to_ascii_lowercase();
+        tracing::info!(
+            event = "admin",
+            what = "log-level",
+            level,
+            "order of an operator"
+        );
+        done(&json!({ "level": level }))
+    }
+}
+
+/// It worked.
+pub(super) fn done(value: &serde_json::Value) -> Answer {
+    message::json(StatusCode::OK, "admin", value)
+}
+
+/// It did not, and why.
+pub(super) fn failed(status: StatusCode, why: &str) -> Answer {
+    message::json(status, "admin-failed", &json!({ "error": why }))
+}

@@ -1,0 +1,163 @@
+//! Which of the operator's paths was asked, whether it may be, and what it answers.
+
+use std::net::IpAddr;
+
+use data_encoding::BASE64;
+use http::header::{ACCEPT, AUTHORIZATION, HOST, WWW_AUTHENTICATE};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use serde_json::json;
+
+use super::control::{Control, done, failed};
+use super::query::Query;
+use super::status::Status;
+use super::{Admin, is_same, method_not_allowed, unauthorized};
+use crate::message::{self, Answer};
+
+/// Every order carries it.
+const ORDER_HEADER: HeaderName = HeaderName::from_static("x-wxgate-admin");
+
+/// What an operator can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Root,
+    Status,
+    StatusJson,
+    Sessions,
+    Revoke,
+    Reload,
+    Drain,
+    LogLevel,
+}
+
+/// A request for one of them.
+#[derive(Debug)]
+pub(super) struct Asked<'r> {
+    pub(super) method: &'r Method,
+    pub(super) target: &'r PathAndQuery,
+    pub(super) headers: &'r HeaderMap,
+}
+
+impl Place {
+    pub(super) fn of(path: &str) -> Option<Self> {
+        Some(match path {
+            "/" => Self::Root,
+            "/status" => Self::Status,
+            "/status.json" => Self::StatusJson,
+            "/sessions" => Self::Sessions,
+            "/sessions/revoke" => Self::Revoke,
+            "/reload" => Self::Reload,
+            "/drain" => Self::Drain,
+            "/log-level" => Self::LogLevel,
+            _ => return None,
+        })
+    }
+
+    fn is_order(self) -> bool {
+        match self {
+            Self::Revoke | Self::Reload | Self::Drain | Self::LogLevel => true,
+            Self::Root | Self::Status | Self::StatusJson | Self::Sessions => false,
+        }
+    }
+
+    fn is_page(self) -> bool {
+        matches!(self, Self::Root | Self::Status)
+    }
+}
+
+impl Admin {
+    /// Answers a request for one of the operator's paths.
+    pub(super) async fn operate(
+        &self,
+        control: &Control,
+        place: Place,
+        asked: &Asked<'_>,
+    ) -> Answer {
+        if let Err(answer) = self.judge(place, asked) {
+            return *answer;
+        }
+        let query = Query::of(asked.target);
+        match place {
+            Place::Root => message::redirect(asked.method, "admin", "/status"),
+            Place::Status if wants_page(asked.headers) => self.status(control).await.html(),
+            Place::Status | Place::StatusJson => self.status(control).await.json(),
+            Place::Sessions => control.list_sessions(&query).await,
+            Place::Revoke => control.revoke_sessions(&query).await,
+            Place::Reload => control.reload().await,
+            Place::LogLevel => control.log_level(&query),
+            Place::Drain => {
+                self.readiness.set_draining();
+                tracing::info!(event = "admin", what = "drain", "order of an operator");
+                done(&json!({ "draining": true }))
+            }
+        }
+    }
+
+    async fn status(&self, control: &Control) -> Status {
+        Status::new(control, &self.readiness.checks().await, &self.metrics)
+    }
+
+    fn judge(&self, place: Place, asked: &Asked<'_>) -> Result<(), Box<Answer>> {
+        let admitted =
+            self.admits(asked.headers) || (place.is_page() && self.admits_browser(asked.headers));
+        if !admitted {
+            let mut answer = unauthorized();
+            if place.is_page() {
+                // A browser asks for the token then: any name, and the token as the password.
+                let scheme = HeaderValue::from_static("Basic realm=\"wxgate\"");
+                answer.headers_mut().append(WWW_AUTHENTICATE, scheme);
+            }
+            return Err(Box::new(answer));
+        }
+        if self.token.is_none() && !names_this_machine(asked.headers) {
+            let why = "without a token, ask by address or as `localhost`";
+            return Err(Box::new(failed(StatusCode::MISDIRECTED_REQUEST, why)));
+        }
+        let is_right = match place.is_order() {
+            true => *asked.method == Method::POST,
+            false => matches!(*asked.method, Method::GET | Method::HEAD),
+        };
+        match is_right {
+            false if place.is_order() => Err(Box::new(method_not_allowed("POST"))),
+            false => Err(Box::new(method_not_allowed("GET, HEAD"))),
+            true if place.is_order() && !asked.headers.contains_key(ORDER_HEADER) => {
+                let why = "an order needs the header `X-Wxgate-Admin: 1`";
+                Err(Box::new(failed(StatusCode::FORBIDDEN, why)))
+            }
+            true => Ok(()),
+        }
+    }
+
+    /// Whether the password of `Authorization: Basic` is the token.
+    fn admits_browser(&self, headers: &HeaderMap) -> bool {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let (Some(value), None, Some(token)) = (values.next(), values.next(), &self.token) else {
+            return false;
+        };
+        let given = value.to_str().ok().and_then(|value| {
+            let (scheme, credentials) = value.split_once(' ')?;
+            let credentials = BASE64.decode(credentials.trim_ascii().as_bytes()).ok()?;
+            let credentials = String::from_utf8(credentials).ok()?;
+            let (_, password) = credentials.split_once(':')?;
+            scheme
+                .eq_ignore_ascii_case("basic")
+                .then(|| password.to_owned())
+        });
+        given.is_some_and(|given| is_same(&given, token))
+    }
+}
+
+/// Whether `Host` is an address or `localhost`: a name of somebody else's could be made to lead here.
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let authority = host.and_then(|host| host.parse::<Authority>().ok());
+    authority.is_some_and(|authority| {
+        let host = authority.host().trim_matches(['[', ']']);
+        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok()
+    })
+}
+
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accepts = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    accepts.is_some_and(|accept| accept.contains("text/html"))
+}

@@ -1,0 +1,65 @@
+//! Numbers of the status page: read off the page of metrics, so that both say the same.
+
+/// Every series with its value.
+#[derive(Debug)]
+pub(super) struct Series<'p>(Vec<(&'p str, &'p str, f64)>);
+
+impl<'p> Series<'p> {
+    /// Reads a page in either text format.
+    pub(super) fn read(page: &'p str) -> Self {
+        let series = |line: &'p str| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            Some((name, labels.trim_end_matches('}'), value.parse().ok()?))
+        };
+        let lines = page.lines().filter(|line| !line.starts_with('#'));
+        Self(lines.filter_map(series).collect())
+    }
+
+    /// The sum of a family's series that have all these labels; 0 where there is none.
+    pub(super) fn sum(&self, family: &str, labels: &[(&str, &str)]) -> u64 {
+        let of_family = self.0.iter().filter(|(name, _, _)| *name == family);
+        let sum: f64 = of_family
+            .filter(|(_, found, _)| labels.iter().all(|label| has(found, *label)))
+            .map(|(_, _, value)| value)
+            .sum();
+        // Counters are whole and far smaller than what a float can hold exactly.
+        format!("{sum:.0}").parse().unwrap_or(0)
+    }
+
+    /// The value of one series, where it is there.
+    pub(super) fn value(&self, family: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let found = self.0.iter().find(|(name, found, _)| {
+            *name == family && labels.iter().all(|label| has(found, *label))
+        });
+        found.map(|(_, _, value)| *value)
+    }
+}
+
+/// Whether labels as they are written hold this one.
+fn has(written: &str, (name, value): (&str, &str)) -> bool {
+    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
+    let wanted = format!("{name}=\"{escaped}\"");
+    written
+        .match_indices(&wanted)
+        .any(|(at, _)| at == 0 || written[..at].ends_with(','))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_are_found_by_whole_labels() {
+        let page = "# HELP a_total x\na_total{route=\"x\",code=\"200\"} 3\na_total{xroute=\"x\",code=\"500\"} 4\n\
+                    a_total{route=\"a\\\"b\",code=\"200\"} 5\nb 1.5\n";
+        let series = Series::read(page);
+
+        assert_eq!(series.sum("a_total", &[("route", "x")]), 3);
+        assert_eq!(series.sum("a_total", &[("code", "200")]), 8);
+        assert_eq!(series.sum("a_total", &[("route", "a\"b")]), 5);
+        assert_eq!(series.sum("nothing", &[]), 0);
+        assert_eq!(series.value("b", &[]), Some(1.5));
+        assert_eq!(series.value("a_total", &[("route", "y")]), None);
+    }
+}

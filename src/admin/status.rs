@@ -1,0 +1,182 @@
+//! The status page, as JSON and as HTML. Read-only; holds no secret and nobody's id.
+
+use std::time::SystemTime;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::BASE64;
+use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_FRAME_OPTIONS};
+use http::{HeaderValue, StatusCode};
+use jiff::Timestamp;
+use minijinja::{AutoEscape, Environment};
+use serde::Serialize;
+
+use super::control::Control;
+use super::generation::Generation;
+use super::readiness::{Check, State};
+use super::series::Series;
+use crate::message::{self, Answer};
+use crate::observe::{LoginFailure, Metrics};
+
+const TEMPLATE: &str = include_str!("status.html");
+const STYLE: &str = include_str!("status.css");
+
+/// Everything on the page.
+#[derive(Debug, Serialize)]
+pub(super) struct Status {
+    version: &'static str,
+    started: String,
+    uptime_s: u64,
+    loaded: String,
+    last_reload_worked: bool,
+    checks: Vec<CheckLine>,
+    session_mode: &'static str,
+    logins_started: u64,
+    logins_finished: u64,
+    logins_failed: u64,
+    wechat_calls: u64,
+    wechat_errors: u64,
+    rate_limited: u64,
+    login_failures: Vec<FailureLine>,
+    #[serde(flatten)]
+    generation: Generation,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckLine {
+    name: &'static str,
+    ok: bool,
+    reason: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct FailureLine {
+    at: String,
+    request_id: String,
+    app: String,
+    method: &'static str,
+    result: &'static str,
+    wechat_errcode: Option<i64>,
+}
+
+impl Status {
+    pub(super) fn new(control: &Control, checks: &[Check], metrics: &Metrics) -> Self {
+        let page = metrics.encode();
+        let series = Series::read(&page);
+        let now = control.clock.now();
+        let finished = series.sum("wxgate_logins_finished_total", &[]);
+        let worked = series.sum("wxgate_logins_finished_total", &[("result", "ok")]);
+        let calls = series.sum("wxgate_wechat_requests_total", &[]);
+        let good_calls = series.sum("wxgate_wechat_requests_total", &[("result", "ok")]);
+        let reload = series.value("wxgate_config_last_reload_successful", &[]);
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            started: timestamp(control.began),
+            uptime_s: now
+                .duration_since(control.began)
+                .unwrap_or_default()
+                .as_secs(),
+            loaded: timestamp(control.generation.loaded_at),
+            last_reload_worked: reload == Some(1.0),
+            checks: checks.iter().map(check_line).collect(),
+            session_mode: match control.sessions.are_listed() {
+                true => "store",
+                false => "cookie",
+            },
+            logins_started: series.sum("wxgate_logins_started_total", &[]),
+            logins_finished: finished,
+            logins_failed: finished.saturating_sub(worked),
+            wechat_calls: calls,
+            wechat_errors: calls.saturating_sub(good_calls),
+            rate_limited: series.sum("wxgate_rate_limited_total", &[]),
+            login_failures: metrics
+                .login_failures()
+                .into_iter()
+                .map(failure_line)
+                .collect(),
+            generation: counted(&control.generation, &series),
+        }
+    }
+
+    pub(super) fn json(&self) -> Answer {
+        message::json(StatusCode::OK, "admin", self)
+    }
+
+    /// A page without scripts, forms and foreign parts.
+    pub(super) fn html(&self) -> Answer {
+        let mut environment = Environment::new();
+        environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        let context =
+            minijinja::context! { status => minijinja::value::Serde(self), style => STYLE };
+        let page = environment
+            .render_str(TEMPLATE, context)
+            .unwrap_or_else(|error| format!("<!doctype html><title>status</title>{error}"));
+        let mut answer = message::html(StatusCode::OK, "admin", page);
+        let style = BASE64.encode(digest(&SHA256, STYLE.as_bytes()).as_ref());
+        let policy = format!(
+            "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        );
+        let headers = answer.headers_mut();
+        if let Ok(policy) = HeaderValue::from_str(&policy) {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        answer
+    }
+}
+
+/// The generation with what was counted since the start.
+fn counted(generation: &Generation, series: &Series<'_>) -> Generation {
+    let mut counted = generation.clone();
+    for route in &mut counted.routes {
+        let name = ("route", route.name.as_str());
+        let denied = [name, ("decision", "denied")];
+        let requests = series.sum("wxgate_http_requests_total", &[name]);
+        route.denied = series.sum("wxgate_auth_decisions_total", &denied);
+        route.requests = requests;
+    }
+    for upstream in &mut counted.upstreams {
+        let name = ("upstream", upstream.name.as_str());
+        upstream.errors = series.sum("wxgate_upstream_errors_total", &[name]);
+        for server in &mut upstream.servers {
+            let labels = [name, ("server", server.name.as_str())];
+            let health = series.value("wxgate_upstream_healthy", &labels);
+            server.healthy = health != Some(0.0);
+            let answers = series.sum("wxgate_upstream_requests_total", &labels);
+            server.answers = answers;
+        }
+    }
+    counted
+}
+
+fn check_line(check: &Check) -> CheckLine {
+    CheckLine {
+        name: check.name,
+        ok: check.state == State::Ok,
+        reason: match &check.state {
+            State::Ok => None,
+            State::Failed(reason) => Some(reason.clone()),
+        },
+    }
+}
+
+fn failure_line(failure: LoginFailure) -> FailureLine {
+    FailureLine {
+        at: timestamp(failure.at),
+        request_id: failure.request_id,
+        app: failure.app,
+        method: failure.method,
+        result: failure.result,
+        wechat_errcode: failure.wechat_errcode,
+    }
+}
+
+/// In whole seconds: `2026-01-02T03:04:05Z`.
+pub(super) fn timestamp(time: SystemTime) -> String {
+    let seconds = crate::clock::unix_seconds(time);
+    let timestamp = i64::try_from(seconds).map(Timestamp::from_second);
+    match timestamp {
+        Ok(Ok(timestamp)) => timestamp.to_string(),
+        Ok(Err(_)) | Err(_) => "unknown".to_owned(),
+    }
+}

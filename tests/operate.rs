@@ -1,0 +1,404 @@
+//! What operators see and do on the admin listener, with and without the command line.
+
+use std::fs;
+
+use http::Method;
+use serde_json::Value as Json;
+use wxgate::simulator::{Endpoint, Trouble};
+
+use crate::support::{
+    APP_ID, Binary, Browser, Setup, TestGateway, Wire, free_address, wxgate as program,
+};
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+fn ask(method: &str, target: &str, more: &str) -> String {
+    format!("{method} {target} HTTP/1.1\r\nHost: localhost:9502\r\n{more}\r\n")
+}
+
+async fn json(gateway: &TestGateway, method: &str, target: &str) -> (u16, Json) {
+    let order = match method {
+        "POST" => "X-Wxgate-Admin: 1\r\n",
+        _ => "",
+    };
+    let reply = Wire::new(gateway.admin_address())
+        .ask(ask(method, target, order))
+        .await;
+    let body = serde_json::from_str(reply.text()).unwrap_or(Json::Null);
+    (reply.status.as_u16(), body)
+}
+
+fn openid(gateway: &TestGateway, person: &str) -> String {
+    gateway.simulator().person(person).unwrap().openid(APP_ID)
+}
+
+#[tokio::test]
+async fn the_status_page_says_what_is_served_and_how_it_fares() {
+    let gateway = TestGateway::start().await;
+    let mut alice = gateway.browser_in_wechat("alice");
+    alice.get("/site").await.assert_ok();
+    alice.get_once("/closed").await;
+    let mut bob = gateway.browser_in_wechat("bob");
+    let faults = gateway.simulator().faults();
+    faults.always(Endpoint::Exchange, Trouble::Errcode(40029));
+    bob.get("/site").await;
+
+    let (status, page) = json(&gateway, "GET", "/status.json").await;
+
+    assert_eq!(status, 200);
+    let routes = page["routes"].as_array().unwrap();
+    let route = |name: &str| routes.iter().find(|route| route["name"] == name).unwrap();
+    assert_eq!(route("site")["auth"], "base");
+    assert_eq!(route("site")["path"], "/");
+    assert!(route("site")["requests"].as_u64().unwrap() >= 2);
+    assert_eq!(route("closed")["denied"], 1);
+    let server = &page["upstreams"][0]["servers"][0];
+    let upstream = gateway.upstream().url();
+    assert!(
+        upstream.ends_with(server["name"].as_str().unwrap()),
+        "{server}"
+    );
+    assert!(server["answers"].as_u64().unwrap() >= 1);
+    assert_eq!(page["session_mode"], "cookie");
+    assert_eq!(page["checks"][0]["ok"], true);
+    assert_eq!(page["apps"][0]["name"], "main");
+    let failure = &page["login_failures"][0];
+    assert_eq!(failure["wechat_errcode"], 40029);
+    assert_eq!(failure["result"], "code_used");
+    let text = page.to_string();
+    assert!(!text.contains(&openid(&gateway, "alice")) && !text.contains(APP_ID));
+}
+
+#[tokio::test]
+async fn the_status_page_is_html_for_browsers_without_script_or_foreign_parts() {
+    let gateway = TestGateway::with(|setup| {
+        setup.routes.push_str(
+            "\n[[routes]]\nname = \"<b>bold\"\npath = \"/bold\"\nauth = \"deny\"\nupstream = \"UPSTREAM\"\n",
+        );
+    })
+    .await;
+    let mut wire = Wire::new(gateway.admin_address());
+
+    let root = wire.ask(ask("GET", "/", "")).await;
+    let page = wire
+        .ask(ask("GET", "/status", "Accept: text/html,*/*;q=0.8\r\n"))
+        .await;
+
+    assert_eq!(
+        (root.status.as_u16(), root.header("location")),
+        (302, "/status")
+    );
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    let policy = page.header("content-security-policy");
+    for part in [
+        "default-src 'none'",
+        "frame-ancestors 'none'",
+        "form-action 'none'",
+    ] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(
+        !policy.contains("unsafe") && !policy.contains("script-src"),
+        "{policy}"
+    );
+    assert_eq!(page.header("cache-control"), "no-store");
+    let text = page.text();
+    assert!(
+        text.contains("&lt;b&gt;bold") && !text.contains("<b>bold"),
+        "{text}"
+    );
+    assert!(
+        !["<script", "src=", "href=\"http"]
+            .iter()
+            .any(|part| text.contains(part)),
+        "{text}"
+    );
+    assert!(
+        text.contains("No login has failed since the start."),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_browser_shows_the_status_page_with_its_style() {
+    let gateway = TestGateway::start().await;
+    let chromium = std::env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
+    let picture = gateway.state_dir().join("status.png");
+    let mut command = tokio::process::Command::new(chromium);
+    command
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+        .arg(format!(
+            "--user-data-dir={}",
+            gateway.state_dir().join("chromium").display()
+        ))
+        .arg(format!("--screenshot={}", picture.display()))
+        .arg(format!("http://{}/status", gateway.admin_address()))
+        .kill_on_drop(true);
+
+    let output = command.output().await.unwrap();
+
+    let dom = String::from_utf8_lossy(&output.stdout);
+    assert!(dom.contains("<h1>wxgate "), "{dom}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!errors.contains("Content Security Policy"), "{errors}");
+    assert!(fs::metadata(picture).unwrap().len() > 5_000);
+}
+
+#[tokio::test]
+async fn orders_are_refused_to_other_sites_and_foreign_names() {
+    let gateway = TestGateway::start().await;
+    let mut wire = Wire::new(gateway.admin_address());
+    for path in [
+        "/reload",
+        "/drain",
+        "/log-level?level=debug",
+        "/sessions/revoke?unionid=u",
+    ] {
+        let without_header = wire.ask(ask("POST", path, "Content-Length: 0\r\n")).await;
+        assert_eq!(without_header.status, 403, "{path}");
+        let read = wire.ask(ask("GET", path, "X-Wxgate-Admin: 1\r\n")).await;
+        assert_eq!(
+            (read.status.as_u16(), read.header("allow")),
+            (405, "POST"),
+            "{path}"
+        );
+        let rebound =
+            format!("POST {path} HTTP/1.1\r\nHost: evil.test\r\nX-Wxgate-Admin: 1\r\n\r\n");
+        assert_eq!(wire.ask(rebound).await.status, 421, "{path}");
+    }
+    for path in ["/status", "/status.json", "/sessions"] {
+        let rebound = format!("GET {path} HTTP/1.1\r\nHost: evil.test\r\n\r\n");
+        assert_eq!(wire.ask(rebound).await.status, 421, "{path}");
+        let posted = wire.ask(ask("POST", path, "X-Wxgate-Admin: 1\r\n")).await;
+        assert_eq!(posted.status, 405, "{path}");
+        let mut public = gateway.browser(crate::support::agents::DESKTOP);
+        let reply = public.send(Method::GET, path, &[], "").await;
+        assert!(
+            !reply.text().contains("login_failures"),
+            "{path} is on the public listener"
+        );
+    }
+    let ready = wire.ask(ask("GET", "/readyz", "")).await;
+    assert_eq!(ready.status, 200, "an order got through");
+}
+
+#[tokio::test]
+async fn with_a_token_everything_asks_for_it_and_a_browser_may_type_it() {
+    let gateway = TestGateway::with(|setup| setup.admin = format!("token = \"{TOKEN}\"")).await;
+    let mut wire = Wire::new(gateway.admin_address());
+    let basic = |password: &str| {
+        let credentials = data_encoding::BASE64.encode(format!("any:{password}").as_bytes());
+        format!("Authorization: Basic {credentials}\r\n")
+    };
+    let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
+    for (target, credentials, status) in [
+        ("/status", String::new(), 401),
+        ("/status", basic("wrong"), 401),
+        ("/status", basic(TOKEN), 200),
+        ("/status", bearer.clone(), 200),
+        ("/sessions", basic(TOKEN), 401),
+        ("/sessions", bearer, 409),
+        ("/status.json", String::new(), 401),
+    ] {
+        let reply = wire.ask(ask("GET", target, &credentials)).await;
+        assert_eq!(reply.status, status, "{target} {credentials}");
+    }
+    let reply = wire
+        .ask(ask("POST", "/drain", "X-Wxgate-Admin: 1\r\n"))
+        .await;
+    assert_eq!(reply.status, 401);
+}
+
+#[tokio::test]
+async fn sessions_are_ended_by_openid_and_only_those() {
+    let gateway = TestGateway::start().await;
+    let mut alice = gateway.browser_in_wechat("alice");
+    let mut bob = gateway.browser_in_wechat("bob");
+    alice.get("/site").await.assert_ok();
+    bob.get("/site").await.assert_ok();
+    // Nothing is kept per visitor here, so nothing can be listed.
+    assert_eq!(json(&gateway, "GET", "/sessions").await.0, 409);
+
+    let target = format!("/sessions/revoke?openid={}", openid(&gateway, "alice"));
+    let (status, answer) = json(&gateway, "POST", &target).await;
+
+    assert_eq!((status, &answer["revoked"]), (200, &"openid".into()));
+    assert_eq!(alice.get_once("/site").await.status, 302);
+    assert_eq!(bob.get_once("/site").await.status, 200);
+    for bad in [
+        "/sessions/revoke",
+        "/sessions/revoke?sid=x",
+        "/sessions/revoke?openid=o&app=none",
+    ] {
+        assert_eq!(json(&gateway, "POST", bad).await.0, 400, "{bad}");
+    }
+}
+
+/// The real program in front of a test gateway's simulator and site, and what asks it.
+struct Operated {
+    gateway: TestGateway,
+    program: Binary,
+}
+
+impl Operated {
+    async fn start() -> Self {
+        let gateway = TestGateway::start().await;
+        let setup = Setup::default();
+        let admin = format!("[admin]\n            listen = \"{}\"", free_address());
+        let text = gateway.config_text(&setup);
+        let text = text.replace("[admin]\n            listen = \"127.0.0.1:0\"", &admin);
+        let state = gateway.state_dir().display().to_string();
+        let text = text.replace(
+            &format!("state_dir = \"{state}\""),
+            &format!("state_dir = \"{state}/second\""),
+        );
+        fs::create_dir(gateway.state_dir().join("second")).unwrap();
+        let program = Binary::start(&text).await;
+        Self { gateway, program }
+    }
+
+    /// Exit code, standard output and standard error of a command that asks it.
+    async fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let config = self.program.config();
+        let mut command = program(arguments, config.parent().unwrap());
+        let output = command.output().await.unwrap();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    }
+
+    fn browser(&self, person: &str) -> Browser {
+        let mut browser = self.gateway.browser_in_wechat(person);
+        browser.follow_to(self.program.address());
+        browser
+    }
+}
+
+#[tokio::test]
+async fn the_command_line_shows_status_and_reloads() {
+    let operated = Operated::start().await;
+
+    let (code, out, errors) = operated.run(&["status"]).await;
+    assert_eq!(code, 0, "{errors}");
+    assert!(
+        out.starts_with("wxgate ") && out.contains("   ready\n"),
+        "{out}"
+    );
+    assert!(out.contains("route      site   any /   base   "), "{out}");
+    let (_, out, _) = operated.run(&["status", "--json"]).await;
+    let status: Json = serde_json::from_str(&out).unwrap();
+    let before = status["sha256"].clone();
+
+    let file = operated.program.config();
+    let good = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{good}\n[pages]\nsite_name = \"New\"\n")).unwrap();
+    let (code, out, errors) = operated.run(&["reload"]).await;
+    assert_eq!((code, out.as_str()), (0, "reloaded\n"), "{errors}");
+    let (_, out, _) = operated.run(&["status", "--json"]).await;
+    let status: Json = serde_json::from_str(&out).unwrap();
+    assert_ne!(status["sha256"], before);
+
+    // A key that needs a restart: the file is good, the reload is not.
+    fs::write(&file, format!("{good}\n[log]\nformat = \"text\"\n")).unwrap();
+    let (code, _, errors) = operated.run(&["reload"]).await;
+    assert_eq!(code, 1);
+    assert!(errors.contains("needs a restart: log.format"), "{errors}");
+    let (code, out, _) = operated.run(&["status"]).await;
+    assert_eq!(code, 0);
+    assert!(out.contains("the last reload failed"), "{out}");
+}
+
+#[tokio::test]
+async fn the_command_line_ends_sessions_and_drains() {
+    let operated = Operated::start().await;
+    let mut alice = operated.browser("alice");
+    alice.get("/site").await.assert_ok();
+
+    let (code, _, errors) = operated.run(&["session", "list"]).await;
+    assert_eq!(code, 1);
+    assert!(errors.contains("`sessions.mode` is \"cookie\""), "{errors}");
+    let openid = openid(&operated.gateway, "alice");
+    let (code, out, errors) = operated
+        .run(&["session", "revoke", "--openid", &openid])
+        .await;
+    assert_eq!((code, out.as_str()), (0, "revoked\n"), "{errors}");
+    assert_eq!(alice.get_once("/site").await.status, 302);
+
+    let (code, out, _) = operated.run(&["drain"]).await;
+    assert_eq!(code, 0);
+    assert!(out.starts_with("draining"), "{out}");
+    let (code, _, _) = operated.run(&["healthcheck", "--ready"]).await;
+    assert_eq!(code, 1);
+    assert_eq!(alice.get_once("/open").await.status, 200, "requests go on");
+}
+
+#[tokio::test]
+async fn the_log_level_changes_while_the_program_runs() {
+    let operated = Operated::start().await;
+    let mut wire = Wire::new(operated.program.admin_address());
+    let order = ask("POST", "/log-level?level=error", "X-Wxgate-Admin: 1\r\n");
+    assert_eq!(wire.ask(order).await.status, 200);
+    let bad = ask("POST", "/log-level?level=loud", "X-Wxgate-Admin: 1\r\n");
+    assert_eq!(wire.ask(bad).await.status, 400);
+    // The order went through the same queue, so the level holds when the next one is answered.
+    let (code, _, _) = operated.run(&["reload"]).await;
+    assert_eq!(code, 0);
+
+    let (_, errors) = operated.program.stop().await;
+
+    assert!(errors.contains("order of an operator"), "{errors}");
+    assert!(errors.contains("\"what\":\"log-level\""), "{errors}");
+    assert!(
+        errors.contains("configuration reloaded"),
+        "the reload brings the level of the file back: {errors}"
+    );
+}
+
+#[tokio::test]
+async fn without_a_gateway_orders_fail_and_say_what_to_try() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let text = format!(
+        "{}\n[admin]\nlisten = \"{}\"\n",
+        include_str!("configs/minimal.toml"),
+        free_address()
+    );
+    fs::write(folder.path().join("config.toml"), text).unwrap();
+    for arguments in [
+        &["reload"][..],
+        &["status"],
+        &["drain"],
+        &["session", "list"],
+    ] {
+        let mut command = program(arguments, folder.path());
+        let output = command
+            .env("WXGATE_MAIN_SECRET", "s3cret")
+            .output()
+            .await
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(
+            errors.contains("try: wxgate run"),
+            "{arguments:?}: {errors}"
+        );
+    }
+    let usage = program(&["session", "revoke"], folder.path())
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(usage.status.code(), Some(2));
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let output = program(&["completion", shell], folder.path())
+            .output()
+            .await
+            .unwrap();
+        let script = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && script.contains("healthcheck"),
+            "{shell}"
+        );
+    }
+}
