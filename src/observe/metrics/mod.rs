@@ -89,8 +89,6 @@ impl Metrics {
     /// All families at zero.
     pub fn new() -> Self {
         let mut families = Families(Registry::with_prefix("wxgate"));
-        let mut process = Registry::default();
-        process.register_collector(Box::new(ProcessCollector));
         families.add_build();
         Self {
             http_requests: families.add("http_requests", "Requests answered"),
@@ -187,7 +185,7 @@ impl Metrics {
                 Unit::Seconds,
             ),
             registry: families.0,
-            process,
+            process: process_registry(),
         }
     }
 
@@ -253,6 +251,12 @@ impl Metrics {
         self.log_lines_dropped
             .get_or_create_owned(&vec![("reason", reason.into())])
     }
+}
+
+fn process_registry() -> Registry {
+    let mut process = Registry::default();
+    process.register_collector(Box::new(ProcessCollector));
+    process
 }
 
 /// Registers families and hands them out.
