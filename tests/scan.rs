@@ -348,11 +348,12 @@ async fn looking_at_a_code_does_nothing() {
 async fn an_approval_needs_the_page_it_comes_from() {
     let gateway = gateway().await;
     let mut screen = Screen::at(&gateway, "/orders").await;
+    // Both codes are drawn before the phone logs in, so that one session may answer either.
+    let mut other = Screen::at(&gateway, "/orders").await;
     let mut phone = gateway.browser_in_wechat("alice");
     let page = phone.get(&screen.link()).await;
     let number = screen.number().await;
     let token = field(&page, "form_token");
-    let mut other = Screen::at(&gateway, "/orders").await;
     let other_page = phone.get(&other.link()).await;
     other.number().await;
     let of_other = field(&other_page, "form_token");
