@@ -151,6 +151,7 @@ fn snippets_for_applications_are_those_of_the_examples() {
         ("php", "examples/php/index.php"),
         ("js", "examples/node/app.mjs"),
         ("python", "examples/python/app.py"),
+        ("java", "examples/java/App.java"),
     ];
     for (language, path) in examples {
         let example = dense(&fs::read_to_string(root_of_project().join(path)).unwrap());
