@@ -51,6 +51,8 @@ mod streaming;
 mod systemd;
 mod targets;
 mod tls;
+mod upstream_faults;
+mod upstream_health;
 mod upstream_tls;
 mod website;
 mod websocket;

@@ -32,6 +32,7 @@ impl Gateway {
             return Err(Error::AnnouncedTooLarge);
         }
         self.ready_body(&mut request, forwarding, journal);
+        let wanted = self.proxy.wanted(forwarding, request.headers());
         self.parts.sessions.cut_cookies(request.headers_mut());
         let visitor = visitor.as_deref();
         let token = visitor
@@ -50,6 +51,7 @@ impl Gateway {
             headers: visitor.map_or(&[], |visitor| &visitor.headers),
             more: token,
             private: &self.private_names,
+            wanted,
             end: end.as_ref().map(|end| end as _),
             interim: interim.as_ref().map(|send| send as _),
         };
@@ -67,6 +69,12 @@ impl Gateway {
         });
         self.ready_answer(response.headers_mut(), visitor, asked)
             .await?;
+        let headers = response.headers_mut();
+        if let Some(cookie) = forwarded.affinity
+            && !may_be_shared(headers)
+        {
+            headers.append(SET_COOKIE, cookie);
+        }
         let end = visitor
             .filter(|_| is_event_stream(response.headers()))
             .map(|visitor| self.end_of(visitor, &route.rule, asked)());

@@ -196,7 +196,7 @@ fn body(error: &BodyError) -> Story {
 
 fn upstream(error: &proxy::Error) -> Story {
     let (status, reason, cause) = match error {
-        proxy::Error::NoServer { .. } => (
+        proxy::Error::NoServer { .. } | proxy::Error::AllIll { .. } => (
             StatusCode::SERVICE_UNAVAILABLE,
             "upstream-unavailable",
             Cause::UpstreamUnavailable,

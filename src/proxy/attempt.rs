@@ -15,7 +15,7 @@ use super::error::Error;
 use super::headers::Fields;
 use super::outgoing::{Outgoing, Upload};
 use super::retry::{self, Attempt, Outcome, Step};
-use super::upstream::{Server, Tried, Upstream};
+use super::upstream::{Load, Server, Tried, Upstream};
 use super::wire::{self, Deadlines, Wire};
 
 /// What stays the same over all attempts.
@@ -24,6 +24,8 @@ pub(super) struct Sending<'a> {
     /// `None` where there is no body.
     pub(super) upload: Option<Arc<Upload>>,
     pub(super) deadlines: Deadlines,
+    /// The server that the visitor was sent to before.
+    pub(super) wanted: Option<usize>,
     /// Asks for a tunnel: on a connection of its own.
     pub(super) tunnel: bool,
     /// Logs in the connection: nobody else may use it later.
@@ -45,7 +47,9 @@ pub(super) enum Message<'a> {
 pub(super) struct Answered {
     pub(super) parts: response::Parts,
     pub(super) source: Source,
-    pub(super) server: Arc<Server>,
+    pub(super) server: Load,
+    /// Its place among the upstream's servers.
+    pub(super) index: usize,
     pub(super) attempts: u32,
 }
 
@@ -83,13 +87,17 @@ impl<'a> Sending<'a> {
         let mut left = self.upstream.settings.retries;
         let mut tried = Tried::default();
         let mut attempts = 1;
-        // There is at least one server and none was tried.
-        let (index, all_marked) = self.upstream.pick(&tried, now).unwrap_or((0, false));
+        let picked = self.upstream.pick(self.wanted, &tried, now);
+        let Some((index, all_marked)) = picked else {
+            let upstream = self.upstream.settings.name.clone();
+            return Err(Error::AllIll { upstream });
+        };
         let mut next = Next {
             index,
             new_connection: self.tunnel,
         };
         loop {
+            let load = Load::on(&self.upstream.servers()[next.index]);
             let attempted = match message {
                 Message::Bare(fields, target) => self.attempt(&next, fields, target, now).await,
                 Message::Hyper(request) => {
@@ -99,7 +107,9 @@ impl<'a> Sending<'a> {
                 }
             };
             let failed = match attempted {
-                Ok((parts, source)) => return self.accept(parts, source, next.index, attempts),
+                Ok((parts, source)) => {
+                    return self.accept(parts, source, (next.index, load), attempts);
+                }
                 Err(failed) => failed,
             };
             if failed.outcome == Outcome::NotConnected {
@@ -130,7 +140,7 @@ impl<'a> Sending<'a> {
     }
 
     fn other(&self, tried: &Tried) -> Option<Next> {
-        let (index, _) = self.upstream.pick(tried, Instant::now())?;
+        let (index, _) = self.upstream.pick(None, tried, Instant::now())?;
         Some(Next {
             index,
             new_connection: self.tunnel,
@@ -141,10 +151,9 @@ impl<'a> Sending<'a> {
         &self,
         parts: response::Parts,
         mut source: Source,
-        index: usize,
+        (index, server): (usize, Load),
         attempts: u32,
     ) -> Result<Answered, Error> {
-        let server = Arc::clone(&self.upstream.servers()[index]);
         let (reuse, body_end) =
             answer::judge(&parts, self.tunnel).map_err(|reason| self.unusable(reason, &server))?;
         let may_be_reused = reuse == Reuse::Allowed && !self.tunnel && !self.binds_connection;
@@ -160,6 +169,7 @@ impl<'a> Sending<'a> {
             parts,
             source,
             server,
+            index,
             attempts,
         })
     }
@@ -194,6 +204,7 @@ impl<'a> Sending<'a> {
                 source: io::ErrorKind::TimedOut.into(),
             },
             Error::NoServer { .. }
+            | Error::AllIll { .. }
             | Error::Connect { .. }
             | Error::Tls { .. }
             | Error::ConnectTimeout { .. }

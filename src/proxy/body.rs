@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tokio::time::Instant;
 use super::attempt::Source;
 use super::fault::Fault;
 use super::pool::Idle;
-use super::upstream::Server;
+use super::upstream::Load;
 use super::{PrivateNames, answer};
 
 /// Why the body of an answer ended early. The visitor must see the transfer break: it is never a short complete one.
@@ -37,7 +36,7 @@ pub struct Body {
 
 struct Stream {
     source: Source,
-    server: Arc<Server>,
+    server: Load,
     idle: Duration,
     /// The deadline runs since the last frame.
     is_waiting: bool,
@@ -62,12 +61,7 @@ impl Body {
     }
 
     /// The body behind a head that was just read.
-    pub(super) fn new(
-        source: Source,
-        server: Arc<Server>,
-        idle: Duration,
-        private: PrivateNames,
-    ) -> Self {
+    pub(super) fn new(source: Source, server: Load, idle: Duration, private: PrivateNames) -> Self {
         let ended = source.is_ended();
         let mut stream = Stream {
             source,

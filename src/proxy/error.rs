@@ -21,6 +21,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// Health checks have found every server ill, so none was asked: 503.
+    #[error("no server of upstream `{upstream}` is well")]
+    AllIll {
+        /// The upstream's name.
+        upstream: String,
+    },
     /// No connection to any server that was tried: 502.
     #[error("no connection to upstream `{upstream}`")]
     Connect {

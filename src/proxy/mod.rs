@@ -25,6 +25,7 @@ use crate::drain::Drain;
 use crate::message::{self, RequestBody};
 use crate::observe::Metrics;
 
+mod affinity;
 mod answer;
 mod attempt;
 mod bare;
@@ -35,6 +36,7 @@ mod error;
 mod fault;
 mod frames;
 mod headers;
+mod health;
 mod hop;
 mod interim;
 mod outgoing;
@@ -54,8 +56,8 @@ pub use body::{Body, BodyError};
 pub use error::Error;
 pub use fault::Fault;
 pub use settings::{
-    Address, Forwarding, HeaderEdits, HostHeader, Origin, Protocol, Server, Settings, UpstreamId,
-    UpstreamSettings,
+    Address, AffinityCookie, Balance, Forwarding, HeaderEdits, HealthCheck, HostHeader, Origin,
+    Protocol, Server, Settings, UpstreamId, UpstreamSettings,
 };
 pub use tls::{Identity, Tls, TlsFault, TlsSettings, UnusableFile};
 
@@ -93,6 +95,8 @@ pub struct Additions<'a> {
     pub more: Option<(HeaderName, HeaderValue)>,
     /// Removed from the answer and its trailers; no route's edits can set them.
     pub private: &'a PrivateNames,
+    /// The server to prefer: what [`Proxy::wanted`] found before our cookies were cut.
+    pub wanted: Option<usize>,
     /// Makes the signal that ends a WebSocket tunnel; asked only when there is one.
     pub end: Option<&'a (dyn Fn() -> EndSignal + Send + Sync)>,
     /// Told of interim answers, at most 16; `None` where nobody can take them.
@@ -110,6 +114,8 @@ pub struct Forwarded {
     pub waited: Duration,
     /// How many servers or connections it took: 1 unless something was tried again.
     pub attempts: u32,
+    /// The `Set-Cookie` that leads the visitor back to the same server, where the upstream wants that and the cookie led elsewhere.
+    pub affinity: Option<HeaderValue>,
 }
 
 impl fmt::Debug for Additions<'_> {
@@ -125,7 +131,7 @@ impl fmt::Debug for Additions<'_> {
 
 impl Proxy {
     /// Nothing is connected yet. `previous` hands over pools and marks of upstreams whose settings are equal. Each
-    /// tunnel counts as open in `tunnels` until it ends.
+    /// tunnel counts as open in `tunnels` until it ends; health checks begin at once, and end when it is told to stop.
     pub fn new(
         settings: Settings,
         previous: Option<&Self>,
@@ -139,13 +145,18 @@ impl Proxy {
                 .find(|upstream| upstream.settings == settings);
             match kept {
                 Some(upstream) => Arc::clone(upstream),
-                None => Arc::new(Upstream::new(settings, metrics)),
+                None => Arc::new(Upstream::new(settings, metrics, &tunnels)),
             }
         };
         Self {
             upstreams: settings.upstreams.into_iter().map(keep_or_make).collect(),
             tunnels,
         }
+    }
+
+    /// The server that a visitor's cookie names, where this upstream sends visitors back to the same one.
+    pub fn wanted(&self, forwarding: &Forwarding, headers: &HeaderMap) -> Option<usize> {
+        self.upstreams.get(forwarding.upstream.0)?.wanted(headers)
     }
 
     /// Forwards one request and waits for the head of its answer.
@@ -183,6 +194,7 @@ impl Proxy {
             move |head| interim::pass_on(head, sink, private, edits)
         });
         let mut sending = Sending {
+            wanted: additions.wanted,
             upstream,
             upload: None,
             deadlines: Deadlines {
@@ -216,6 +228,10 @@ impl Proxy {
             .metrics
             .request_finished(answered.parts.status, waited);
         let attempts = answered.attempts;
+        let affinity = match additions.wanted == Some(answered.index) {
+            true => None,
+            false => upstream.affinity_cookie(answered.index),
+        };
         let response = self
             .finish(answered, client, forwarding, &additions, upstream)
             .await;
@@ -224,6 +240,7 @@ impl Proxy {
             server,
             waited,
             attempts,
+            affinity,
         })
     }
 
@@ -278,14 +295,15 @@ impl Proxy {
                 return Response::from_parts(parts, body);
             }
         };
-        if let Some((server, first)) = Box::pin(wire.into_tunnel()).await {
+        if let Some((stream, first)) = Box::pin(wire.into_tunnel()).await {
             let tunnel = Tunnel {
                 client,
-                server,
+                server: stream,
                 first,
                 idle,
                 end: additions.end.map(|make| make()),
                 guard: self.tunnels.guard(),
+                load: server,
             };
             tokio::spawn(tunnel.run());
         }

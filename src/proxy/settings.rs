@@ -1,9 +1,11 @@
 //! What the configuration says about upstreams and forwarding.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 use rustls::pki_types::ServerName;
 
@@ -28,6 +30,8 @@ pub struct UpstreamSettings {
     pub name: String,
     /// Where it listens; never empty.
     pub servers: Vec<Server>,
+    /// Which server gets the next request.
+    pub balance: Balance,
     /// Which `Host` it sees.
     pub host_header: HostHeader,
     /// Deadline for a new connection.
@@ -42,6 +46,45 @@ pub struct UpstreamSettings {
     pub max_idle: usize,
     /// How often a request may be tried again.
     pub retries: u32,
+    /// Asks each server whether it is well; `None` where only connecting tells.
+    pub health_check: Option<HealthCheck>,
+}
+
+/// Which server gets the next request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// Each in turn.
+    RoundRobin,
+    /// The one with the fewest requests that have not ended; in turn where several have as few.
+    LeastRequests,
+    /// The one that the visitor's cookie names; in turn for those without.
+    Cookie(AffinityCookie),
+}
+
+/// The cookie that leads a visitor back to the same server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AffinityCookie {
+    /// The whole name, with its prefix.
+    pub name: String,
+    /// Off only on loopback http.
+    pub is_secure: bool,
+}
+
+/// How servers are asked whether they are well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Path and query.
+    pub path: PathAndQuery,
+    /// How often, more or less a tenth.
+    pub interval: Duration,
+    /// From connecting to the head of the answer.
+    pub timeout: Duration,
+    /// Good statuses.
+    pub expect: Vec<RangeInclusive<u16>>,
+    /// Good answers in a row until an ill server is well; at least 1.
+    pub healthy_after: u32,
+    /// Bad answers in a row until a server is ill; at least 1.
+    pub unhealthy_after: u32,
 }
 
 /// One server of an upstream.

@@ -20,6 +20,7 @@ use super::EndSignal;
 use super::frames::{self, Frames};
 use super::hop;
 use super::transport::Transport;
+use super::upstream::Load;
 use crate::drain::{Drain, Guard};
 use crate::message::RequestBody;
 
@@ -54,6 +55,8 @@ pub(super) struct Tunnel {
     pub(super) end: Option<EndSignal>,
     /// Counts the tunnel as open. When it says stop, both sides get a close frame, between two frames of theirs.
     pub(super) guard: Guard,
+    /// Counts the tunnel at its server.
+    pub(super) load: Load,
 }
 
 impl Tunnel {
@@ -67,6 +70,7 @@ impl Tunnel {
             idle,
             end,
             mut guard,
+            load,
         } = self;
         // The client's connection is gone when this fails.
         let Ok(Ok(client)) = tokio::time::timeout(idle, client).await else {
@@ -87,7 +91,7 @@ impl Tunnel {
             () = activity.ceased(idle) => {}
             () = until(end) => {}
         }
-        drop(guard);
+        drop((guard, load));
     }
 }
 

@@ -1,15 +1,21 @@
 //! The servers of an upstream, which one is next, and which ones failed lately.
 
+use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument;
 
+use super::affinity::Affinity;
+use super::health::Probe;
 use super::pool::Pool;
-use super::settings::{Address, Server as Place, UpstreamSettings};
+use super::settings::{Address, Balance, Server as Place, UpstreamSettings};
+use crate::drain::Drain;
 use crate::observe::{Metrics, UpstreamMetrics};
 
 /// How long a server is skipped after its first failure; each further failure doubles it.
@@ -23,6 +29,10 @@ pub(super) struct Upstream {
     pub(super) settings: UpstreamSettings,
     servers: Vec<Arc<Server>>,
     turn: AtomicUsize,
+    /// Only where a cookie leads back to the same server.
+    affinity: Option<Affinity>,
+    /// Ends with the upstream.
+    _probes: JoinSet<()>,
     /// Marks count milliseconds from here.
     epoch: Instant,
 }
@@ -38,6 +48,35 @@ pub(super) struct Server {
     pub(super) pool: Pool,
     pub(super) metrics: UpstreamMetrics,
     mark: Mark,
+    /// What active checks believe.
+    well: AtomicBool,
+    /// Requests that have not ended.
+    open: AtomicUsize,
+}
+
+/// A request that has not ended, counted at its server.
+#[derive(Debug)]
+pub(super) struct Load(Arc<Server>);
+
+impl Load {
+    pub(super) fn on(server: &Arc<Server>) -> Self {
+        server.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(server))
+    }
+}
+
+impl Deref for Load {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.0
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Servers that one request has failed to connect to; empty costs nothing.
@@ -56,15 +95,40 @@ struct Mark {
 }
 
 impl Upstream {
-    /// All servers count as healthy until one fails.
-    pub(super) fn new(settings: UpstreamSettings, metrics: &Metrics) -> Self {
+    /// All servers count as healthy until one fails. Health checks begin at once, so where there are some this must be called
+    /// inside the runtime; they end with the upstream, or when `tasks` is told to stop.
+    pub(super) fn new(settings: UpstreamSettings, metrics: &Metrics, tasks: &Drain) -> Self {
         let server = |place: &Place| {
             let server = Server::new(place, &settings, metrics);
             server.metrics.set_healthy(true);
             Arc::new(server)
         };
+        let servers: Vec<_> = settings.servers.iter().map(server).collect();
+        let affinity = match &settings.balance {
+            Balance::RoundRobin | Balance::LeastRequests => None,
+            Balance::Cookie(cookie) => {
+                let names = servers.iter().map(|server| &*server.name);
+                Some(Affinity::new(cookie, names))
+            }
+        };
+        let mut probes = JoinSet::new();
+        for (check, server) in settings
+            .health_check
+            .iter()
+            .flat_map(|check| servers.iter().map(move |server| (check, server)))
+        {
+            let probe = Probe {
+                upstream: settings.name.clone(),
+                server: Arc::clone(server),
+                check: check.clone(),
+                host_header: settings.host_header.clone(),
+            };
+            probes.spawn(probe.run(tasks.guard()).in_current_span());
+        }
         Self {
-            servers: settings.servers.iter().map(server).collect(),
+            servers,
+            affinity,
+            _probes: probes,
             settings,
             turn: AtomicUsize::new(0),
             epoch: Instant::now(),
@@ -78,19 +142,37 @@ impl Upstream {
 
     /// The next server in turn that is not skipped, or, when all are, the one whose failure is longest ago.
     ///
-    /// `None` when every server was tried. The second value says that all were skipped.
-    pub(super) fn pick(&self, tried: &Tried, now: Instant) -> Option<(usize, bool)> {
+    /// `wanted` is taken where it is well. `None` when every server was tried, or is ill as far as active checks know. The second
+    /// value says that all were skipped.
+    pub(super) fn pick(
+        &self,
+        wanted: Option<usize>,
+        tried: &Tried,
+        now: Instant,
+    ) -> Option<(usize, bool)> {
         let count = self.servers.len();
-        let untried = |index: &usize| !tried.0.contains(index);
+        let untried = |index: &usize| !tried.0.contains(index) && self.servers[*index].is_well();
         if count == 1 {
             return untried(&0).then_some((0, false));
         }
-        let start = self.turn.fetch_add(1, Ordering::Relaxed);
-        let in_turn = (0..count).map(|step| start.wrapping_add(step) % count);
         let now = self.millis(now);
-        let admitted = in_turn
-            .filter(untried)
-            .find(|&index| self.servers[index].mark.admits(now));
+        let admits = |index: &usize| self.servers[*index].mark.admits(now);
+        if let Some(wanted) = wanted.filter(untried).filter(admits) {
+            return Some((wanted, false));
+        }
+        let start = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut in_turn = (0..count)
+            .map(|step| start.wrapping_add(step) % count)
+            .filter(untried);
+        let admitted = match self.settings.balance {
+            Balance::RoundRobin | Balance::Cookie(_) => in_turn.find(admits),
+            Balance::LeastRequests => {
+                let mut in_turn: Vec<_> = in_turn.collect();
+                // Keeps the turn among those that are equally busy.
+                in_turn.sort_by_key(|&index| self.servers[index].open.load(Ordering::Relaxed));
+                in_turn.into_iter().find(admits)
+            }
+        };
         if let Some(index) = admitted {
             return Some((index, false));
         }
@@ -109,17 +191,26 @@ impl Upstream {
         server.metrics.set_healthy(false);
     }
 
+    /// The server that a visitor's cookie names.
+    pub(super) fn wanted(&self, headers: &HeaderMap) -> Option<usize> {
+        self.affinity.as_ref()?.read(headers)
+    }
+
+    /// The `Set-Cookie` that leads back to this server; `None` where none is needed.
+    pub(super) fn affinity_cookie(&self, server: usize) -> Option<HeaderValue> {
+        self.affinity.as_ref()?.set(server)
+    }
+
     /// A connection was opened, or an old one still carried an answer.
     pub(super) fn mark_working(&self, index: usize) {
-        let server = &self.servers[index];
-        if server.mark.clear() {
-            server.metrics.set_healthy(true);
-        }
+        self.servers[index].unmark();
     }
 
     /// Whether there is a server besides this one that was not tried.
     pub(super) fn has_other(&self, index: usize, tried: &Tried) -> bool {
-        (0..self.servers.len()).any(|other| other != index && !tried.0.contains(&other))
+        (0..self.servers.len()).any(|other| {
+            other != index && !tried.0.contains(&other) && self.servers[other].is_well()
+        })
     }
 
     fn millis(&self, now: Instant) -> u64 {
@@ -160,6 +251,29 @@ impl Server {
                 .unwrap_or_else(|_| HeaderValue::from_static("")),
             pool: Pool::new(settings.max_idle, settings.keep_alive),
             mark: Mark::default(),
+            well: AtomicBool::new(true),
+            open: AtomicUsize::new(0),
+        }
+    }
+
+    /// Whether active checks believe that it is well; without them it always is.
+    pub(super) fn is_well(&self) -> bool {
+        self.well.load(Ordering::Relaxed)
+    }
+
+    /// What active checks believe from now on.
+    pub(super) fn believe(&self, is_well: bool) {
+        if is_well {
+            self.mark.clear();
+        }
+        self.well.store(is_well, Ordering::Relaxed);
+        self.metrics.set_healthy(is_well);
+    }
+
+    /// A connection was opened: nothing that failed before counts any more.
+    pub(super) fn unmark(&self) {
+        if self.mark.clear() {
+            self.metrics.set_healthy(self.is_well());
         }
     }
 }
@@ -226,10 +340,15 @@ mod tests {
     }
 
     fn upstream(servers: u16) -> Upstream {
+        balanced(servers, Balance::RoundRobin)
+    }
+
+    fn balanced(servers: u16, balance: Balance) -> Upstream {
         let server = |port| place("127.0.0.1", port);
         let settings = UpstreamSettings {
             name: "app".to_owned(),
             servers: (1..=servers).map(server).collect(),
+            balance,
             host_header: HostHeader::Preserve,
             connect_timeout: Duration::from_secs(1),
             response_header_timeout: Duration::from_secs(1),
@@ -237,13 +356,14 @@ mod tests {
             keep_alive: Duration::from_secs(1),
             max_idle: 1,
             retries: 1,
+            health_check: None,
         };
-        Upstream::new(settings, &Metrics::new())
+        Upstream::new(settings, &Metrics::new(), &Drain::new())
     }
 
     fn picks(upstream: &Upstream, count: usize, now: Instant) -> Vec<(usize, bool)> {
         (0..count)
-            .map(|_| upstream.pick(&Tried::default(), now).unwrap())
+            .map(|_| upstream.pick(None, &Tried::default(), now).unwrap())
             .collect()
     }
 
@@ -255,6 +375,65 @@ mod tests {
         let picked = picks(&upstream, 4, now);
 
         assert_eq!(picked, [(0, false), (1, false), (2, false), (0, false)]);
+    }
+
+    #[test]
+    fn the_least_busy_server_is_next_and_equals_take_turns() {
+        let upstream = balanced(3, Balance::LeastRequests);
+        let now = Instant::now();
+        let picked = picks(&upstream, 3, now);
+        assert_eq!(picked, [(0, false), (1, false), (2, false)]);
+
+        let busy = [0, 0, 2].map(|index| Load::on(&upstream.servers[index]));
+        assert_eq!(picks(&upstream, 2, now), [(1, false); 2]);
+        let _more = [1, 1, 1].map(|index| Load::on(&upstream.servers[index]));
+        assert_eq!(picks(&upstream, 2, now), [(2, false); 2]);
+        drop(busy);
+        assert_eq!(
+            picks(&upstream, 4, now)
+                .iter()
+                .filter(|pick| pick.0 == 1)
+                .count(),
+            0
+        );
+    }
+
+    #[test]
+    fn a_wanted_server_is_taken_while_it_is_well() {
+        let upstream = upstream(3);
+        let now = Instant::now();
+        let wanted = |tried: &Tried| upstream.pick(Some(2), tried, now).unwrap().0;
+        assert_eq!(
+            [wanted(&Tried::default()), wanted(&Tried::default())],
+            [2, 2]
+        );
+
+        let mut tried = Tried::default();
+        upstream.mark_failed(2, &mut tried, now);
+        assert_ne!(wanted(&tried), 2);
+        assert_ne!(wanted(&Tried::default()), 2, "skipped");
+        upstream.mark_working(2);
+        upstream.servers[2].believe(false);
+        assert_ne!(wanted(&Tried::default()), 2, "ill");
+        upstream.servers[2].believe(true);
+        assert_eq!(wanted(&Tried::default()), 2);
+    }
+
+    #[test]
+    fn nobody_is_picked_when_active_checks_find_all_ill() {
+        for servers in 1..3 {
+            let upstream = upstream(servers);
+            let now = Instant::now();
+            for server in &upstream.servers {
+                server.believe(false);
+            }
+            assert_eq!(upstream.pick(None, &Tried::default(), now), None);
+            upstream.servers[0].believe(true);
+            assert_eq!(
+                upstream.pick(None, &Tried::default(), now),
+                Some((0, false))
+            );
+        }
     }
 
     #[test]
@@ -314,12 +493,12 @@ mod tests {
         }
         let now = now + Duration::from_millis(50);
 
-        assert_eq!(upstream.pick(&tried, now), Some((1, true)));
+        assert_eq!(upstream.pick(None, &tried, now), Some((1, true)));
         upstream.mark_failed(1, &mut tried, now);
-        assert_eq!(upstream.pick(&tried, now), Some((0, true)));
+        assert_eq!(upstream.pick(None, &tried, now), Some((0, true)));
         upstream.mark_failed(0, &mut tried, now);
         upstream.mark_failed(2, &mut tried, now);
-        assert_eq!(upstream.pick(&tried, now), None);
+        assert_eq!(upstream.pick(None, &tried, now), None);
     }
 
     #[test]
@@ -328,7 +507,10 @@ mod tests {
         let now = Instant::now();
         upstream.mark_failed(0, &mut Tried::default(), now);
 
-        assert_eq!(upstream.pick(&Tried::default(), now), Some((0, false)));
+        assert_eq!(
+            upstream.pick(None, &Tried::default(), now),
+            Some((0, false))
+        );
     }
 
     #[test]

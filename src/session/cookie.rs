@@ -21,6 +21,9 @@ pub const ATTEMPTS_COOKIE: &str = "wxgate-login";
 /// The cookie that binds drawn QR codes to a browser, without a prefix.
 const SCAN_COOKIE: &str = "wxgate-scan";
 
+/// What cookies begin with that lead a visitor back to the same server; only `proxy` knows what they mean.
+const SERVER_COOKIE: &str = "wxgate-at-";
+
 /// Prefixes by which browsers promise something of a cookie (RFC 6265bis section 4.1.3).
 const PREFIXES: &[&str] = &["__Host-", "__Secure-"];
 
@@ -125,7 +128,9 @@ impl CookieNames {
 
     fn is_reserved(&self, part: &[u8]) -> bool {
         let name = name_of(part);
-        self.reserved.iter().any(|ours| ours.as_bytes() == name)
+        let bare = name.strip_prefix(b"__Host-").unwrap_or(name);
+        bare.starts_with(SERVER_COOKIE.as_bytes())
+            || self.reserved.iter().any(|ours| ours.as_bytes() == name)
     }
 }
 

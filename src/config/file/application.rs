@@ -4,7 +4,7 @@ use http::HeaderName;
 
 use super::words::{Balance, Preset};
 use crate::config::table::table;
-use crate::config::values::{FilePath, Item, Keys, OrNone, Positive, Whole};
+use crate::config::values::{FilePath, Item, Keys, OrNone, Positive, Request, Statuses, Whole};
 use crate::gateway::OptionalClaim;
 use crate::jwt::Algorithm;
 
@@ -75,8 +75,8 @@ table! {
         max_idle: Whole<0, 100000> = 256;
         /// How often a request that may be sent twice is tried again.
         retries: Whole<0, 10> = 1;
-        /// Asks each server whether it is well.
-        health_check: OrNone<HealthCheckFile> = "none", later;
+        /// Asks each server now and then whether it is well, and sends nothing to those that are not.
+        health_check: OrNone<HealthCheckFile> = "none";
         /// TLS towards the servers.
         tls: UpstreamTlsFile = {};
     }
@@ -86,13 +86,13 @@ table! {
     /// Asks each server whether it is well.
     HealthCheckFile {
         /// What is asked for.
-        path: String = "/";
+        path: Request = "/";
         /// How often.
         interval: Positive = "10s";
         /// How long the answer may take.
         timeout: Positive = "2s";
         /// Which answers are good: "200-399".
-        expect: String = "200-399";
+        expect: Statuses = "200-399";
         /// Good answers until it counts as well.
         healthy_after: Whole<1, 100> = 2;
         /// Bad answers until it counts as ill.

@@ -20,14 +20,14 @@ mod visitors;
 mod wechat;
 mod words;
 
-pub(super) use application::{UpstreamFile, UpstreamTlsFile};
+pub(super) use application::{HealthCheckFile, UpstreamFile, UpstreamTlsFile};
 pub(super) use operation::RateFile;
 pub(super) use routes::{HeaderEditsFile, ListFile, ListReferences, RouteFile};
 pub(super) use server::{CertificateFile, ListenerFile, TlsFile};
 pub(super) use wechat::{AppFile, PushFile};
 pub(super) use words::{
-    IdentityWord, LevelWord, MinimumTls, Preset, ProxyProtocol, PushMode, SessionMode, StoreKind,
-    TokenMode,
+    Balance, IdentityWord, LevelWord, MinimumTls, Preset, ProxyProtocol, PushMode, SessionMode,
+    StoreKind, TokenMode,
 };
 
 table! {
@@ -122,7 +122,7 @@ mod tests {
         read_defaults::<super::wechat::TokenSourceFile>();
         read_defaults::<super::AppFile>();
         read_defaults::<super::UpstreamFile>();
-        read_defaults::<super::application::HealthCheckFile>();
+        read_defaults::<super::HealthCheckFile>();
         read_defaults::<super::ListFile>();
         read_defaults::<super::RouteFile>();
         read_defaults::<super::ListReferences>();

@@ -41,7 +41,7 @@ own! {
     /// `identity_headers.preset`
     Preset { None, RemoteUser, XForwardedUser, XAuthRequest }
     /// `upstreams.*.balance`
-    Balance { RoundRobin }
+    Balance { RoundRobin, LeastRequests, Cookie }
     /// `routes.*.require`
     Requirement { Unionid }
     /// `log.identity`
@@ -80,7 +80,7 @@ words! {
         "x-auth-request" = XAuthRequest,
     }
 }
-words! { Balance { "round-robin" = RoundRobin } later { "least-requests", "cookie" } }
+words! { Balance { "round-robin" = RoundRobin, "least-requests" = LeastRequests, "cookie" = Cookie } }
 words! {
     Auth {
         "public" = Public,

@@ -4,13 +4,16 @@ use http::HeaderValue;
 use toml::de::DeValue;
 
 use crate::config::code::Code;
-use crate::config::file::{File, UpstreamFile};
+use crate::config::file::{Balance, File, HealthCheckFile, UpstreamFile};
 use crate::config::place::Place;
 use crate::config::problem::Problem;
 use crate::config::read::{FileValue, Node, Reader};
 use crate::config::suggest::choice;
 use crate::config::values::{HostText, Item, TextValue};
-use crate::proxy::{Address, HostHeader, Protocol, Server, Tls, UpstreamId, UpstreamSettings};
+use crate::proxy::{
+    self, Address, AffinityCookie, HealthCheck, HostHeader, Protocol, Server, Tls, UpstreamId,
+    UpstreamSettings,
+};
 use crate::wechat::AppName;
 
 use super::servers::{self, ServerScheme, WrittenServer};
@@ -27,13 +30,15 @@ pub(super) struct Upstreams {
 
 pub(super) fn upstreams(file: &File, reader: &mut Reader<'_>) -> Upstreams {
     let named = &file.upstreams.value;
+    let public_url = file.server.value.public_url.value.as_ref();
+    let is_secure = public_url.is_none_or(|url| url.0.scheme() == "https");
     let mut settings = Vec::new();
     for (name, item) in &named.entries {
         if AppName::parse(name).is_none() {
             let what = "must be named with letters, digits, `_` and `-`";
             reader.report(Problem::new(Code::BadName, &item.place, what));
         }
-        settings.extend(upstream(name, &item.value, reader));
+        settings.extend(upstream(name, &item.value, is_secure, reader));
     }
     Upstreams {
         settings,
@@ -90,7 +95,12 @@ fn defaults(reader: &mut Reader<'_>) -> Option<UpstreamFile> {
     UpstreamFile::read(&node, reader)
 }
 
-fn upstream(name: &str, file: &UpstreamFile, reader: &mut Reader<'_>) -> Option<UpstreamSettings> {
+fn upstream(
+    name: &str,
+    file: &UpstreamFile,
+    is_secure: bool,
+    reader: &mut Reader<'_>,
+) -> Option<UpstreamSettings> {
     let items = file.servers.value.as_ref()?;
     if items.is_empty() {
         let what = "must hold at least one server";
@@ -98,7 +108,16 @@ fn upstream(name: &str, file: &UpstreamFile, reader: &mut Reader<'_>) -> Option<
     }
     let read = |item: &Item<String>| servers::read(&item.value, &item.place, reader);
     let servers: Vec<_> = items.iter().filter_map(read).collect();
-    settings(name, file, &servers, reader)
+    let balance = match file.balance.value {
+        Balance::RoundRobin => proxy::Balance::RoundRobin,
+        Balance::LeastRequests => proxy::Balance::LeastRequests,
+        Balance::Cookie => proxy::Balance::Cookie(AffinityCookie::of(name, is_secure)),
+    };
+    let settings = settings(name, file, &servers, reader)?;
+    Some(UpstreamSettings {
+        balance,
+        ..settings
+    })
 }
 
 fn settings(
@@ -126,6 +145,7 @@ fn settings(
     Some(UpstreamSettings {
         name: name.to_owned(),
         servers: servers.iter().filter_map(server).collect(),
+        balance: proxy::Balance::RoundRobin,
         host_header,
         connect_timeout: file.connect_timeout.value.0,
         response_header_timeout: file.response_header_timeout.value.0,
@@ -133,7 +153,19 @@ fn settings(
         keep_alive: file.keep_alive.value.0,
         max_idle: file.max_idle.value.0 as usize,
         retries: file.retries.value.0,
+        health_check: file.health_check.value.0.as_ref().map(health_check),
     })
+}
+
+fn health_check(file: &HealthCheckFile) -> HealthCheck {
+    HealthCheck {
+        path: file.path.value.0.clone(),
+        interval: file.interval.value.0,
+        timeout: file.timeout.value.0,
+        expect: file.expect.value.0.clone(),
+        healthy_after: file.healthy_after.value.0,
+        unhealthy_after: file.unhealthy_after.value.0,
+    }
 }
 
 /// `None` never happens: TLS was set up, and certificates can be for every host that was read.

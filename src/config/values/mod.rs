@@ -1,6 +1,7 @@
 //! Values as people write them: durations, sizes, addresses, words, lists, secrets.
 
 mod addresses;
+mod checks;
 mod lists;
 mod scalars;
 mod secrets;
@@ -8,6 +9,7 @@ mod texts;
 mod words;
 
 pub(super) use addresses::{HostText, Network, Origin, WebUrl};
+pub(super) use checks::{Request, Statuses};
 pub(super) use lists::{Item, Named};
 pub(super) use scalars::{Fraction, OrNone, Whole};
 pub(super) use secrets::{Keys, Sensitive};

@@ -123,6 +123,7 @@ pub struct UpstreamMetrics {
     pub(super) errors: Counters,
     pub(super) durations: Histogram,
     pub(super) healthy: Gauges,
+    pub(super) probes: Counters,
     pub(super) statuses_seen: Slots<u16, Counter, STATUS_SLOTS>,
 }
 
@@ -149,6 +150,17 @@ impl UpstreamMetrics {
     pub fn failed(&self, kind: &'static str) {
         let labels = vec![label("upstream", &self.name), ("kind", kind.into())];
         self.errors.get_or_create_owned(&labels).inc();
+    }
+
+    /// A health check was answered, well or not.
+    pub fn probed(&self, is_good: bool) {
+        let result = if is_good { "ok" } else { "failed" };
+        let labels = vec![
+            label("upstream", &self.name),
+            label("server", &self.server),
+            ("result", result.into()),
+        ];
+        self.probes.get_or_create_owned(&labels).inc();
     }
 
     /// Whether requests are sent to this server.

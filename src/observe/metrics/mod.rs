@@ -19,6 +19,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod text;
+mod upstreams;
 
 pub use handles::{RouteMetrics, UpstreamMetrics};
 pub use listeners::ListenerMetrics;
@@ -29,6 +30,7 @@ use handles::{Slots, route_labels};
 use histogram::Histogram;
 use listeners::ListenerFamilies;
 use process::ProcessCollector;
+use upstreams::UpstreamFamilies;
 
 /// Names and values of one series.
 type Labels = Vec<(&'static str, Cow<'static, str>)>;
@@ -49,10 +51,7 @@ pub struct Metrics {
     http_request_sizes: Histograms,
     http_response_sizes: Histograms,
     websockets: Gauges,
-    upstream_requests: Counters,
-    upstream_durations: Histograms,
-    upstream_errors: Counters,
-    upstream_healthy: Gauges,
+    upstreams: UpstreamFamilies,
     decisions: Counters,
     logins_started: Counters,
     logins_finished: Counters,
@@ -112,15 +111,7 @@ impl Metrics {
                 Histogram::of_sizes,
             ),
             websockets: families.add("websocket_connections", "Open tunnels"),
-            upstream_requests: families.add("upstream_requests", "Answers of upstream servers"),
-            upstream_durations: families.add_histograms(
-                "upstream_request_duration",
-                "From the beginning of sending to the head of the answer",
-                Unit::Seconds,
-                Histogram::of_durations,
-            ),
-            upstream_errors: families.add("upstream_errors", "Requests without an answer"),
-            upstream_healthy: families.add("upstream_healthy", "1 where requests are sent to it"),
+            upstreams: UpstreamFamilies::register(&mut families),
             decisions: families.add("auth_decisions", "What was decided about requests, and why"),
             logins_started: families.add("logins_started", "Visitors sent to WeChat"),
             logins_finished: families.add("logins_finished", "Callbacks, by outcome"),
@@ -228,21 +219,6 @@ impl Metrics {
             websockets: self.websockets.get_or_create_owned(&labels),
             answers_seen: Slots::default(),
             decisions_seen: Slots::default(),
-        }
-    }
-
-    /// The handles of one server (`host:port`) of an upstream.
-    pub fn upstream(&self, name: &str, server: &str) -> UpstreamMetrics {
-        UpstreamMetrics {
-            name: name.to_owned(),
-            server: server.to_owned(),
-            requests: self.upstream_requests.clone(),
-            errors: self.upstream_errors.clone(),
-            durations: self
-                .upstream_durations
-                .get_or_create_owned(&vec![label("upstream", name)]),
-            healthy: self.upstream_healthy.clone(),
-            statuses_seen: Slots::default(),
         }
     }
 

@@ -49,6 +49,7 @@ fn prepared_all(
             HeaderValue::from_static("token"),
         )),
         private: &private(),
+        wanted: None,
         end: None,
         interim: None,
     };
@@ -273,6 +274,7 @@ fn the_port_is_the_one_that_was_typed() {
             headers: &[],
             more: None,
             private: &private(),
+            wanted: None,
             end: None,
             interim: None,
         };

@@ -23,7 +23,7 @@ use crate::drain::Drain;
 use crate::message::{BodyError, RequestBody, RequestId, Scheme};
 use crate::observe::Metrics;
 use crate::proxy::{
-    Additions, Address, EndSignal, Error, Forwarding, HeaderEdits, HostHeader, Origin,
+    Additions, Address, Balance, EndSignal, Error, Forwarding, HeaderEdits, HostHeader, Origin,
     PrivateNames, Protocol, Proxy, Server, Settings, UpstreamId, UpstreamSettings,
 };
 
@@ -197,6 +197,7 @@ pub(super) fn upstream(servers: &[SocketAddr]) -> UpstreamSettings {
     UpstreamSettings {
         name: "app".to_owned(),
         servers: servers.iter().map(server).collect(),
+        balance: Balance::RoundRobin,
         host_header: HostHeader::Preserve,
         connect_timeout: NEVER,
         response_header_timeout: NEVER,
@@ -204,6 +205,7 @@ pub(super) fn upstream(servers: &[SocketAddr]) -> UpstreamSettings {
         keep_alive: NEVER,
         max_idle: 16,
         retries: 1,
+        health_check: None,
     }
 }
 
@@ -384,6 +386,7 @@ async fn answer(
         headers: &identity(),
         more: None,
         private: &private(),
+        wanted: None,
         end: route.end.as_deref(),
         interim: None,
     };
@@ -412,7 +415,7 @@ async fn answer(
 
 fn status(error: &Error) -> StatusCode {
     match error {
-        Error::NoServer { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Error::NoServer { .. } | Error::AllIll { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Error::Connect { .. }
         | Error::Tls { .. }
         | Error::Broken { .. }
