@@ -277,12 +277,7 @@ impl Login {
         info: &RequestInfo,
         headers: &HeaderMap,
     ) -> Answer {
-        let visit = Visit {
-            info,
-            headers,
-            session: None,
-            now: self.parts.clock.now(),
-        };
+        let visit = self.visit_of_nobody(info, headers);
         answer::finish(self.answer_to_need(need, rule, &visit))
     }
 
@@ -297,13 +292,18 @@ impl Login {
         info: &RequestInfo,
         headers: &HeaderMap,
     ) -> Answer {
-        let visit = Visit {
+        let visit = self.visit_of_nobody(info, headers);
+        answer::finish(self.point_to_login(need, rule, &visit))
+    }
+
+    /// A request by somebody whose session, if any, does not count.
+    fn visit_of_nobody<'v>(&self, info: &'v RequestInfo, headers: &'v HeaderMap) -> Visit<'v> {
+        Visit {
             info,
             headers,
             session: None,
             now: self.parts.clock.now(),
-        };
-        answer::finish(self.point_to_login(need, rule, &visit))
+        }
     }
 
     /// A `Set-Cookie` for whoever was logged out: a callback that is asked for again must not log in by itself, and the next

@@ -4,9 +4,9 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::Refusal;
+use crate::login::Login;
 use crate::login::query::LoginQuery;
 use crate::login::start::{login_required_answer, share_with_origins};
-use crate::login::{Login, Visit};
 use crate::message::{Answer, RequestInfo};
 use crate::route::Rule;
 use crate::route::policy::{Because, Need};
@@ -33,12 +33,7 @@ impl Login {
         info: &RequestInfo,
         headers: &HeaderMap,
     ) -> Answer {
-        let visit = Visit {
-            info,
-            headers,
-            session: None,
-            now: self.parts.clock.now(),
-        };
+        let visit = self.visit_of_nobody(info, headers);
         let mut answer = match need.because {
             Because::NoSession | Because::Age => {
                 let link = LoginQuery::to("/").link();
