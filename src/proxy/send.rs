@@ -190,7 +190,7 @@ impl<'a> Sending<'a> {
         request.headers_mut().insert(HOST, host);
     }
 
-    /// Turns a failure into what [`retry::next`] reads, and counts it unless it is the client's.
+    /// Turns a failure into what `retry::next` reads, and counts it unless it is the client's.
     fn judge(
         &self,
         failure: wire::Failure,
