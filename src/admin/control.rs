@@ -74,20 +74,22 @@ impl Control {
             let words = "`level` must be error, warn, info, debug or trace";
             return failed(StatusCode::BAD_REQUEST, words);
         };
-        if self.orders.try_send(Order::LogLevel(level)).is_err() {
+        let Ok(place) = self.orders.try_reserve() else {
             return failed(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "busy with an earlier order",
             );
-        }
-        let level = level.to_string().to_ascii_lowercase();
+        };
+        let word = level.to_string().to_ascii_lowercase();
+        // Written before the order is carried out: the new level might hide it.
         tracing::info!(
             event = "admin",
             what = "log-level",
-            level,
+            level = word,
             "order of an operator"
         );
-        done(&json!({ "level": level }))
+        place.send(Order::LogLevel(level));
+        done(&json!({ "level": word }))
     }
 }
 
