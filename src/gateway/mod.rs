@@ -117,7 +117,8 @@ impl Gateway {
             (Ok(()), None) => self.answer(request, &asked, &mut journal).await,
             (Ok(()), Some(front)) => {
                 let headers = request.headers();
-                self.decide_for(front, headers, &asked, &mut journal).await
+                // PERF: boxed like everything that few requests need, so that the others do not carry its size around.
+                Box::pin(self.decide_for(front, headers, &asked, &mut journal)).await
             }
             (Err(error), _) => Err(error),
         };
@@ -159,7 +160,8 @@ impl Gateway {
         if let Some(endpoint) = self.login_endpoint(info)? {
             let visitor = self.visitor(request.headers(), asked, journal).await?;
             let session = visitor.as_deref().map(|visitor| &visitor.session);
-            let mut answer = self.login.serve(endpoint, request, info, session).await?;
+            let serving = self.login.serve(endpoint, request, info, session);
+            let mut answer = Box::pin(serving).await?;
             if asked.token.is_some() {
                 login::challenge_token(&mut answer);
             }
