@@ -99,7 +99,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("limit", &["clock"]),
     ("store", &["clock", "secret", "observe"]),
     ("seal", &["secret", "clock"]),
-    ("message", &["target"]),
+    ("message", &["observe", "target"]),
     ("observe", &["secret"]),
     ("target", &[]),
     ("drain", &[]),

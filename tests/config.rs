@@ -325,6 +325,27 @@ fn the_full_file_has_no_problem_but_parts_that_are_not_available_yet() {
 }
 
 #[test]
+fn a_collectors_address_without_a_path_gets_the_usual_one() {
+    let machine = Machine::new();
+    let with = |url: &str| format!("{MINIMAL}\n[tracing]\notlp_endpoint = \"{url}\"\n");
+    for (given, endpoint) in [
+        ("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"),
+        ("http://127.0.0.1:4318/", "http://127.0.0.1:4318/v1/traces"),
+        (
+            "https://trace.example/a/b?c=d",
+            "https://trace.example/a/b?c=d",
+        ),
+    ] {
+        let trace = machine.load(&with(given)).observe.trace.unwrap();
+        assert_eq!((trace.endpoint.as_str(), trace.sample), (endpoint, 0.05));
+    }
+    assert!(machine.load(MINIMAL).observe.trace.is_none());
+    let problems = machine.problems(&with("http://127.0.0.1:4318/#x"));
+    let found: Vec<_> = problems.iter().map(|problem| problem.code).collect();
+    assert_eq!(found, [Code::BadUrl], "{problems}");
+}
+
+#[test]
 fn loopback_http_takes_a_plain_cookie() {
     let machine = Machine::new();
     let text = MINIMAL.replace("https://www.example.com", "http://localhost:9500");

@@ -51,6 +51,7 @@ mod streaming;
 mod systemd;
 mod targets;
 mod tls;
+mod traces;
 mod upstream_faults;
 mod upstream_health;
 mod upstream_tls;

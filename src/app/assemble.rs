@@ -148,6 +148,7 @@ impl Shared {
             pages,
             metrics: Arc::clone(&self.metrics),
             access_log: Arc::clone(&noting.access_log),
+            tracer: noting.tracer.clone(),
             mask: noting.mask.clone(),
             site,
             clock: self.clock.clone(),
@@ -206,11 +207,9 @@ impl Shared {
         })
     }
 
-    /// Writes what is left in the access log.
+    /// Writes what is left in the access log, and sends what is left of traces.
     pub(super) async fn close(&self) {
-        let access_log = Arc::clone(&self.noting.load().access_log);
-        // Waiting for a slow disk must not hold up the runtime.
-        let _ = tokio::task::spawn_blocking(move || access_log.close()).await;
+        self.noting.load_full().close().await;
     }
 }
 

@@ -1,13 +1,13 @@
 //! What outlives configurations that say the same about it: keys, and where things are noted.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 
 use crate::config::Config;
 use crate::jwt::Minter;
-use crate::observe::{self, AccessLog, IdentityMask, Metrics};
+use crate::observe::{self, AccessLog, IdentityMask, Metrics, Tracer};
 use crate::seal::Sealer;
 
 /// Keys outlive configurations that say the same about them.
@@ -22,6 +22,7 @@ pub(super) struct Keys {
 pub(super) struct Noting {
     pub(super) access_log: Arc<AccessLog>,
     pub(super) mask: IdentityMask,
+    pub(super) tracer: Option<Arc<Tracer>>,
 }
 
 impl Keys {
@@ -56,32 +57,75 @@ impl Keys {
 }
 
 impl Noting {
-    /// Opens them.
+    /// Opens them. Needs a Tokio runtime.
     pub(super) fn open(settings: &observe::Settings, metrics: &Metrics) -> anyhow::Result<Self> {
-        let access_log = AccessLog::start(settings.access_log.clone(), settings.format, metrics);
-        let mask = IdentityMask::open(&settings.identity);
         Ok(Self {
-            access_log: Arc::new(access_log.context("cannot open the access log")?),
-            mask: mask.context("cannot open the log's key")?,
+            access_log: open_access_log(settings, metrics)?,
+            mask: open_mask(settings)?,
+            tracer: open_tracer(settings, metrics)?,
         })
     }
 
-    /// The logs of a new configuration: the same access log where it says the same about it.
+    /// What a new configuration notes with: the same access log and tracer where it says the same about them.
     pub(super) fn renewed(
         &self,
         old: &observe::Settings,
         new: &observe::Settings,
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
-        if old.access_log != new.access_log {
-            return Self::open(new, metrics);
-        }
-        let mask = IdentityMask::open(&new.identity);
+        let access_log = match old.access_log == new.access_log {
+            true => Arc::clone(&self.access_log),
+            false => open_access_log(new, metrics)?,
+        };
+        let mask = open_mask(new)?;
+        let tracer = match old.trace == new.trace {
+            true => self.tracer.clone(),
+            false => open_tracer(new, metrics)?,
+        };
         Ok(Self {
-            access_log: Arc::clone(&self.access_log),
-            mask: mask.context("cannot open the log's key")?,
+            access_log,
+            mask,
+            tracer,
         })
     }
+
+    /// Writes and sends what is left, for some seconds at most.
+    pub(super) async fn close(&self) {
+        let access_log = Arc::clone(&self.access_log);
+        // Waiting for a slow disk must not hold up the runtime.
+        let lines = tokio::task::spawn_blocking(move || access_log.close());
+        if let Some(tracer) = &self.tracer {
+            // A collector that hangs must not hold up the end either.
+            let _ = tokio::time::timeout(LAST_SPANS, tracer.close()).await;
+        }
+        let _ = lines.await;
+    }
+}
+
+/// How long a shutdown waits for the collector of spans.
+const LAST_SPANS: Duration = Duration::from_secs(2);
+
+fn open_access_log(
+    settings: &observe::Settings,
+    metrics: &Metrics,
+) -> anyhow::Result<Arc<AccessLog>> {
+    let access_log = AccessLog::start(settings.access_log.clone(), settings.format, metrics);
+    Ok(Arc::new(access_log.context("cannot open the access log")?))
+}
+
+fn open_mask(settings: &observe::Settings) -> anyhow::Result<IdentityMask> {
+    IdentityMask::open(&settings.identity).context("cannot open the log's key")
+}
+
+fn open_tracer(
+    settings: &observe::Settings,
+    metrics: &Metrics,
+) -> anyhow::Result<Option<Arc<Tracer>>> {
+    let Some(settings) = &settings.trace else {
+        return Ok(None);
+    };
+    let tracer = Tracer::start(settings, metrics).context("cannot export traces")?;
+    Ok(Some(Arc::new(tracer)))
 }
 
 fn open_sealer(config: &Config, now: SystemTime) -> anyhow::Result<Arc<Sealer>> {

@@ -58,6 +58,7 @@ impl Gallery {
             browser: Browser::of(&request.headers),
             load: Load::Page,
             received: SystemTime::now(),
+            trace: None,
         };
         Some(pages.render(StatusCode::OK, "gallery", &page, &info, &request.headers))
     }

@@ -9,10 +9,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, Version};
 use super::body::AnswerBody;
 use super::journal::{Answered, Journal};
 use super::scrub::LOGOUT_HEADER;
+use super::spans;
 use super::visitor::Visitor;
 use super::{Asked, Error, Gateway};
 use crate::message::{Request, TrailerFilter};
-use crate::observe::RouteMetrics;
+use crate::observe::{RouteMetrics, SpanKind, TRACEPARENT};
 use crate::proxy::{Additions, EndSignal, Forwarding, Origin};
 use crate::route::{Route, RouteId, Rule};
 use crate::session::{Carrier, Session, Sessions};
@@ -44,6 +45,12 @@ impl Gateway {
             let end = visitor.map(|visitor| self.end_of(visitor, &route.rule, asked));
             counted(end, &self.facts(id).metrics)
         });
+        let trace = asked.info.trace.as_ref();
+        let mut span = trace.and_then(|trace| trace.span("upstream", SpanKind::Client));
+        let traceparent = trace.map(|trace| match &span {
+            Some(span) => (TRACEPARENT, span.traceparent()),
+            None => (TRACEPARENT, trace.traceparent()),
+        });
         let interim = asked.peer.interim.as_deref();
         let interim = interim.map(|interim| |status, headers: &_| interim.send(status, headers));
         let additions = Additions {
@@ -54,12 +61,19 @@ impl Gateway {
             wanted,
             end: end.as_ref().map(|end| end as _),
             interim: interim.as_ref().map(|send| send as _),
+            traceparent,
+            span: span.as_ref(),
         };
         let target = asked.info.target.to_path_and_query();
         let forwarded = self
             .proxy
             .forward(forwarding, request, &target, additions)
-            .await?;
+            .await;
+        if let Some(span) = &mut span {
+            spans::describe_upstream(span, self.upstream_name(forwarding), forwarded.as_ref());
+        }
+        let forwarded = forwarded?;
+        drop(span);
         let mut response = forwarded.response;
         journal.upstream = Some(Answered {
             upstream: Arc::clone(self.upstream_name(forwarding)),

@@ -13,14 +13,14 @@ use super::error::Error;
 use super::parts::{Gateway, Parts, RouteFacts};
 use super::visitor::Visitor;
 use crate::message::RequestInfo;
-use crate::observe::{AccessRecord, RouteMetrics};
+use crate::observe::{AccessRecord, RouteMetrics, Trace};
 use crate::route::Rule;
 use crate::route::policy::Decision;
 
 /// Filled along the request path; dropping it writes it.
 #[derive(Debug)]
 pub(super) struct Journal {
-    parts: Arc<Parts>,
+    pub(super) parts: Arc<Parts>,
     metrics: Arc<RouteMetrics>,
     listener: SocketAddr,
     began: Instant,
@@ -140,12 +140,13 @@ impl Drop for Journal {
         if !self.decision.is_empty() {
             self.metrics.decision(self.decision, self.reason);
         }
+        self.finish_trace();
         self.write_line(duration, bytes_in);
     }
 }
 
 /// The path without the ticket of a web-view, which would log in whoever reads it in time.
-fn without_ticket<'p>(path: &'p str, path_prefix: &str) -> Cow<'p, str> {
+pub(super) fn without_ticket<'p>(path: &'p str, path_prefix: &str) -> Cow<'p, str> {
     let ticket = path
         .strip_prefix(path_prefix)
         .and_then(|rest| rest.strip_prefix("/ticket/"));
@@ -162,6 +163,7 @@ impl Journal {
         self.parts.access_log.record(&AccessRecord {
             received: self.received,
             request_id: self.info.id.as_str(),
+            trace_id: self.info.trace.as_ref().map(Trace::id),
             listener: self.parts.listener_name(self.listener),
             client_ip: self.info.client,
             client: self.info.browser.label(),

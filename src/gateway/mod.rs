@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use crate::listen::Peer;
 use crate::login;
 use crate::message::{Answer, Replayed, RequestBody, RequestInfo, Site};
+use crate::observe::SpanKind;
 use crate::proxy::Forwarding;
 use crate::route::policy::{self, Decision};
 use crate::route::{Auth, Route, RouteId};
@@ -31,6 +32,7 @@ mod parts;
 mod request;
 mod respond;
 mod scrub;
+mod spans;
 mod visitor;
 
 use bearer::BearerToken;
@@ -100,10 +102,15 @@ impl Gateway {
     pub async fn handle(&self, mut request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
         let now = self.parts.clock.now();
         let front = self.front_proxy(request.uri().path());
-        let (info, judged) = match front {
+        let (mut info, judged) = match front {
             None => self.inspector.inspect(&request, &peer, now),
             Some(front) => self.inspector.inspect_question(front, &request, &peer, now),
         };
+        if let Some(tracer) = &self.parts.tracer {
+            let is_trusted = self.inspector.trusts(peer.address.ip());
+            let trace = spans::begin(tracer, request.headers_mut(), is_trusted, now);
+            info.trace = Some(trace);
+        }
         let mut journal = Journal::begin(self, info.clone(), peer.listener, request.version());
         let hints = Hints::of(request.headers());
         let token = BearerToken::take(request.headers_mut());
@@ -202,6 +209,8 @@ impl Gateway {
     ) -> Result<Judged<'_>, Error> {
         let (id, route) = self.route(asked.info)?;
         journal.enter(self.facts(id), &route.rule);
+        let trace = asked.info.trace.as_ref();
+        let span = trace.and_then(|trace| trace.span("auth", SpanKind::Internal));
         let visitor = match route.rule.auth {
             Auth::Public | Auth::Deny => None,
             Auth::Optional | Auth::Base | Auth::Userinfo => {
@@ -212,6 +221,9 @@ impl Gateway {
         let needs_unionid = self.subject_needs_unionid;
         let decision = policy::decide(&route.rule, session, asked.info, needs_unionid, asked.now);
         journal.note(&decision);
+        if let Some(mut span) = span {
+            journal.describe_decision(&mut span);
+        }
         Ok(Judged {
             id,
             route,

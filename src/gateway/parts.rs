@@ -10,7 +10,7 @@ use crate::identity::Identity;
 use crate::jwt::Minter;
 use crate::login::Login;
 use crate::message::Site;
-use crate::observe::{AccessLog, IdentityMask, Metrics, RouteMetrics};
+use crate::observe::{AccessLog, IdentityMask, Metrics, RouteMetrics, Tracer};
 use crate::pages::Pages;
 use crate::proxy::{Forwarding, PrivateNames, Proxy};
 use crate::route::{RouteId, Routes};
@@ -37,6 +37,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// One line per request.
     pub access_log: Arc<AccessLog>,
+    /// Begins traces; `None` where tracing is off.
+    pub tracer: Option<Arc<Tracer>>,
     /// How people appear in logs.
     pub mask: IdentityMask,
     /// Where visitors find us.

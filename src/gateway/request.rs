@@ -85,6 +85,7 @@ impl Inspector {
             browser: self.browsers.of(headers),
             load: Load::of(request.method(), headers),
             received: now,
+            trace: None,
         };
         let judged = judged
             .and_then(|()| host.map(drop))
@@ -117,6 +118,7 @@ impl Inspector {
             browser: self.browsers.of(headers),
             load: Load::Background,
             received: now,
+            trace: None,
         };
         let judged = question.and_then(|question| {
             judge_method(&question.method)?;

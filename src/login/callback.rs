@@ -129,6 +129,7 @@ impl Login {
             started: attempt.started,
             language: self.settings.userinfo_language.clone(),
             request_id: visit.info.id.clone(),
+            trace: visit.info.trace.clone(),
         })
     }
 

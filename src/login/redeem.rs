@@ -15,7 +15,7 @@ use super::outcome::{Failure, Found, Outcome};
 use crate::clock::Clock;
 use crate::identity::Profile;
 use crate::message::RequestId;
-use crate::observe::Metrics;
+use crate::observe::{Metrics, Trace};
 use crate::seal::{Purpose, Sealer};
 use crate::store::{self, Store};
 use crate::wechat::{self, App, Code, Grant, Scope};
@@ -48,6 +48,8 @@ pub(super) struct Errand {
     pub(super) language: String,
     /// The request that brought the code, for the log.
     pub(super) request_id: RequestId,
+    /// Its trace.
+    pub(super) trace: Option<Trace>,
 }
 
 /// An outcome, and whether somebody had asked before.
@@ -163,7 +165,8 @@ impl Redeemer {
     }
 
     async fn ask(&self, errand: &Errand) -> Result<Outcome, wechat::Error> {
-        let grant = self.wechat.exchange(&errand.app, &errand.code).await?;
+        let wechat = self.wechat.traced(errand.trace.as_ref());
+        let grant = wechat.exchange(&errand.app, &errand.code).await?;
         if grant.is_snapshot {
             return Ok(Outcome::Snapshot);
         }
@@ -199,10 +202,9 @@ impl Redeemer {
         grant: &Grant,
         errand: &Errand,
     ) -> Result<Outcome, wechat::Error> {
-        let user = self
-            .wechat
-            .user_info(&errand.app, grant, &errand.language)
-            .await?;
+        let wechat = self.wechat.traced(errand.trace.as_ref());
+        let user = wechat.user_info(&errand.app, grant, &errand.language);
+        let user = user.await?;
         Ok(Outcome::Known(Found {
             unionid: found.unionid.or(user.unionid),
             profile: Some(Profile {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+use crate::observe::Trace;
 use crate::target::Target;
 
 mod body;
@@ -55,6 +56,8 @@ pub struct RequestInfo {
     pub load: Load,
     /// When the head of the request was complete.
     pub received: SystemTime,
+    /// The trace it belongs to; `None` where tracing is off.
+    pub trace: Option<Trace>,
 }
 
 /// A request id: a header value that is also text.

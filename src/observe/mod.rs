@@ -1,4 +1,4 @@
-//! Logging set-up, masking of people's ids, metrics, access log.
+//! Logging set-up, masking of people's ids, metrics, access log, traces.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write};
@@ -21,12 +21,18 @@ mod access_log;
 mod chain;
 mod failures;
 mod metrics;
+mod trace;
 
 pub use access_log::{AccessLog, AccessRecord, Output, QueryDetail, write_address};
 pub use chain::Chain;
 pub use failures::LoginFailure;
 pub use metrics::{
     ListenerMetrics, Metrics, RouteMetrics, StoreMetrics, StoreOperation, UpstreamMetrics,
+    method_label,
+};
+pub use trace::{
+    AttributeValue, Attributes, OpenSpan, Parent, SetupError, SpanKind, TRACEPARENT, TRACESTATE,
+    Trace, TraceSettings, Tracer,
 };
 
 /// Libraries whose lines can hold URLs with secrets, header values or keys below `warn`. Each name covers everything that
@@ -44,6 +50,8 @@ pub struct Settings {
     pub identity: IdentityMode,
     /// `None` switches the access log off.
     pub access_log: Option<AccessLogSettings>,
+    /// `None` switches tracing off.
+    pub trace: Option<TraceSettings>,
 }
 
 /// Text or JSON.
@@ -271,6 +279,7 @@ mod tests {
             format: Format::Json,
             identity: IdentityMode::Masked,
             access_log: None,
+            trace: None,
         };
 
         let _ = start_logging(&settings);

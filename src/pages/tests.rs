@@ -36,6 +36,7 @@ fn asking(target: &str) -> RequestInfo {
         browser: Browser::Desktop,
         load: Load::Page,
         received: UNIX_EPOCH + Duration::from_secs(1_767_225_600),
+        trace: None,
     }
 }
 

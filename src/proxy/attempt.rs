@@ -17,6 +17,7 @@ use super::outgoing::{Outgoing, Upload};
 use super::retry::{self, Attempt, Outcome, Step};
 use super::upstream::{Load, Server, Tried, Upstream};
 use super::wire::{self, Deadlines, Wire};
+use crate::observe::{OpenSpan, SpanKind};
 
 /// What stays the same over all attempts.
 pub(super) struct Sending<'a> {
@@ -33,6 +34,8 @@ pub(super) struct Sending<'a> {
     pub(super) method: &'a Method,
     /// Takes interim answers; `None` where nobody can.
     pub(super) interim: Option<&'a wire::PassOn<'a>>,
+    /// Failed attempts become spans below this one.
+    pub(super) span: Option<&'a OpenSpan>,
 }
 
 /// A request in the form in which it is sent.
@@ -98,6 +101,7 @@ impl<'a> Sending<'a> {
         };
         loop {
             let load = Load::on(&self.upstream.servers()[next.index]);
+            let began = self.span.map(|_| Instant::now());
             let attempted = match message {
                 Message::Bare(fields, target) => self.attempt(&next, fields, target, now).await,
                 Message::Hyper(request) => {
@@ -112,6 +116,12 @@ impl<'a> Sending<'a> {
                 }
                 Err(failed) => failed,
             };
+            if let (Some(span), Some(began)) = (self.span, began) {
+                let server = &self.upstream.servers()[next.index].name;
+                let mut attempt = span.child_since("attempt", SpanKind::Client, began);
+                attempt.note("wxgate.upstream_server", server.to_string());
+                attempt.fail(failed.outcome.as_str());
+            }
             if failed.outcome == Outcome::NotConnected {
                 let now = Instant::now();
                 self.upstream.mark_failed(next.index, &mut tried, now);

@@ -220,7 +220,9 @@ impl<'a> Fields<'a> {
     }
 
     fn identity(self) -> impl Iterator<Item = &'a (HeaderName, HeaderValue)> {
-        self.additions.headers.iter().chain(&self.additions.more)
+        let additions = self.additions;
+        let ours = additions.headers.iter().chain(&additions.more);
+        ours.chain(&additions.traceparent)
     }
 
     /// Whether we set a field of this name, or leave it out on purpose.

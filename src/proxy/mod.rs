@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::drain::Drain;
 use crate::message::{self, RequestBody};
-use crate::observe::Metrics;
+use crate::observe::{Metrics, OpenSpan};
 
 mod affinity;
 mod answer;
@@ -101,6 +101,10 @@ pub struct Additions<'a> {
     pub end: Option<&'a (dyn Fn() -> EndSignal + Send + Sync)>,
     /// Told of interim answers, at most 16; `None` where nobody can take them.
     pub interim: Option<&'a InterimSink<'a>>,
+    /// The trace that the request belongs to; replaces what the client sent.
+    pub traceparent: Option<(HeaderName, HeaderValue)>,
+    /// Attempts that fail become spans below this one; `None` where nothing is recorded.
+    pub span: Option<&'a OpenSpan>,
 }
 
 /// An answer, and how it was got.
@@ -207,6 +211,7 @@ impl Proxy {
             binds_connection: answer::request_binds_connection(&parts.headers),
             method: &parts.method,
             interim: interim.as_ref().map(|pass_on| pass_on as _),
+            span: additions.span,
         };
 
         let began = Instant::now();

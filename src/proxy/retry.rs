@@ -20,6 +20,19 @@ pub(super) enum Outcome {
     Late,
 }
 
+impl Outcome {
+    /// One word, for traces.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::NotConnected => "not_connected",
+            Self::Unsent => "unsent",
+            Self::Silent => "silent",
+            Self::Begun => "begun",
+            Self::Late => "late",
+        }
+    }
+}
+
 /// One failed attempt.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {

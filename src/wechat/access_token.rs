@@ -127,6 +127,7 @@ impl AccessTokens {
             path: call.path,
             query: &query,
             deadline: Instant::now() + caller.timeout(),
+            trace: None,
         };
         match &call.body {
             None => caller.send(sent).await,
@@ -168,6 +169,7 @@ impl AccessTokens {
                         ("secret", app.secret.reveal().as_str()),
                     ],
                     deadline,
+                    trace: None,
                 };
                 caller.send(call).await?
             }
@@ -222,6 +224,7 @@ impl Client {
             path: "/cgi-bin/stable_token",
             query: &[],
             deadline: Instant::now() + caller.timeout(),
+            trace: None,
         };
         // Without the optional `force_refresh` WeChat has answered that the appid was missing.
         let body = json!({

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::observe::Metrics;
+use crate::observe::{Metrics, OpenSpan, SpanKind, Trace};
 
 use super::{App, Error, Settings, TokenServer, error};
 
@@ -57,6 +57,8 @@ pub(super) struct Call<'a> {
     pub(super) query: &'a [(&'static str, &'a str)],
     /// When the answer must be there, every retry included.
     pub(super) deadline: Instant,
+    /// The trace that the call is a part of.
+    pub(super) trace: Option<&'a Trace>,
 }
 
 impl Caller {
@@ -124,11 +126,17 @@ impl Caller {
         body: Option<&Value>,
     ) -> Result<T, Error> {
         let started = Instant::now();
+        let span = call
+            .trace
+            .and_then(|trace| trace.span("wechat", SpanKind::Client));
         let result = match timeout_at(call.deadline, self.fetch(call, body)).await {
             Ok(fetched) => fetched.and_then(|body| parse(&body)),
             Err(_) => Err(Error::Timeout(self.timeout)),
         };
         self.count(call.app, call.endpoint, &result, started);
+        if let Some(span) = span {
+            describe(span, call, result.as_ref().err());
+        }
         result
     }
 
@@ -175,6 +183,19 @@ impl Caller {
         let took = started.elapsed();
         self.metrics
             .wechat_call(app.name.as_str(), endpoint, label, code, took);
+    }
+}
+
+/// What a span says of a call: never what was asked or answered.
+fn describe(mut span: OpenSpan, call: &Call<'_>, error: Option<&Error>) {
+    span.note("wechat.app", call.app.name.as_str().to_owned());
+    span.note("wechat.endpoint", call.endpoint);
+    if let Some(error) = error {
+        let (kind, code) = label(error);
+        if let Some(code) = code {
+            span.note("wechat.errcode", code);
+        }
+        span.fail(kind);
     }
 }
 

@@ -66,6 +66,7 @@ impl Client {
             path: "/sns/jscode2session",
             query: &query,
             deadline: Instant::now() + self.timeout(),
+            trace: self.trace.as_ref(),
         };
         let answer: SessionAnswer = self.shared.caller.send(call).await?;
         answer.into_grant()

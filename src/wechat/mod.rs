@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::observe::Metrics;
+use crate::observe::{Metrics, Trace};
 
 mod access_token;
 mod app;
@@ -80,6 +80,8 @@ impl fmt::Debug for Settings {
 #[derive(Clone, Debug)]
 pub struct Client {
     shared: Arc<Shared>,
+    /// The trace of the request that calls are made for.
+    trace: Option<Trace>,
 }
 
 #[derive(Debug)]
@@ -100,7 +102,16 @@ impl Client {
         };
         Ok(Self {
             shared: Arc::new(shared),
+            trace: None,
         })
+    }
+
+    /// The same client, for calls that are parts of this trace. App-wide tokens are nobody's request and have none.
+    pub fn traced(&self, trace: Option<&Trace>) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            trace: trace.cloned(),
+        }
     }
 
     /// Where WeChat's pages are, without a slash at the end.

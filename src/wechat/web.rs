@@ -135,6 +135,7 @@ impl Client {
             path: "/sns/oauth2/access_token",
             query: &query,
             deadline,
+            trace: self.trace.as_ref(),
         };
         let answer: GrantAnswer = self.shared.caller.send(call).await?;
         answer.into_grant(deadline)
@@ -157,6 +158,7 @@ impl Client {
             path: "/sns/oauth2/refresh_token",
             query: &query,
             deadline,
+            trace: self.trace.as_ref(),
         };
         let answer: GrantAnswer = self.shared.caller.send(call).await?;
         answer.into_grant(deadline)
@@ -183,6 +185,7 @@ impl Client {
             path: "/sns/userinfo",
             query: &query,
             deadline: grant.deadline,
+            trace: self.trace.as_ref(),
         };
         let answer: UserInfoAnswer = self.shared.caller.send(call).await?;
         answer.into_user_info(grant)

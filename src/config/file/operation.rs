@@ -108,9 +108,9 @@ table! {
 table! {
     /// Traces by OTLP.
     TracingFile {
-        /// Where to: http://127.0.0.1:4318.
-        otlp_endpoint: OrNone<WebUrl> = "none", later;
-        /// Share of requests traced, from 0 to 1.
-        sample: Fraction = 0.05, later;
+        /// Where to, such as http://127.0.0.1:4318; without a path, /v1/traces is added.
+        otlp_endpoint: OrNone<WebUrl> = "none";
+        /// Share of the traces that begin here and are recorded, from 0 to 1.
+        sample: Fraction = 0.05;
     }
 }

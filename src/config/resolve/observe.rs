@@ -1,4 +1,4 @@
-//! `[log]`, `[access_log]`, `[rate_limit]`.
+//! `[log]`, `[access_log]`, `[tracing]`, `[rate_limit]`.
 
 use super::state_file;
 use crate::config::code::Code;
@@ -8,9 +8,9 @@ use crate::config::read::Reader;
 use crate::config::table::Set;
 use crate::config::values::OrNone;
 use crate::limit::{self, Rate};
-use crate::observe::{AccessLogSettings, IdentityMode, Output, Settings};
+use crate::observe::{AccessLogSettings, IdentityMode, Output, Settings, TraceSettings};
 
-pub(super) fn settings(file: &File, reader: &Reader<'_>) -> Settings {
+pub(super) fn settings(file: &File, reader: &mut Reader<'_>) -> Settings {
     let log = &file.log.value;
     let access = &file.access_log.value;
     let output = if access.output.value.0 == "stdout" {
@@ -38,8 +38,30 @@ pub(super) fn settings(file: &File, reader: &Reader<'_>) -> Settings {
             output,
             query: access.query.value,
         }),
+        trace: traces(file, reader),
     }
 }
+
+fn traces(file: &File, reader: &mut Reader<'_>) -> Option<TraceSettings> {
+    let tracing = &file.tracing.value;
+    let url = tracing.otlp_endpoint.value.0.as_ref()?;
+    if url.0.fragment().is_some() {
+        let what = "has a fragment, which is never sent";
+        let problem = Problem::new(Code::BadUrl, &tracing.otlp_endpoint.place, what);
+        reader.report(problem.hint("write the address without `#`"));
+    }
+    let mut endpoint = url.0.clone();
+    if !url.has_more_than_origin() {
+        endpoint.set_path(TRACES_PATH);
+    }
+    Some(TraceSettings {
+        endpoint: endpoint.into(),
+        sample: tracing.sample.value.0,
+    })
+}
+
+/// Where a collector takes traces: <https://opentelemetry.io/docs/specs/otlp/#otlphttp-request>.
+const TRACES_PATH: &str = "/v1/traces";
 
 pub(super) fn limits(file: &File, reader: &mut Reader<'_>) -> limit::Settings {
     let limits = &file.rate_limit.value;

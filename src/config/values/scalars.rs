@@ -61,7 +61,7 @@ impl<const LEAST: u32, const MOST: u32> FileValue for Whole<LEAST, MOST> {
 
 /// A share, from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::config) struct Fraction(f64);
+pub(in crate::config) struct Fraction(pub(in crate::config) f64);
 
 impl FileValue for Fraction {
     const WANTS: &'static str = "a number from 0 to 1";

@@ -3,6 +3,7 @@
 use super::Kind;
 use crate::identity::{Person, Profile};
 use crate::login::Login;
+use crate::observe::Trace;
 use crate::session::{Method, NewSession};
 use crate::wechat::{self, App, Code, Scope, SessionKey};
 
@@ -19,10 +20,12 @@ impl Login {
         kind: Kind,
         app: &App,
         code: &Code,
+        trace: Option<&Trace>,
     ) -> Result<Found, wechat::Error> {
+        let wechat = self.parts.wechat.traced(trace);
         match kind {
             Kind::MiniProgram => {
-                let grant = self.parts.wechat.code_to_session(app, code).await?;
+                let grant = wechat.code_to_session(app, code).await?;
                 Ok(Found {
                     new: NewSession {
                         person: Person {
@@ -40,12 +43,16 @@ impl Login {
                     session_key: Some(grant.session_key),
                 })
             }
-            Kind::MobileApp => self.ask_about_app_user(app, code).await,
+            Kind::MobileApp => self.ask_about_app_user(&wechat, app, code).await,
         }
     }
 
-    async fn ask_about_app_user(&self, app: &App, code: &Code) -> Result<Found, wechat::Error> {
-        let wechat = &self.parts.wechat;
+    async fn ask_about_app_user(
+        &self,
+        wechat: &wechat::Client,
+        app: &App,
+        code: &Code,
+    ) -> Result<Found, wechat::Error> {
         let grant = wechat.exchange(app, code).await?;
         let mut unionid = grant.unionid.clone();
         let mut profile = None;

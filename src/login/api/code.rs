@@ -106,7 +106,8 @@ impl Login {
         let Some(code) = Code::parse(&asked.code) else {
             return Ok(Err(Refusal::malformed("malformed_code")));
         };
-        let asked_wechat = self.ask_wechat(kind, app, &code).await;
+        let trace = visit.info.trace.as_ref();
+        let asked_wechat = self.ask_wechat(kind, app, &code, trace).await;
         self.record_code_login(kind, app, asked_wechat.as_ref().err(), visit);
         let Found { new, session_key } = match asked_wechat {
             Ok(found) => found,

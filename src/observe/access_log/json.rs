@@ -19,6 +19,7 @@ pub(super) fn write(line: &mut String, record: &AccessRecord<'_>, detail: QueryD
     );
     word(line, "event", "request");
     text(line, "request_id", record.request_id);
+    word(line, "trace_id", record.trace_id.unwrap_or_default());
     word(line, "listener", record.listener);
     line.push_str(",\"client_ip\":\"");
     write_address(line, record.client_ip);

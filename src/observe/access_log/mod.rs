@@ -54,6 +54,8 @@ pub struct AccessRecord<'a> {
     pub received: SystemTime,
     /// Names the request.
     pub request_id: &'a str,
+    /// Names the trace that the request belongs to.
+    pub trace_id: Option<&'a str>,
     /// The listener's name or address.
     pub listener: &'a str,
     /// The visitor's address.

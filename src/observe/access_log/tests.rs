@@ -13,6 +13,7 @@ fn record() -> AccessRecord<'static> {
     AccessRecord {
         received: UNIX_EPOCH + Duration::from_millis(1_709_210_096_007),
         request_id: "req-1",
+        trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
         listener: "127.0.0.1:9500",
         client_ip: Ipv4Addr::new(203, 0, 113, 7).into(),
         client: "wechat-android",
@@ -69,7 +70,7 @@ fn a_json_line_has_exactly_the_documented_fields() {
         json_line(&record(), QueryDetail::Keys),
         json!({
             "ts": "2024-02-29T12:34:56.007Z", "level": "info", "event": "request",
-            "request_id": "req-1", "listener": "127.0.0.1:9500", "client_ip": "203.0.113.7",
+            "request_id": "req-1", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "listener": "127.0.0.1:9500", "client_ip": "203.0.113.7",
             "client": "wechat-android", "method": "GET", "scheme": "https",
             "host": "www.example.com", "path": "/orders", "query_keys": ["page", "code"],
             "proto": "HTTP/1.1", "route": "shop", "auth": "base", "decision": "allowed",
@@ -156,7 +157,7 @@ fn a_text_line_reads_from_left_to_right() {
         text_line(&record(), QueryDetail::Full),
         "2024-02-29T12:34:56.007Z 203.0.113.7 GET https://www.example.com/orders?page=2&code=… 200 1024B 0.001234s \
          client=wechat-android route=shop decision=allowed reason=session app=main user=o6…fL session=0a1b2c3d \
-         upstream=10.0.0.5:8080 id=req-1\n"
+         upstream=10.0.0.5:8080 id=req-1 trace=4bf92f3577b34da6a3ce929d0e0e4736\n"
     );
 }
 

@@ -33,6 +33,7 @@ pub(super) fn write(line: &mut String, record: &AccessRecord<'_>, detail: QueryD
         ("session", record.session.unwrap_or_default()),
         ("upstream", record.upstream_server.unwrap_or_default()),
         ("id", record.request_id),
+        ("trace", record.trace_id.unwrap_or_default()),
     ] {
         if !value.is_empty() {
             let _ = write!(line, " {name}=");

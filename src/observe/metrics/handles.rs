@@ -195,7 +195,8 @@ impl<K: PartialEq + Copy, V, const N: usize> Slots<K, V, N> {
     }
 }
 
-fn method_label(method: &Method) -> &'static str {
+/// The method as it is counted: those of RFC 9110 and `PATCH`, else `other`.
+pub fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

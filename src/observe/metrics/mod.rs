@@ -21,7 +21,7 @@ mod tests;
 mod text;
 mod upstreams;
 
-pub use handles::{RouteMetrics, UpstreamMetrics};
+pub use handles::{RouteMetrics, UpstreamMetrics, method_label};
 pub use listeners::ListenerMetrics;
 pub use store::{StoreMetrics, StoreOperation};
 
@@ -72,6 +72,8 @@ pub struct Metrics {
     rate_limited: Counters,
     headers_stripped: Counters,
     log_lines_dropped: Counters,
+    trace_spans_exported: Counter,
+    trace_spans_dropped: Counters,
     listeners: ListenerFamilies,
     login_failures: Failures,
     reload_worked: Gauge,
@@ -165,6 +167,11 @@ impl Metrics {
                 "access_log_lines_dropped",
                 "Access log lines lost: full = too slow to write, write = writing failed",
             ),
+            trace_spans_exported: families.add("trace_spans_exported", "Spans the collector took"),
+            trace_spans_dropped: families.add(
+                "trace_spans_dropped",
+                "Spans lost: full = too many waited, export = not sent, rejected = not taken",
+            ),
             listeners: ListenerFamilies::register(&mut families),
             reload_worked: families.add(
                 "config_last_reload_successful",
@@ -220,6 +227,17 @@ impl Metrics {
             answers_seen: Slots::default(),
             decisions_seen: Slots::default(),
         }
+    }
+
+    /// The counter of spans that a collector took.
+    pub(super) fn trace_spans_exported(&self) -> Counter {
+        self.trace_spans_exported.clone()
+    }
+
+    /// The counter of spans lost for a reason: `full`, `export` or `rejected`.
+    pub(super) fn trace_spans_dropped(&self, reason: &'static str) -> Counter {
+        self.trace_spans_dropped
+            .get_or_create_owned(&vec![("reason", reason.into())])
     }
 
     /// The counter of access log lines lost for a reason: `full` or `write`.

@@ -52,6 +52,8 @@ fn prepared_all(
         wanted: None,
         end: None,
         interim: None,
+        traceparent: None,
+        span: None,
     };
     let fields = Fields {
         parts: &parts,
@@ -277,6 +279,8 @@ fn the_port_is_the_one_that_was_typed() {
             wanted: None,
             end: None,
             interim: None,
+            traceparent: None,
+            span: None,
         };
         let fields = Fields {
             parts: &parts,

@@ -389,6 +389,8 @@ async fn answer(
         wanted: None,
         end: route.end.as_deref(),
         interim: None,
+        traceparent: None,
+        span: None,
     };
     match proxy
         .forward(&route.forwarding, request, &target, additions)

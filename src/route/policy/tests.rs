@@ -371,6 +371,7 @@ fn decide_reads_address_and_browser_of_the_request() {
         browser: Browser::Desktop,
         load: Load::Page,
         received: now(),
+        trace: None,
     };
     let wechat_only = Rule {
         clients: vec![Client::Wechat],
