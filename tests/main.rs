@@ -20,6 +20,7 @@ mod docs;
 mod doctor;
 mod examples;
 mod floods;
+mod follow;
 mod forward_auth;
 mod forwarded_identity;
 mod front_proxies;

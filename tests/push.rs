@@ -2,59 +2,35 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use wxgate::simulator::{Push, PushAccount};
 
 use crate::support::{
-    APP_ID, Browser, Reply, ScriptedSite, Setup, Talk, TestGateway, exchange, logged_in,
+    APP_ID, Browser, PUSH_KEY, PUSH_TOKEN, Reply, ScriptedSite, Setup, Talk, TestGateway, exchange,
+    logged_in, push_account, push_keys, send_push,
 };
 
-const TOKEN: &str = "pushtoken";
-const KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
 const MEMBER: &str = "/member";
 
 fn account(key: Option<&str>, is_json: bool) -> PushAccount {
-    let key = key.map(|text| {
-        let mut lenient = data_encoding::BASE64.specification();
-        lenient.check_trailing_bits = false;
-        let bytes = lenient
-            .encoding()
-            .unwrap()
-            .decode(format!("{text}=").as_bytes());
-        bytes.unwrap().try_into().unwrap()
-    });
-    PushAccount {
-        appid: APP_ID.to_owned(),
-        token: TOKEN.to_owned(),
-        key,
-        is_json,
-    }
+    push_account(APP_ID, key.is_some(), is_json)
 }
 
 fn safe() -> PushAccount {
-    account(Some(KEY), false)
+    account(Some(PUSH_KEY), false)
 }
 
 fn pushed_to(setup: &mut Setup) {
-    setup.app = format!("push = {{ token = \"{TOKEN}\", aes_key = \"{KEY}\" }}");
+    setup.app = push_keys("");
 }
 
 async fn gateway() -> TestGateway {
     TestGateway::with(pushed_to).await
 }
 
-async fn send_to(gateway: &TestGateway, path: &str, push: &Push) -> Reply {
-    let request = Request::post(format!("{path}?{}", push.query))
-        .header("host", "www.example.test")
-        .body(Full::from(Bytes::from(push.body.clone())))
-        .unwrap();
-    exchange(gateway.address(), request).await
-}
-
 async fn send(gateway: &TestGateway, push: &Push) -> Reply {
-    send_to(gateway, "/_wxgate/push/main", push).await
+    send_push(gateway, "main", push).await
 }
 
 fn openid(gateway: &TestGateway, name: &str) -> String {
@@ -113,14 +89,14 @@ async fn a_withdrawn_consent_ends_every_session_of_the_person() {
         "user_authorization_cancellation",
     ] {
         for (key, is_json) in [
-            (Some(KEY), false),
-            (Some(KEY), true),
+            (Some(PUSH_KEY), false),
+            (Some(PUSH_KEY), true),
             (None, false),
             (None, true),
         ] {
             let gateway = TestGateway::with(|setup| {
                 setup.app = format!(
-                    "push = {{ token = \"{TOKEN}\", aes_key = \"{KEY}\", mode = \"plain\" }}"
+                    "push = {{ token = \"{PUSH_TOKEN}\", aes_key = \"{PUSH_KEY}\", mode = \"plain\" }}"
                 );
             })
             .await;
@@ -399,8 +375,8 @@ async fn other_messages_are_taken_and_other_apps_are_not_there() {
     }
     assert!(is_logged_in(&mut alice).await);
     let push = safe().push(text, now);
-    for path in ["/_wxgate/push/other", "/_wxgate/push/main/"] {
-        assert_eq!(send_to(&gateway, path, &push).await.status, 404, "{path}");
+    for app in ["other", "main/"] {
+        assert_eq!(send_push(&gateway, app, &push).await.status, 404, "{app}");
     }
     let silent = TestGateway::start().await;
     assert_eq!(send(&silent, &push).await.status, 404);

@@ -6,12 +6,13 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64_NOPAD, HEXLOWER};
 
 use super::{APP_ID, SITE_ID};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Surroundings};
+use crate::simulator::PushAccount;
 
 /// What the configuration is made of.
 #[derive(Debug)]
@@ -19,7 +20,43 @@ pub(super) struct Wiring {
     pub(super) address: SocketAddr,
     pub(super) wechat: String,
     pub(super) secret: String,
+    /// The token and the key of message push.
+    pub(super) push: PushSecrets,
     pub(super) upstream: String,
+}
+
+/// What proves that a push is WeChat's.
+#[derive(Debug)]
+pub(super) struct PushSecrets {
+    token: String,
+    key: [u8; 32],
+}
+
+impl PushSecrets {
+    /// For one run.
+    pub(super) fn random() -> anyhow::Result<Self> {
+        let mut key = [0; 32];
+        aws_lc_rs::rand::fill(&mut key).context("no random bytes")?;
+        Ok(Self {
+            token: random_secret()?,
+            key,
+        })
+    }
+
+    /// As WeChat's console shows it: base64 without its last mark.
+    fn letters(&self) -> String {
+        BASE64_NOPAD.encode(&self.key)
+    }
+
+    /// The account as the simulated WeChat knows it.
+    pub(super) fn account(&self) -> PushAccount {
+        PushAccount {
+            appid: APP_ID.to_owned(),
+            token: self.token.clone(),
+            key: Some(self.key),
+            is_json: false,
+        }
+    }
 }
 
 /// The running gateway and its directory of keys.
@@ -55,8 +92,10 @@ impl Wiring {
             address,
             wechat,
             secret,
+            push,
             upstream,
         } = self;
+        let (push_token, push_key) = (&push.token, push.letters());
         let state = quoted(&state.to_string_lossy());
         let (secret, upstream) = (quoted(secret), quoted(upstream));
         format!(
@@ -72,6 +111,7 @@ shutdown_grace = "2s"
 kind = "service-account"
 app_id = "{APP_ID}"
 secret = {secret}
+push = {{ token = "{push_token}", aes_key = "{push_key}" }}
 
 [wechat.site]
 kind = "website"
@@ -81,6 +121,9 @@ secret = {secret}
 [wechat_api]
 base_url = "{wechat}"
 open_url = "{wechat}"
+
+[login]
+desktop = ["site", "scan", "follow"]
 
 [store]
 kind = "memory"
@@ -182,6 +225,7 @@ mod tests {
             address: "127.0.0.1:9500".parse().unwrap(),
             wechat: "http://127.0.0.1:9510".to_owned(),
             secret: "a\"b\\c".to_owned(),
+            push: PushSecrets::random().unwrap(),
             upstream: "http://127.0.0.1:1".to_owned(),
         };
 

@@ -21,7 +21,7 @@ mod received;
 mod site;
 
 use self::gallery::Gallery;
-use self::gateway::{Gateway, Wiring};
+use self::gateway::{Gateway, PushSecrets, Wiring};
 use self::received::Received;
 use self::site::SampleSite;
 
@@ -75,6 +75,8 @@ impl Demo {
             .await
             .with_context(|| format!("cannot start the simulator on {}", options.simulator))?;
         let secret = gateway::random_secret()?;
+        let push = PushSecrets::random()?;
+        simulator.push_to(&format!("{gateway_url}/_wxgate/push/main"), push.account());
         simulator.add_app(APP_ID, &secret, &[&gateway_address.ip().to_string()]);
         let callback = gateway_address.ip().to_string();
         simulator.add_app_of_kind(simulator::AppKind::Website, SITE_ID, &secret, &[&callback]);
@@ -82,6 +84,7 @@ impl Demo {
             address: gateway_address,
             wechat: simulator.url(),
             secret,
+            push,
             upstream: options.upstream.unwrap_or_else(|| site.url()),
         };
         Ok(Self {

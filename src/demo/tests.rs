@@ -104,3 +104,40 @@ fn own_pages_are_served_and_others_left_to_the_gallery() {
     assert_eq!(state["jwks"], "http://127.0.0.1:9500/_wxgate/jwks");
     assert_eq!(state["latest"], Value::Null);
 }
+
+#[tokio::test]
+async fn whoever_reads_the_accounts_code_is_told_where_to_confirm() {
+    let demo = Demo::start(Options {
+        gateway: loopback(),
+        simulator: loopback(),
+        upstream: None,
+    })
+    .await
+    .unwrap();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let page = format!("{}/_wxgate/scan?to=%2Forders&tab=follow", demo.gateway_url);
+    let desktop = "Mozilla/5.0 (X11; Linux x86_64) Chrome/150.0.0.0 Safari/537.36";
+    let request = client.get(page).header("user-agent", desktop);
+    let request = request.header("accept", "text/html");
+    let page = request.send().await.unwrap().text().await.unwrap();
+    let (_, id) = page.split_once("status?id=").unwrap();
+
+    let scan = format!("{}/phone/scan", demo.simulator().url());
+    let scan = client.post(scan).json(&serde_json::json!({})).send().await;
+
+    let opened: Value = scan.unwrap().json().await.unwrap();
+    let chat = format!(
+        "{}{}",
+        demo.simulator().view_url(),
+        opened["open"].as_str().unwrap()
+    );
+    let chat = client.get(chat).send().await.unwrap().text().await.unwrap();
+    let chat = chat.replace("&#x2f;", "/");
+    let link = format!(
+        "<a href=\"{}/_wxgate/x/{}\">",
+        demo.simulator().view_url(),
+        &id[..22]
+    );
+    assert!(chat.contains(&link), "{chat}");
+    demo.stop().await;
+}

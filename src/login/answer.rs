@@ -11,7 +11,7 @@ use super::query::LoginQuery;
 use super::{Endpoint, Login, Visit};
 use crate::limit::{Action, TooMany};
 use crate::message::{self, Answer};
-use crate::pages::{Cause, Page};
+use crate::pages::{Cause, Language, Page};
 
 /// What every answer of login carries, whatever it is.
 ///
@@ -92,6 +92,11 @@ impl Login {
             .render(status, reason, page, visit.info, visit.headers);
         challenge(&mut answer);
         answer
+    }
+
+    /// The language of the pages that this visitor sees.
+    pub(super) fn language(&self, visit: &Visit<'_>) -> Language {
+        self.parts.pages.language(visit.info, visit.headers)
     }
 
     /// P6: says why a login did not finish. `retry` begins a fresh one.

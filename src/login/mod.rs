@@ -4,7 +4,7 @@
 //! functions (`method`, `opening`, `judge`, `guard`); what carries it out is beside them.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderValue, Method};
 
@@ -25,7 +25,7 @@ use crate::seal::Sealer;
 use crate::session::{Session, Sessions};
 use crate::store::{self, Store};
 use crate::target::Target;
-use crate::wechat::{self, AccessTokens, App, AppName};
+use crate::wechat::{self, AccessTokens, App};
 
 mod address;
 mod answer;
@@ -53,6 +53,7 @@ mod redeem;
 mod relay;
 mod scan;
 mod send;
+mod settings;
 mod start;
 mod way_back;
 mod website;
@@ -60,73 +61,8 @@ mod website;
 pub use api::{Call, challenge_token};
 pub use endpoint::Endpoint;
 pub use relay::RelaySettings;
-pub use scan::{MobileBrowser, ScanConfirm, TicketId};
-
-/// How visitors log in.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The service account used in the WeChat browser.
-    pub inside_wechat: Option<AppName>,
-    /// Show P3 before `snsapi_userinfo`, or go straight on.
-    pub userinfo_prompt: UserinfoPrompt,
-    /// `zh_CN`, `zh_TW` or `en`.
-    pub userinfo_language: String,
-    /// What a snapshot page's virtual person gets.
-    pub snapshot_user: SnapshotUser,
-    /// Save and restore `#...` around the login.
-    pub keep_fragment: bool,
-    /// How long an attempt may take.
-    pub attempt_ttl: Duration,
-    /// Tabs for desktop browsers, the first one open; none where such browsers cannot log in.
-    pub desktop: Vec<DesktopTab>,
-    /// For phone browsers outside WeChat.
-    pub mobile_browser: MobileBrowser,
-    /// How long a QR code of ours can be confirmed.
-    pub scan_ttl: Duration,
-    /// What the phone asks for.
-    pub scan_confirm: ScanConfirm,
-    /// Hosts whose visitors are identified at the public host.
-    pub relay: RelaySettings,
-    /// Whether our cookies say `Secure` and are called `__Host-…`.
-    pub secure_cookies: bool,
-}
-
-/// A way to log in for desktop browsers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DesktopTab {
-    /// WeChat's own QR code, by this website app.
-    Website(AppName),
-    /// Confirm on a phone.
-    Scan,
-}
-
-impl DesktopTab {
-    /// As in the configuration: the app's name, or `scan`.
-    fn name(&self) -> &str {
-        match self {
-            Self::Website(app) => app.as_str(),
-            Self::Scan => "scan",
-        }
-    }
-}
-
-/// Before `snsapi_userinfo`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UserinfoPrompt {
-    /// Our purpose page with a button.
-    Button,
-    /// Straight on; WeChat may show snapshot pages.
-    Auto,
-}
-
-/// What a snapshot page's virtual person gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SnapshotUser {
-    /// Page P9.
-    Refuse,
-    /// The site without identity where the route is `optional` or `public`, else P9.
-    Anonymous,
-}
+pub use scan::{FollowConsent, MobileBrowser, ScanConfirm, TicketId};
+pub use settings::{DesktopTab, Settings, SnapshotUser, UserinfoPrompt};
 
 /// What a login works with.
 #[derive(Clone, Debug)]

@@ -1,20 +1,26 @@
-//! What WeChat pushes to us: the check of the address, and people who take their consent back.
+//! What WeChat pushes to us: the check of the address, people who take their consent back, and people who read a code of ours.
 
 use std::time::Duration;
 
 use http::header::X_CONTENT_TYPE_OPTIONS;
 use http::{HeaderValue, Method, StatusCode};
 
+use super::scan::ScannedScene;
 use super::{Error, Login, Visit};
+use crate::clock::unix_seconds;
 use crate::message::{self, Answer, RequestBody};
+use crate::seal::random_text;
 use crate::store;
-use crate::wechat::{App, AppId, Change, Event, OpenId, PushKeys, PushQuery, UnionId};
+use crate::wechat::{App, AppId, Change, Event, OpenId, PushKeys, PushMessage, PushQuery, UnionId};
 
 /// Real messages have under 2 KiB.
 const LONGEST_BODY: u64 = 64 * 1024;
 
 /// WeChat waits five seconds, then sends it again.
 const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Letters of the nonce of a sealed reply.
+const NONCE_LENGTH: usize = 16;
 
 /// How long a push is remembered: longer than it counts as fresh, on either side of our clock.
 const REMEMBER: Duration = Duration::from_secs(900);
@@ -69,10 +75,37 @@ impl Login {
         };
         let names = [query.name(), pushed.name.clone()];
         let names = names.map(|name| format!("push:{}:{name}", app.id.as_str()));
-        for name in &names {
-            if self.parts.store.get(name).await?.is_some() {
-                return Ok(success("push-again"));
-            }
+        let [of_query, of_message] = &names;
+        let (earlier, is_again) = (
+            self.parts.store.get(of_query).await?,
+            self.parts.store.get(of_message).await?.is_some(),
+        );
+        // SECURITY: the signature of a plain message says nothing about the message, so one signature is good for one message.
+        if earlier.is_some_and(|earlier| earlier != pushed.name.as_bytes()) {
+            return Ok(success("push-again"));
+        }
+        if let Event::Scanned {
+            openid,
+            scene,
+            ticket,
+        } = &pushed.event
+        {
+            // WeChat asks again when our answer got lost, and must hear it then.
+            let scanned = ScannedScene {
+                app,
+                openid,
+                scene,
+                ticket,
+            };
+            let text = self.scene_scanned(scanned, visit).await?;
+            self.remember_push(&names, &pushed.name).await?;
+            return Ok(match text {
+                Some(text) => reply(&pushed, openid, &text, app, keys, visit),
+                None => success("push"),
+            });
+        }
+        if is_again {
+            return Ok(success("push-again"));
         }
         match &pushed.event {
             Event::Changed {
@@ -88,10 +121,16 @@ impl Login {
             Event::Scanned { .. } | Event::Other => {}
         }
         // Only now: what could not be done is done when WeChat sends it again.
-        for name in &names {
-            self.parts.store.put(name, &[], REMEMBER).await?;
-        }
+        self.remember_push(&names, &pushed.name).await?;
         Ok(success("push"))
+    }
+
+    async fn remember_push(&self, names: &[String; 2], message: &str) -> Result<(), store::Error> {
+        for name in names {
+            let store = &self.parts.store;
+            store.put(name, message.as_bytes(), REMEMBER).await?;
+        }
+        Ok(())
     }
 
     /// The app that a change is about; `None` when it is none of ours.
@@ -149,6 +188,23 @@ fn word(change: Change) -> &'static str {
         Change::Withdrawn => "withdrawn",
         Change::AccountClosed => "account_closed",
         Change::ProfileChanged => "profile_changed",
+    }
+}
+
+/// A message of the account to the person.
+fn reply(
+    pushed: &PushMessage,
+    openid: &OpenId,
+    text: &str,
+    app: &App,
+    keys: &PushKeys,
+    visit: &Visit<'_>,
+) -> Answer {
+    let now = unix_seconds(visit.now);
+    let nonce = random_text(NONCE_LENGTH);
+    match pushed.reply(openid, text, keys, &app.id, (&nonce, now)) {
+        Some(text) => plain("push-reply", text),
+        None => message::empty(StatusCode::INTERNAL_SERVER_ERROR, "push-reply"),
     }
 }
 

@@ -48,7 +48,7 @@ impl Login {
         let (state, cookie) = self.note_attempt(app, &intent, FIRST_ROUND, kept, visit);
         let back = self.callback_address(app, &intent.target, &visit.info.host);
         let wechat = &self.parts.wechat;
-        let language = match self.parts.pages.language(visit.info, visit.headers) {
+        let language = match self.language(visit) {
             Language::ZhCn | Language::ZhTw => QrLanguage::Chinese,
             Language::En => QrLanguage::English,
         };

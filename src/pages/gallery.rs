@@ -13,6 +13,7 @@ use super::{
 pub fn gallery() -> Vec<(&'static str, Page)> {
     let mut pages = logging_in();
     pages.extend(scanning());
+    pages.extend(following());
     pages.extend(websites());
     pages.extend(scanned());
     pages.extend(clients());
@@ -67,6 +68,8 @@ fn scanning() -> Vec<(&'static str, Page)> {
             in_phone,
             tabs: Vec::new(),
             pane: LogInPane::Scan {
+                follows: false,
+                code: has_code.then(|| code.to_owned()),
                 address: has_code.then(|| code.to_owned()),
                 state,
                 status_url: None,
@@ -97,6 +100,46 @@ fn scanning() -> Vec<(&'static str, Page)> {
             page(ScanState::Scanned { number: Some(42) }, true),
         ),
         ("scan-expired-phone", page(ScanState::Expired, true)),
+    ]
+}
+
+fn following() -> Vec<(&'static str, Page)> {
+    let tab = |method, is_open| LogInTab {
+        method,
+        url: "/_wxgate/scan?to=%2Forders".to_owned(),
+        is_open,
+    };
+    let page = |state: ScanState| {
+        let has_code = state != ScanState::Expired;
+        Page::LogIn(LogIn {
+            in_phone: false,
+            tabs: vec![
+                tab(LogInMethod::Website, false),
+                tab(LogInMethod::Scan, false),
+                tab(LogInMethod::Follow, true),
+            ],
+            pane: LogInPane::Scan {
+                follows: true,
+                code: has_code.then(|| "http://weixin.qq.com/q/02FkzrsamplZC1sample00g".to_owned()),
+                address: None,
+                state,
+                status_url: None,
+                page_url: has_code.then(|| "/_wxgate/scan?to=%2Forders&id=sample".to_owned()),
+                fresh_url: "/_wxgate/scan?to=%2Forders".to_owned(),
+            },
+        })
+    };
+    vec![
+        ("follow-waiting", page(ScanState::Waiting)),
+        (
+            "follow-scanned",
+            page(ScanState::Scanned { number: Some(42) }),
+        ),
+        (
+            "follow-scanned-button",
+            page(ScanState::Scanned { number: None }),
+        ),
+        ("follow-expired", page(ScanState::Expired)),
     ]
 }
 

@@ -31,6 +31,8 @@ pub enum LogInMethod {
     Website,
     /// A code of ours.
     Scan,
+    /// The account's own code.
+    Follow,
 }
 
 /// A way to log in.
@@ -47,7 +49,11 @@ pub enum LogInPane {
     },
     /// A code of ours, to be confirmed on a phone.
     Scan {
+        /// The code is the account's own: whoever reads it follows the account, and finds the way on in its message.
+        follows: bool,
         /// What the code holds; `None` where there is none to show.
+        code: Option<String>,
+        /// Where the page asks in WeChat, for those who have it on this device; `None` where there is no code, and for the account's.
         address: Option<String>,
         /// How far it got.
         state: ScanState,

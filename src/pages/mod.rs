@@ -16,6 +16,7 @@ use crate::seal::random_text;
 mod address;
 mod cause;
 mod context;
+mod follow_message;
 mod gallery;
 mod language;
 mod log_in;
@@ -31,6 +32,7 @@ mod tests;
 mod text;
 
 pub use cause::Cause;
+pub use follow_message::FollowMessage;
 pub use gallery::gallery;
 pub use language::Language;
 pub use log_in::{ConfirmScan, LogIn, LogInMethod, LogInPane, LogInTab, ScanEnding, ScanState};

@@ -23,6 +23,8 @@ pub(super) fn log_in(page: &LogIn, language: Language) -> Value {
             page_url => address::safe(page_url),
         },
         LogInPane::Scan {
+            follows,
+            code,
             address,
             state,
             status_url,
@@ -35,9 +37,9 @@ pub(super) fn log_in(page: &LogIn, language: Language) -> Value {
                 tabs,
                 frame_url => None::<&str>,
                 address,
-                qr => address.and_then(QrCode::new).map(Serde),
+                qr => code.as_deref().and_then(QrCode::new).map(Serde),
                 state => state.word(),
-                told => told(*state, language),
+                told => told(*state, *follows, language),
                 number => match state {
                     ScanState::Scanned { number } => *number,
                     ScanState::Waiting
@@ -84,7 +86,7 @@ pub(super) fn confirm(page: &ConfirmScan, language: Language) -> Value {
     }
 }
 
-fn told(state: ScanState, language: Language) -> String {
+fn told(state: ScanState, follows: bool, language: Language) -> String {
     let seconds = match state {
         ScanState::Limited { wait } => seconds_up(wait).to_string(),
         ScanState::Waiting
@@ -94,5 +96,5 @@ fn told(state: ScanState, language: Language) -> String {
         | ScanState::Expired
         | ScanState::Offline => String::new(),
     };
-    text::told(state).fill(language, &[("seconds", &seconds)])
+    text::told(state, follows).fill(language, &[("seconds", &seconds)])
 }

@@ -39,6 +39,7 @@ impl Record {
             Method::Website => 2,
             Method::MiniProgram => 3,
             Method::MobileApp => 4,
+            Method::Follow => 5,
         });
         bytes.push(match session.scope {
             Scope::Base => 0,
@@ -74,6 +75,7 @@ impl Record {
             2 => Method::Website,
             3 => Method::MiniProgram,
             4 => Method::MobileApp,
+            5 => Method::Follow,
             _ => return None,
         };
         let scope = match reader.byte()? {

@@ -76,6 +76,8 @@ pub enum Method {
     ServiceAccount,
     /// Confirmed on a phone, by web authorization there.
     Scan,
+    /// By the account's own code: whoever reads it follows the account.
+    Follow,
     /// WeChat's QR code, by a website app.
     Website,
     /// `wx.login` of a mini program.
@@ -90,6 +92,7 @@ impl Method {
         match self {
             Self::ServiceAccount => "wechat_mp",
             Self::Scan => "wechat_scan",
+            Self::Follow => "wechat_follow",
             Self::Website => "wechat_qr",
             Self::MiniProgram => "wechat_miniprogram",
             Self::MobileApp => "wechat_app",

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::api::{Moment, number};
 use super::faults::Endpoint;
 use super::query::Query;
+use super::scene;
 use super::tokens::{Refusal, random_token, random_word};
 use super::world::World;
 
@@ -129,6 +130,7 @@ pub(super) fn respond(
         Endpoint::StableToken => stable_token(world, body, moment),
         Endpoint::Token => token(world, query, moment),
         Endpoint::Ticket => ticket(world, query, moment),
+        Endpoint::CreateQr => scene::create(world, query, body, moment),
         Endpoint::Any
         | Endpoint::Exchange
         | Endpoint::Refresh

@@ -34,6 +34,7 @@ impl Endpoint {
             "/cgi-bin/token" => Some(Self::Token),
             "/cgi-bin/ticket/getticket" => Some(Self::Ticket),
             "/sns/jscode2session" => Some(Self::CodeToSession),
+            "/cgi-bin/qrcode/create" => Some(Self::CreateQr),
             _ => None,
         }
     }
@@ -41,7 +42,7 @@ impl Endpoint {
     /// How it must be asked.
     fn method(self) -> Method {
         match self {
-            Self::StableToken => Method::POST,
+            Self::StableToken | Self::CreateQr => Method::POST,
             Self::Any
             | Self::Exchange
             | Self::Refresh
@@ -161,7 +162,7 @@ fn respond(
             Ok(json!({ "errcode": 0, "errmsg": "ok" }))
         }
         Endpoint::UserInfo => user_info(world, query, moment),
-        Endpoint::StableToken | Endpoint::Token | Endpoint::Ticket => {
+        Endpoint::StableToken | Endpoint::Token | Endpoint::Ticket | Endpoint::CreateQr => {
             account::respond(world, endpoint, (query, body), moment)
         }
         Endpoint::CodeToSession => clients::code_to_session(world, query, moment),
@@ -282,7 +283,9 @@ impl Refusal {
             42003 => "oauth_code expired",
             43001 => "require GET method",
             43002 => "require POST method",
+            45009 => "reach max api daily quota limit",
             45011 => "api minute-quota reach limit, must slower, retry next minute",
+            47001 => "data format error",
             48001 => "api unauthorized",
             _ => "refused",
         };

@@ -30,6 +30,8 @@ pub enum Endpoint {
     Ticket,
     /// `/sns/jscode2session`: a mini program's code for a person.
     CodeToSession,
+    /// `/cgi-bin/qrcode/create`: a code with a scene in it.
+    CreateQr,
 }
 
 /// What goes wrong with one answer.

@@ -3,7 +3,7 @@
 //!
 //! [`Simulator`] serves the API, the authorize page and a phone for people, on loopback only. `world` and `tokens` know
 //! who is who, `api` and `pages` speak for them, [`faults`] makes them fail on demand. `qrconnect` is the page for website
-//! apps, `phone` the phone that people see, `web_view` its browser, `rewrite` and `reporter` what that browser changes, `jar` its cookies.
+//! apps, `scene` and `chat` codes that followers read and what their account answers, `phone` the phone that people see, `web_view` its browser, `rewrite` and `reporter` what that browser changes, `jar` its cookies.
 
 use std::fmt;
 use std::io;
@@ -21,6 +21,7 @@ use crate::clock::Clock;
 mod account;
 mod api;
 mod bodies;
+mod chat;
 mod clients;
 pub mod faults;
 mod jar;
@@ -32,8 +33,10 @@ mod phone;
 mod push;
 mod qrconnect;
 mod query;
+mod reply;
 mod reporter;
 mod rewrite;
+mod scene;
 pub(crate) mod server;
 mod shared;
 #[cfg(test)]
@@ -46,8 +49,10 @@ pub use faults::{Endpoint, Fault, Faults, Switches, Trouble};
 pub use mini_program::OpenData;
 pub use person::Person;
 pub use push::{Push, PushAccount};
+pub use scene::ScannedCode;
 pub use world::{AppKind, Call};
 
+use self::chat::PushTarget;
 use self::phone::{Phone, SiteOrigin};
 use self::reporter::Reporter;
 use self::server::{Body, Closed};
@@ -197,6 +202,25 @@ impl Simulator {
         lock(&self.shared.world).session_key(appid, person)
     }
 
+    /// A person reads the code that an account made last by `qrcode/create`, and follows the account from now on. Nothing is
+    /// pushed. `None` for an unknown person, and when no code is good.
+    pub fn scan_code(&self, person: &str) -> Option<ScannedCode> {
+        lock(&self.shared.world).scan(person, self.shared.clock.now())
+    }
+
+    /// Where an account's messages go when the phone reads a code: the address that its operator entered at WeChat.
+    ///
+    /// `false` for an address that is not http on loopback.
+    pub fn push_to(&self, address: &str, account: PushAccount) -> bool {
+        let appid = account.appid.clone();
+        let target = PushTarget::new(address, account);
+        let is_taken = target.is_some();
+        if let Some(target) = target {
+            lock(&self.shared.world).set_push_target(&appid, target);
+        }
+        is_taken
+    }
+
     /// How many codes were exchanged with success.
     pub fn logins(&self) -> usize {
         lock(&self.shared.world).logins()
@@ -279,6 +303,7 @@ async fn main_answer(
     }
     Ok(match (request.method.as_str(), path) {
         ("GET", pages::AUTHORIZE) => pages::authorize(&shared, &request),
+        ("GET", scene::SHOW) => scene::show(&shared, &request),
         ("GET", qrconnect::QRCONNECT) => qrconnect::show(&shared, &request),
         ("POST", qrconnect::SCANNED) => qrconnect::scanned(&shared, body).await,
         ("POST", pages::CONFIRM) => pages::confirm(&shared, body).await,

@@ -58,6 +58,7 @@ pub(super) fn templates() -> Result<Environment<'static>, minijinja::Error> {
         ("qrconnect.html", include_str!("qrconnect.html")),
         ("phone.html", include_str!("phone.html")),
         ("offline.html", include_str!("offline.html")),
+        ("chat.html", include_str!("chat.html")),
     ] {
         templates.add_template(name, source)?;
     }

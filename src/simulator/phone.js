@@ -7,6 +7,7 @@ const words = {
   screen: { zh: "手机屏幕", en: "Screen of the phone" },
   forget: { zh: "清除 Cookie", en: "Clear cookies" },
   holder: { zh: "谁在用手机", en: "Who holds the phone" },
+  scan: { zh: "扫一扫", en: "Scan" },
   loading: { zh: "正在打开…", en: "Loading…" },
 };
 
@@ -51,6 +52,7 @@ export async function startPhone(root, options = {}) {
   const frame = element("iframe", { name: "phone-screen" });
   const people = element("div", { class: "people", role: "group" });
   const forget = element("button", { type: "button", class: "quiet" }, ...label("forget"));
+  const scan = element("button", { type: "button", class: "quiet" }, ...label("scan"));
   const languages = element("button", { type: "button", class: "quiet" }, "中文 / English");
   const clock = element("span", {}, new Date().toTimeString().slice(0, 5));
   root.append(
@@ -62,7 +64,7 @@ export async function startPhone(root, options = {}) {
       form,
       frame,
     ),
-    element("div", { class: "below" }, people, element("div", { class: "row" }, forget, languages)),
+    element("div", { class: "below" }, people, element("div", { class: "row" }, scan, forget, languages)),
   );
 
   const speaks = () => (state.language === "en" ? "en" : "zh");
@@ -146,6 +148,14 @@ export async function startPhone(root, options = {}) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     go(address.value).catch((error) => (title.textContent = error.message));
+  });
+  // The camera is before the code that the account made last.
+  scan.addEventListener("click", async () => {
+    try {
+      open((await send("/phone/scan", {})).open);
+    } catch (error) {
+      title.textContent = error.message;
+    }
   });
   forget.addEventListener("click", async () => {
     await control({ forget: true });

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
+use super::chat;
 use super::jar::Jar;
 use super::pages::DEFAULT_PERSON;
 use super::server::{self, Body, is_loopback_name};
@@ -40,6 +41,8 @@ pub(super) struct Phone {
     is_pinned: bool,
     /// Each person has a phone of their own, so their cookies never meet.
     jars: HashMap<String, Jar>,
+    /// What accounts wrote to each person.
+    chats: HashMap<String, Vec<String>>,
     /// Path and query of the last callback, as the reload and back buttons of a phone repeat it.
     pub(super) last_callback: Option<String>,
 }
@@ -56,6 +59,11 @@ struct Control {
     /// Throws the cookies of this person away.
     forget: bool,
 }
+
+/// The camera is before a code.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scan {}
 
 impl SiteOrigin {
     /// Takes the origin of an `http` address on loopback; `None` for every other place.
@@ -98,6 +106,7 @@ impl Phone {
             is_pinned: site.is_some(),
             site,
             jars: HashMap::new(),
+            chats: HashMap::new(),
             last_callback: None,
         }
     }
@@ -105,6 +114,11 @@ impl Phone {
     /// The cookies of whoever holds the phone.
     pub(super) fn jar(&mut self) -> &mut Jar {
         self.jars.entry(self.person.clone()).or_default()
+    }
+
+    /// The messages of whoever holds the phone, the oldest one first.
+    pub(super) fn chat(&mut self) -> &mut Vec<String> {
+        self.chats.entry(self.person.clone()).or_default()
     }
 
     /// The phone's `User-Agent`: WeChat's browser on Android.
@@ -175,6 +189,10 @@ pub(super) async fn answer(shared: &Shared, request: &Parts, body: Incoming) -> 
         ),
         ("GET", "/phone/state") => state(shared),
         ("POST", "/phone/control") => control(shared, &request.headers, body).await,
+        ("POST", "/phone/scan") => match read_json::<Scan>(&request.headers, body).await {
+            Ok(Scan {}) => chat::scan(shared).await,
+            Err(refusal) => refusal,
+        },
         _ => server::answer(StatusCode::NOT_FOUND, "text/plain", "not found"),
     }
 }

@@ -112,7 +112,7 @@ impl PushAccount {
         }
     }
 
-    fn sign(&self, more: &[&str]) -> String {
+    pub(super) fn sign(&self, more: &[&str]) -> String {
         let mut parts = vec![self.token.as_str()];
         parts.extend_from_slice(more);
         parts.sort_unstable();

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use super::server::{self, Closed};
 use super::*;
 
+mod scenes;
+
 const APP: &str = "wx0123456789abcdef";
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const PHONE: &str =

@@ -22,6 +22,7 @@ use minijinja::context;
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::chat;
 use super::phone::SiteOrigin;
 use super::query::Query;
 use super::rewrite::{Device, FOREIGN, Places, REPLAY, Side};
@@ -39,7 +40,7 @@ const LONGEST_PAGE: usize = 2 * 1024 * 1024;
 
 /// Why the phone has nothing to show.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+pub(super) enum Error {
     #[error("no connection: {0}")]
     Connect(#[source] io::Error),
     #[error("no answer within 60 seconds")]
@@ -74,6 +75,9 @@ pub(super) async fn answer(shared: &Shared, request: Request<Incoming>) -> Respo
         wechat: shared.wechat.clone(),
         view: shared.view_origin(),
     };
+    if head.uri.path() == chat::CHAT {
+        return chat::show(shared, &places);
+    }
     let Some((side, target)) = places.target(&head.uri) else {
         return offline(shared, "没有这个页面 (no such page)", None);
     };
@@ -186,7 +190,15 @@ fn is_page(head: &response::Parts) -> bool {
         && head.status != StatusCode::NO_CONTENT
 }
 
-async fn send(origin: &SiteOrigin, request: Request<Incoming>) -> Result<Response<Held>, Error> {
+/// Sends a request to one of the origins that the phone opens.
+pub(super) async fn send<B>(
+    origin: &SiteOrigin,
+    request: Request<B>,
+) -> Result<Response<Held>, Error>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BodyFailure>,
+{
     let connecting = tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(origin.endpoint()));
     let stream = connecting
         .await
@@ -210,7 +222,7 @@ async fn send(origin: &SiteOrigin, request: Request<Incoming>) -> Result<Respons
 }
 
 /// A body that keeps the connection it comes from.
-struct Held {
+pub(super) struct Held {
     body: Incoming,
     _connection: AbortOnDropHandle<()>,
 }

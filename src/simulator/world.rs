@@ -6,9 +6,11 @@ use std::collections::{HashMap, VecDeque};
 use std::time::SystemTime;
 
 use super::account::Account;
+use super::chat::PushTarget;
 use super::faults::Switches;
 use super::mini_program::MiniPrograms;
 use super::person::Person;
+use super::scene::Scenes;
 use super::tokens::{CODE_LIFETIME, Grant, Issued, Refusal, Tokens, random_word};
 
 /// The most calls that are remembered.
@@ -68,6 +70,9 @@ pub(super) struct World {
     pub(super) tokens: Tokens,
     account: Account,
     pub(super) mini_programs: MiniPrograms,
+    pub(super) scenes: Scenes,
+    /// By appid.
+    push_targets: HashMap<String, PushTarget>,
     sheets: HashMap<String, (Authorization, SystemTime)>,
     last: Option<Authorization>,
     has_unionid: bool,
@@ -92,6 +97,8 @@ impl World {
             tokens: Tokens::default(),
             account: Account::default(),
             mini_programs: MiniPrograms::default(),
+            scenes: Scenes::default(),
+            push_targets: HashMap::new(),
             sheets: HashMap::new(),
             last: None,
             has_unionid: true,
@@ -134,6 +141,14 @@ impl World {
             callbacks: callbacks.iter().map(|&host| host.to_owned()).collect(),
         };
         self.apps.insert(appid.to_owned(), app);
+    }
+
+    pub(super) fn set_push_target(&mut self, appid: &str, target: PushTarget) {
+        self.push_targets.insert(appid.to_owned(), target);
+    }
+
+    pub(super) fn push_target(&self, appid: &str) -> Option<&PushTarget> {
+        self.push_targets.get(appid)
     }
 
     pub(super) fn app(&self, appid: &str) -> Option<&App> {

@@ -101,9 +101,10 @@ enum Why {
 }
 
 impl Why {
-    /// Of what only the operator can mend.
+    /// Of what only the operator can mend, and of a quota that is used up.
     fn of(error: &Error) -> Option<Self> {
-        if error.reaction() != Reaction::Operator {
+        let is_over_quota = matches!(error.code(), Some(45009 | 45011));
+        if error.reaction() != Reaction::Operator && !is_over_quota {
             return None;
         }
         match error {
@@ -255,7 +256,8 @@ impl Keeper {
         Arc::clone(turns.entry(name.to_owned()).or_default())
     }
 
-    fn note_refusal(&self, name: &str, error: &Error) {
+    /// Remembers a refusal that asking again does not mend.
+    pub(super) fn note_refusal(&self, name: &str, error: &Error) {
         if let Some(why) = Why::of(error) {
             let refused = Refused {
                 at: self.now(),
@@ -266,7 +268,8 @@ impl Keeper {
         }
     }
 
-    fn recall_refusal(&self, name: &str) -> Result<(), Error> {
+    /// The refusal of a moment ago, if there was one.
+    pub(super) fn recall_refusal(&self, name: &str) -> Result<(), Error> {
         let now = self.now();
         let is_recent = |refused: &&Refused| {
             now.duration_since(refused.at)

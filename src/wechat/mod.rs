@@ -9,6 +9,7 @@
 //! | `sns/userinfo` | [`Client::user_info`] |
 //! | `cgi-bin/stable_token`, `cgi-bin/token` | [`AccessTokens::access_token`] |
 //! | [message push](https://developers.weixin.qq.com/doc/oplatform/developers/dev/push), which comes to us | [`PushQuery`], [`PushMessage`] |
+//! | `cgi-bin/qrcode/create` | [`AccessTokens::scene_code`] |
 //! | `cgi-bin/ticket/getticket` | [`AccessTokens::jsapi_ticket`] |
 //! | `sns/jscode2session` | [`Client::code_to_session`] |
 
@@ -27,6 +28,7 @@ mod jsapi;
 mod kept;
 mod mini_program;
 mod push;
+mod qr;
 mod web;
 mod website;
 
@@ -40,6 +42,7 @@ pub use ids::{AppId, AppName, OpenId, UnionId};
 pub use jsapi::{JsConfig, js_signature, js_signed_text};
 pub use mini_program::{MiniProgramGrant, NotGenuine, SessionKey};
 pub use push::{Change, Event, PushError, PushKey, PushKeys, PushMessage, PushQuery};
+pub use qr::SceneCode;
 pub use web::{Code, Grant, Scope, UserInfo};
 pub use website::QrLanguage;
 

@@ -1,17 +1,17 @@
 // A computer and a phone beside it: two real browsers, one login.
 //
-//   node tests/browser/scan.mjs GATEWAY
+//   node tests/browser/scan.mjs GATEWAY START
 //
-// GATEWAY is the site behind the demo's gateway (http://127.0.0.1:9500). Needs the package playwright-core and a Chromium,
+// GATEWAY is the site behind the demo's gateway (http://127.0.0.1:9500), START the demo's start page (http://127.0.0.1:9510/demo). Needs the package playwright-core and a Chromium,
 // /usr/bin/chromium or the one that CHROMIUM names. Ends with "N passed, N failed", and with exit code 1 when something failed.
 
 import assert from "node:assert/strict";
 
 import { chromium } from "playwright-core";
 
-const [gateway] = process.argv.slice(2);
-if (!gateway) {
-  console.error("usage: scan.mjs GATEWAY");
+const [gateway, start] = process.argv.slice(2);
+if (!gateway || !start) {
+  console.error("usage: scan.mjs GATEWAY START");
   process.exit(2);
 }
 
@@ -102,6 +102,28 @@ const scenes = {
     await phone.page.goto(link);
     assert.equal(await thief.page.locator("#match").innerText(), "");
     await Promise.all([close(), thief.context.close()]);
+  },
+
+  async "who reads the account's code finds a link in its message, and confirms there"() {
+    const { context, page, complaints } = await device("computer");
+    await page.goto(`${gateway}/_wxgate/scan?to=%2Forders&tab=follow`);
+    assert.match(await text(page), /follow the account to log in/);
+    const hand = await device("computer");
+    await hand.page.goto(new URL("/phone", start).href);
+    const screen = hand.page.frameLocator("iframe");
+    await hand.page.getByRole("button", { name: "bob", exact: true }).click();
+    await hand.page.getByRole("button", { name: "Scan", exact: true }).click();
+    await screen.getByText("Is it you?").waitFor();
+    await state(page, "scanned");
+    assert.match(await text(page), /Open the link that the account sent you/);
+    const number = await page.locator("#match").innerText();
+    await screen.locator("li a").last().click();
+    await screen.getByRole("button", { name: number, exact: true }).click();
+    await page.waitForURL(/\/orders#?$/);
+    assert.match(await text(page), /openid/i);
+    await screen.getByText("Go back to the other device").waitFor();
+    assert.deepEqual([...complaints, ...hand.complaints], []);
+    await Promise.all([context.close(), hand.context.close()]);
   },
 
   async "WeChat's own code in the frame logs the computer in"() {

@@ -4,7 +4,7 @@ use super::words::{SessionMode, StoreKind, UserinfoLanguage};
 use crate::config::table::table;
 use crate::config::values::{Item, Keys, Positive, Sensitive, Whole};
 use crate::identity::SubjectForm;
-use crate::login::{MobileBrowser, ScanConfirm, SnapshotUser, UserinfoPrompt};
+use crate::login::{FollowConsent, MobileBrowser, ScanConfirm, SnapshotUser, UserinfoPrompt};
 
 table! {
     /// How a visitor logs in.
@@ -29,6 +29,8 @@ table! {
         scan_ttl: Positive = "2m";
         /// What the phone asks for: match-number or button.
         scan_confirm: ScanConfirm = "match-number";
+        /// What it means that somebody read the account's own code ("follow"): confirm sends a link to a page that asks; scan logs the browser in at once.
+        follow_consent: FollowConsent = "confirm";
     }
 }
 

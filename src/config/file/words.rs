@@ -5,7 +5,7 @@ use crate::gateway::OptionalClaim;
 use crate::identity::SubjectForm;
 use crate::jwt::Algorithm;
 use crate::limit::Per;
-use crate::login::{MobileBrowser, ScanConfirm, SnapshotUser, UserinfoPrompt};
+use crate::login::{FollowConsent, MobileBrowser, ScanConfirm, SnapshotUser, UserinfoPrompt};
 use crate::observe::{Format, QueryDetail};
 use crate::pages::{Language, Theme};
 use crate::route::{Auth, Client, OnDeny, Unauthenticated};
@@ -66,6 +66,7 @@ words! { UserinfoPrompt { "button" = Button, "auto" = Auto } }
 words! { UserinfoLanguage { "zh_CN" = ZhCn, "zh_TW" = ZhTw, "en" = En } }
 words! { SnapshotUser { "refuse" = Refuse, "anonymous" = Anonymous } }
 words! { MobileBrowser { "open-in-wechat" = OpenInWechat, "scan" = Scan } }
+words! { FollowConsent { "confirm" = Confirm, "scan" = Scan } }
 words! { ScanConfirm { "match-number" = MatchNumber, "button" = Button } }
 words! { SubjectForm { "openid" = OpenId, "unionid" = UnionId, "user" = User } }
 words! { SessionMode { "cookie" = Cookie, "store" = Store } }

@@ -1,15 +1,13 @@
 //! `[login]`.
 
+use super::tabs;
 use super::wechat::Apps;
 use crate::config::code::Code;
 use crate::config::file::File;
-use crate::config::place::Place;
 use crate::config::problem::Problem;
 use crate::config::read::{FileValue, Reader};
 use crate::config::suggest::choice;
-use crate::config::table::not_available;
-use crate::config::values::Item;
-use crate::login::{self, DesktopTab, MobileBrowser, RelaySettings};
+use crate::login::{self, RelaySettings};
 use crate::message::{Host, Scheme, Site};
 use crate::route::Auth;
 use crate::wechat::{App, AppKind, AppName};
@@ -23,14 +21,15 @@ pub(super) fn settings(
     let login = &file.login.value;
     let language = login.userinfo_lang.value.show().to_json();
     let inside_wechat = inside_wechat(file, apps, reader);
-    let desktop = desktop(file, inside_wechat.as_ref(), apps, reader);
-    check_mobile_browser(file, inside_wechat.as_ref(), apps, reader);
+    let desktop = tabs::desktop(file, inside_wechat.as_ref(), apps, reader);
+    tabs::check_mobile_browser(file, inside_wechat.as_ref(), apps, reader);
     login::Settings {
         inside_wechat,
         desktop,
         mobile_browser: login.mobile_browser.value,
         scan_ttl: login.scan_ttl.value.0,
         scan_confirm: login.scan_confirm.value,
+        follow_consent: login.follow_consent.value,
         userinfo_prompt: login.userinfo_prompt.value,
         userinfo_language: language.as_str().unwrap_or_default().to_owned(),
         snapshot_user: login.snapshot_user.value,
@@ -86,7 +85,7 @@ fn inside_wechat(file: &File, apps: &Apps, reader: &mut Reader<'_>) -> Option<Ap
         [] => {
             // Desktop browsers can log in with a website app alone, and clients with tokens need no browser.
             if !apps.is_partial
-                && websites(apps).next().is_none()
+                && tabs::websites(apps).next().is_none()
                 && !apps.apps.iter().any(is_by_token)
             {
                 refuse_routes_with_login(file, reader);
@@ -128,119 +127,6 @@ fn chosen_app(file: &File, name: &str, apps: &Apps, reader: &mut Reader<'_>) -> 
         return None;
     }
     Some(app.name.clone())
-}
-
-/// The tabs that were chosen; where none were, everything that the apps can do.
-fn desktop(
-    file: &File,
-    inside_wechat: Option<&AppName>,
-    apps: &Apps,
-    reader: &mut Reader<'_>,
-) -> Vec<DesktopTab> {
-    let chosen = &file.login.value.desktop;
-    let Some(items) = &chosen.value else {
-        return match chosen.is_given {
-            true => Vec::new(),
-            false => everything(inside_wechat, apps),
-        };
-    };
-    let mut tabs = Vec::new();
-    for item in items {
-        let Some(tab) = desktop_tab(item, file, inside_wechat, apps, reader) else {
-            continue;
-        };
-        if tabs.contains(&tab) {
-            let what = format!("names \"{}\" twice", item.value);
-            reader.report(Problem::new(Code::BadName, &item.place, what));
-        }
-        tabs.push(tab);
-    }
-    tabs
-}
-
-/// What the apps can do, in an order that does not depend on the file's: WeChat's own code first.
-fn everything(inside_wechat: Option<&AppName>, apps: &Apps) -> Vec<DesktopTab> {
-    let mut websites: Vec<&AppName> = websites(apps).collect();
-    websites.sort();
-    let websites = websites.into_iter().cloned().map(DesktopTab::Website);
-    let scan = inside_wechat.map(|_| DesktopTab::Scan);
-    websites.chain(scan).collect()
-}
-
-fn websites(apps: &Apps) -> impl Iterator<Item = &AppName> {
-    let websites = apps.apps.iter();
-    websites
-        .filter(|app| app.kind == AppKind::Website)
-        .map(|app| &app.name)
-}
-
-/// One tab; `None` where a problem says why, here or at the app.
-fn desktop_tab(
-    item: &Item<String>,
-    file: &File,
-    inside_wechat: Option<&AppName>,
-    apps: &Apps,
-    reader: &mut Reader<'_>,
-) -> Option<DesktopTab> {
-    match item.value.as_str() {
-        "scan" => {
-            refuse_scan_without_app(&item.place, inside_wechat, apps, reader);
-            return Some(DesktopTab::Scan);
-        }
-        "follow" => {
-            let mut problem = not_available(&item.place, "available: `scan` and website apps");
-            problem.message = format!("`{}` = \"follow\" is not available yet", item.place.key);
-            reader.report(problem);
-            return None;
-        }
-        _ => {}
-    }
-    let name = item.value.as_str();
-    if let Some(website) = websites(apps).find(|website| website.as_str() == name) {
-        return Some(DesktopTab::Website(website.clone()));
-    }
-    let is_app = file.wechat.value.names().any(|known| known == name);
-    let problem = if is_app && apps.apps.iter().any(|app| app.name.as_str() == name) {
-        let what = format!("names the app \"{name}\", which is no website app");
-        let hint = "for a service account write \"scan\"".to_owned();
-        Problem::new(Code::UnknownApp, &item.place, what).hint(hint)
-    } else if is_app || file.wechat.is_broken {
-        // The app itself has a problem.
-        return None;
-    } else {
-        let what = format!("names the app \"{name}\", which is not in `[wechat]`");
-        let known = websites(apps).map(AppName::as_str).chain(["scan"]);
-        let known: Vec<&str> = known.collect();
-        Problem::new(Code::UnknownApp, &item.place, what).maybe_hint(choice(name, known))
-    };
-    reader.report(problem);
-    None
-}
-
-fn check_mobile_browser(
-    file: &File,
-    inside_wechat: Option<&AppName>,
-    apps: &Apps,
-    reader: &mut Reader<'_>,
-) {
-    let key = &file.login.value.mobile_browser;
-    if key.value == MobileBrowser::Scan {
-        refuse_scan_without_app(&key.place, inside_wechat, apps, reader);
-    }
-}
-
-/// Only a service account can say who scanned.
-fn refuse_scan_without_app(
-    place: &Place,
-    inside_wechat: Option<&AppName>,
-    apps: &Apps,
-    reader: &mut Reader<'_>,
-) {
-    if inside_wechat.is_none() && !apps.is_partial {
-        let what = "= \"scan\" needs a service account in `[wechat]`";
-        let hint = "add [wechat.main] with kind = \"service-account\"";
-        reader.report(Problem::new(Code::NoLoginApp, place, what).hint(hint));
-    }
 }
 
 /// Nobody can log in, so a route that needs a login would shut everybody out.

@@ -25,6 +25,7 @@ mod routes;
 mod server;
 mod servers;
 mod sessions;
+mod tabs;
 mod upstream_tls;
 mod wechat;
 

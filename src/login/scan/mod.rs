@@ -4,10 +4,12 @@
 //! that drew the code, and holds the secret in its cookie, can collect the session, once.
 //!
 //! `ticket` is what a code stands for, `tickets` what may become of it, `page` and `status` the browser's side, `phone` the
-//! other side, `waiting` the requests that are held open.
+//! other side, `waiting` the requests that are held open, `follow` codes of the account itself.
 
 mod cookie;
 mod device;
+mod follow;
+mod keys;
 mod numbers;
 mod page;
 mod phone;
@@ -20,6 +22,7 @@ mod tickets;
 mod waiting;
 
 pub(super) use cookie::ScanCookie;
+pub(super) use follow::ScannedScene;
 pub(super) use query::ScanQuery;
 pub use ticket::TicketId;
 pub(super) use tickets::Tickets;
@@ -31,6 +34,15 @@ pub enum ScanConfirm {
     MatchNumber,
     /// A button.
     Button,
+}
+
+/// What it means that somebody read the account's own code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FollowConsent {
+    /// Nothing yet: the account answers with a link to the page that asks.
+    Confirm,
+    /// Consent. Whoever gets somebody to read a picture of a code is logged in as that person.
+    Scan,
 }
 
 /// For phone browsers outside WeChat.

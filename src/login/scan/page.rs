@@ -18,7 +18,7 @@ use crate::login::scan::ScanConfirm;
 use crate::login::{DesktopTab, Error, Login, Visit};
 use crate::message::{self, Answer, Browser, Load};
 use crate::pages::{LogIn, LogInMethod, LogInPane, LogInTab, Page, ScanState};
-use crate::session::{self, NewSession, SetCookie};
+use crate::session::{NewSession, SetCookie};
 use crate::wechat::Scope;
 
 /// The word for this way to log in, in metrics and log.
@@ -57,7 +57,7 @@ impl Login {
             return Ok(self.go("login-not-needed", &query.login.to, visit));
         };
         match self.open_tab(&query, visit) {
-            DesktopTab::Scan => self.show_code(query, visit).await,
+            DesktopTab::Scan | DesktopTab::Follow => self.show_code(query, visit).await,
             DesktopTab::Website(app) => {
                 let tabs = self.tabs(&query, visit);
                 Ok(self.show_website(&app, &query.login, because, tabs, visit))
@@ -91,6 +91,7 @@ impl Login {
             LogInTab {
                 method: match tab {
                     DesktopTab::Scan => LogInMethod::Scan,
+                    DesktopTab::Follow => LogInMethod::Follow,
                     DesktopTab::Website(_) => LogInMethod::Website,
                 },
                 url: self.parts.site.endpoint_path(&chosen.link()),
@@ -108,7 +109,8 @@ impl Login {
             (Some(_), None) => Seen::Expired,
             (Some(id), Some(secret)) => {
                 let host = visit.info.host.as_str();
-                self.tickets.look(id, secret, host, visit.now).await?
+                let seen = self.tickets.look(id, secret, host, visit.now).await?;
+                self.with_renewed_code(seen, visit).await
             }
         };
         Ok(match seen {
@@ -137,7 +139,7 @@ impl Login {
 
     async fn draw(
         &self,
-        query: ScanQuery,
+        mut query: ScanQuery,
         secret: Option<BrowserSecret>,
         visit: &Visit<'_>,
     ) -> Result<Answer, Error> {
@@ -152,10 +154,27 @@ impl Login {
             target: query.login.to.clone(),
             wants_profile: query.login.scope == Scope::Userinfo,
             device: Device::of(agent.unwrap_or_default(), visit.info.client),
+            language: self.language(visit).tag().to_owned(),
         };
         let ticket = self.tickets.draw(wish, &secret, visit.now).await?;
+        let ticket = match self.open_tab(&query, visit) {
+            DesktopTab::Follow => match self.with_follow_code(ticket.clone()).await {
+                Ok(ticket) => ticket,
+                Err(error) => {
+                    self.note_no_code(&error, visit);
+                    if !self.offered(visit).contains(&DesktopTab::Scan) {
+                        return Ok(self.no_follow_code(&error, &query.login, visit));
+                    }
+                    // The visitor need not wait for the account: our own code does the same.
+                    query.tab = Some(DesktopTab::Scan.name().to_owned());
+                    ticket
+                }
+            },
+            DesktopTab::Scan | DesktopTab::Website(_) => ticket,
+        };
         if let Some(app) = self.service_account() {
-            self.parts.metrics.login_started(app.name.as_str(), LABEL);
+            let (app, label) = (app.name.as_str(), ticket.label());
+            self.parts.metrics.login_started(app, label);
         }
         let mut answer = self.code_page(&query, ScanState::Waiting, Some(&ticket), visit);
         let cookie = self.scan_cookie.write(&secret);
@@ -182,11 +201,18 @@ impl Login {
             };
             site.endpoint_path(&shown.link())
         });
+        let drawn = ticket.map(|ticket| self.drawn(ticket, visit));
+        let (code, address) = match drawn {
+            Some((code, address)) => (Some(code), address),
+            None => (None, None),
+        };
         let page = Page::LogIn(LogIn {
             in_phone: visit.info.browser == Browser::Phone,
             tabs: self.tabs(query, visit),
             pane: LogInPane::Scan {
-                address: ticket.map(|ticket| site.endpoint(&visit.info.host, &ticket.id.link())),
+                follows: self.open_tab(query, visit) == DesktopTab::Follow,
+                code,
+                address,
                 state,
                 status_url: ticket.map(|ticket| self.status_url(ticket)),
                 page_url,
@@ -194,6 +220,18 @@ impl Login {
             },
         });
         self.page(StatusCode::OK, "login-page", &page, visit)
+    }
+
+    /// What the code holds, and the address of the phone's page where the code is that.
+    pub(super) fn drawn(&self, ticket: &Ticket, visit: &Visit<'_>) -> (String, Option<String>) {
+        match &ticket.follow {
+            Some(code) => (code.url.clone(), None),
+            None => {
+                let link = ticket.id.link();
+                let address = self.parts.site.endpoint(&visit.info.host, &link);
+                (address.clone(), Some(address))
+            }
+        }
     }
 
     /// The path where a script asks for news.
@@ -216,7 +254,7 @@ impl Login {
         collected: &Collected,
         visit: &Visit<'_>,
     ) -> Result<Option<SetCookie>, Error> {
-        let Collected { app, found, .. } = collected;
+        let Collected { app, found, ticket } = collected;
         let Some(app) = self.parts.wechat.app(app) else {
             return Ok(None);
         };
@@ -229,7 +267,7 @@ impl Login {
                 profile: found.profile.clone(),
             },
             scope: found.scope,
-            method: session::Method::Scan,
+            method: ticket.method(),
             refresh_token: None,
         };
         tracing::info!(

@@ -3,7 +3,6 @@
 use url::form_urlencoded::parse;
 
 use super::ScanConfirm;
-use super::page::LABEL;
 use super::ticket::{Ticket, TicketId};
 use super::tickets::Answered;
 use crate::clock::from_unix_seconds;
@@ -149,7 +148,7 @@ impl Login {
         let app = session.person.app.as_str();
         let took = Some(ticket.age(visit.now));
         let metrics = &self.parts.metrics;
-        metrics.login_finished(app, LABEL, result, took);
+        metrics.login_finished(app, ticket.label(), result, took);
         let account = self.parts.mask.apply(session.person.openid.as_str());
         tracing::info!(
             event = "scan",

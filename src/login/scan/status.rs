@@ -47,7 +47,9 @@ struct Status {
 #[derive(Serialize)]
 struct Code {
     qr: QrCode,
-    address: String,
+    /// Where the page asks in WeChat; none for the account's own code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
     status_url: String,
 }
 
@@ -72,7 +74,8 @@ impl Login {
         let host = visit.info.host.as_str();
         let look = async || {
             let now = self.parts.clock.now();
-            self.tickets.look(&id, &secret, host, now).await
+            let seen = self.tickets.look(&id, &secret, host, now).await?;
+            Ok::<_, Error>(self.with_renewed_code(seen, visit).await)
         };
         let known = only(query, "seen").unwrap_or_default();
         let mut seen = look().await?;
@@ -127,10 +130,9 @@ impl Login {
     }
 
     fn code(&self, ticket: &Ticket, visit: &Visit<'_>) -> Option<Code> {
-        let site = &self.parts.site;
-        let address = site.endpoint(&visit.info.host, &ticket.id.link());
+        let (code, address) = self.drawn(ticket, visit);
         Some(Code {
-            qr: QrCode::new(&address)?,
+            qr: QrCode::new(&code)?,
             address,
             status_url: self.status_url(ticket),
         })

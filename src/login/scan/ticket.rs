@@ -60,6 +60,19 @@ pub(in crate::login) struct Wish {
     pub(super) wants_profile: bool,
     /// What the phone is told about it.
     pub(super) device: Device,
+    /// The language of its page, which the account's messages share.
+    pub(super) language: String,
+}
+
+/// The code of an account in which a ticket lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::login) struct FollowCode {
+    /// The account's name in the configuration.
+    pub(super) app: String,
+    /// WeChat's name of the code.
+    pub(super) ticket: String,
+    /// What the picture holds.
+    pub(super) url: String,
 }
 
 /// A drawn code.
@@ -78,6 +91,8 @@ pub(in crate::login) struct Ticket {
     pub(super) drawn: u64,
     /// How many codes the same page drew before it without being asked.
     pub(super) renewals: u8,
+    /// Where the code is one of the account's, and not our own.
+    pub(super) follow: Option<FollowCode>,
 }
 
 impl Ticket {
@@ -123,6 +138,7 @@ pub(super) mod tests {
             target: "/orders?id=\"1\"".to_owned(),
             wants_profile: true,
             device: Device::of("", "203.0.113.7".parse().unwrap()),
+            language: "en".to_owned(),
         }
     }
 
@@ -134,6 +150,7 @@ pub(super) mod tests {
             numbers: Numbers::random(),
             drawn: 1_700_000_000,
             renewals: 1,
+            follow: None,
         }
     }
 

@@ -7,10 +7,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_lc_rs::digest::{Context, SHA256};
-use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 
+use super::keys::{
+    person_key, reported_key, said_key, sealed_for, seen_key, ticket_key, wrong_key,
+};
 use super::numbers::Numbers;
 use super::secret::BrowserSecret;
 use super::ticket::{Ticket, TicketId, Wish};
@@ -120,6 +121,7 @@ impl Tickets {
             numbers: Numbers::random(),
             drawn: unix_seconds(now),
             renewals: 0,
+            follow: None,
         })
         .await
     }
@@ -169,6 +171,14 @@ impl Tickets {
         };
         let is_answered = self.said(id).await?.is_some();
         Ok((!is_answered).then_some(ticket))
+    }
+
+    /// The ticket, whatever host and age it has; for what WeChat pushes.
+    pub(super) async fn find_anywhere(
+        &self,
+        id: &TicketId,
+    ) -> Result<Option<Ticket>, store::Error> {
+        self.read(id).await
     }
 
     /// How long the ticket can still be confirmed.
@@ -288,7 +298,8 @@ impl Tickets {
         })
     }
 
-    async fn write(&self, ticket: Ticket) -> Result<Ticket, store::Error> {
+    /// Keeps a ticket, in the place of what it was before.
+    pub(super) async fn write(&self, ticket: Ticket) -> Result<Ticket, store::Error> {
         let life = self.ttl + GRACE;
         let key = ticket_key(&ticket.id);
         self.store.put(&key, &ticket.to_bytes(), life).await?;
@@ -304,46 +315,6 @@ impl Tickets {
         let bytes = self.store.get(&said_key(id)).await?;
         Ok(bytes.map(|bytes| serde_json::from_slice(&bytes).unwrap_or(Said::No)))
     }
-}
-
-fn ticket_key(id: &TicketId) -> String {
-    format!("scan:{}", id.as_str())
-}
-
-fn seen_key(id: &TicketId) -> String {
-    format!("scan-seen:{}", id.as_str())
-}
-
-fn said_key(id: &TicketId) -> String {
-    format!("scan-said:{}", id.as_str())
-}
-
-fn wrong_key(person: &Person) -> String {
-    format!("scan-wrong:{}", person_key(person))
-}
-
-fn reported_key(ticket: &Ticket, person: &Person) -> String {
-    format!(
-        "scan-reported:{}:{}",
-        person_key(person),
-        ticket.wish.device.network
-    )
-}
-
-/// Bound into the seal of who said yes: good for this ticket only.
-fn sealed_for(id: &TicketId) -> String {
-    format!("scan {}", id.as_str())
-}
-
-/// Names a person in the store without giving the openid away.
-fn person_key(person: &Person) -> String {
-    let app_id = person.app_id.as_str();
-    let mut context = Context::new(&SHA256);
-    // The length first, so that no other pair of texts runs together into the same bytes.
-    context.update(&app_id.len().to_be_bytes());
-    context.update(app_id.as_bytes());
-    context.update(person.openid.as_str().as_bytes());
-    BASE64URL_NOPAD.encode(context.finish().as_ref())
 }
 
 #[cfg(test)]

@@ -3,13 +3,16 @@
 mod account;
 mod cause;
 mod client;
+mod confirm;
+pub(super) mod follow;
 mod hint;
 mod page;
 mod scan;
 
+pub(super) use confirm::SECONDS_LEFT;
 pub(super) use hint::hint;
 pub(super) use page::{WAIT_MINUTES, WAIT_SECONDS, words};
-pub(super) use scan::{SECONDS_LEFT, tab, told};
+pub(super) use scan::{tab, told};
 
 use super::Language;
 
@@ -84,6 +87,7 @@ mod tests {
         let mut phrases: Vec<Phrase> = pages.map(|(_, phrase)| phrase).collect();
         phrases.extend(Cause::ALL.map(hint));
         phrases.extend([WAIT_SECONDS, WAIT_MINUTES, SECONDS_LEFT]);
+        phrases.extend([follow::ASK, follow::LOGGED_IN, follow::UNKNOWN_DEVICE]);
         phrases
     }
 

@@ -1,6 +1,6 @@
 //! The words of each page.
 
-use super::{Phrase, Word, account, cause, client, phrase, scan};
+use super::{Phrase, Word, account, cause, client, confirm, phrase, scan};
 use crate::pages::Page;
 
 /// Every word a page's template may use, in all languages.
@@ -9,8 +9,8 @@ pub(in crate::pages) fn words(page: &Page) -> Vec<Word> {
     match page {
         Page::LogIn(page) => words.extend(scan::log_in(page)),
         Page::LeaveFrame { .. } => words.extend(scan::LEAVE_FRAME),
-        Page::ConfirmScan(_) => words.extend(scan::CONFIRM),
-        Page::ScanEnded { ending } => words.extend(scan::ended(*ending)),
+        Page::ConfirmScan(_) => words.extend(confirm::CONFIRM),
+        Page::ScanEnded { ending } => words.extend(confirm::ended(*ending)),
         Page::Purpose { .. } => words.extend(PURPOSE),
         Page::NotFinished { cause, .. } | Page::Trouble { cause } | Page::Refused { cause, .. } => {
             words.push(("title", cause::title(*cause)));

@@ -1,7 +1,7 @@
-//! The words of a login by QR code, on both devices.
+//! The words of a login by QR code, in the browser that shows it.
 
 use super::{Phrase, Word, phrase};
-use crate::pages::log_in::{LogIn, LogInMethod, LogInPane, ScanEnding, ScanState};
+use crate::pages::log_in::{LogIn, LogInMethod, LogInPane, ScanState};
 
 const WAITING: Phrase = phrase(
     "请使用微信扫一扫登录",
@@ -17,6 +17,16 @@ const SCANNED_BUTTON: Phrase = phrase(
     "扫描成功，请在手机上确认",
     "掃描成功，請在手機上確認",
     "Scanned. Confirm on your phone",
+);
+const FOLLOWED: Phrase = phrase(
+    "扫描成功，请打开公众号发来的链接，选择这个数字",
+    "掃描成功，請開啟公眾號傳來的連結，選擇這個數字",
+    "Scanned. Open the link that the account sent you and choose this number",
+);
+const FOLLOWED_BUTTON: Phrase = phrase(
+    "扫描成功，请打开公众号发来的链接，在那里确认",
+    "掃描成功，請開啟公眾號傳來的連結，在那裡確認",
+    "Scanned. Open the link that the account sent you and confirm there",
 );
 const CONFIRMED: Phrase = phrase(
     "登录成功，正在跳转",
@@ -41,9 +51,11 @@ const LIMITED: Phrase = phrase(
 );
 
 /// What is told in each state; all of them are there for the script.
-pub(in crate::pages) fn told(state: ScanState) -> Phrase {
+pub(in crate::pages) fn told(state: ScanState, follows: bool) -> Phrase {
     match state {
         ScanState::Waiting => WAITING,
+        ScanState::Scanned { number: Some(_) } if follows => FOLLOWED,
+        ScanState::Scanned { number: None } if follows => FOLLOWED_BUTTON,
         ScanState::Scanned { number: Some(_) } => SCANNED,
         ScanState::Scanned { number: None } => SCANNED_BUTTON,
         ScanState::Confirmed => CONFIRMED,
@@ -55,10 +67,8 @@ pub(in crate::pages) fn told(state: ScanState) -> Phrase {
 }
 
 /// Around the code.
-const CODE: [Word; 14] = [
+const CODE: [Word; 12] = [
     ("waiting", WAITING),
-    ("scanned", SCANNED),
-    ("scanned_button", SCANNED_BUTTON),
     ("confirmed", CONFIRMED),
     ("denied", DENIED),
     ("expired", EXPIRED),
@@ -95,6 +105,22 @@ const CODE: [Word; 14] = [
             "“{site}”用微信确认你是谁，不需要密码。它只会得到一个仅在本站有效的编号；需要昵称和头像时，会先在手机上问你。",
             "「{site}」以微信確認你是誰，不需要密碼。它只會取得一個僅在本站有效的編號；需要暱稱和頭像時，會先在手機上問你。",
             "{site} uses WeChat to know who you are, so you need no password. It only gets an id that is good for this site; for your name and picture it asks on your phone first.",
+        ),
+    ),
+];
+
+const BY_SCAN: [Word; 2] = [("scanned", SCANNED), ("scanned_button", SCANNED_BUTTON)];
+
+/// Around the account's own code.
+const BY_FOLLOWING: [Word; 3] = [
+    ("scanned", FOLLOWED),
+    ("scanned_button", FOLLOWED_BUTTON),
+    (
+        "lead",
+        phrase(
+            "用手机微信扫码并关注公众号，登录“{site}”。",
+            "用手機微信掃碼並關注公眾號，登入「{site}」。",
+            "Scan the code with WeChat on your phone and follow the account to log in to {site}.",
         ),
     ),
 ];
@@ -179,6 +205,7 @@ const FRAME: [Word; 3] = [
 pub(in crate::pages) fn tab(method: LogInMethod) -> Phrase {
     match method {
         LogInMethod::Website => phrase("微信快捷登录", "微信快捷登入", "WeChat's code"),
+        LogInMethod::Follow => phrase("关注公众号", "關注公眾號", "Follow the account"),
         LogInMethod::Scan => phrase("扫码确认", "掃碼確認", "Confirm on a phone"),
     }
 }
@@ -198,164 +225,15 @@ pub(super) fn log_in(page: &LogIn) -> Vec<Word> {
     let mut words = CODE.to_vec();
     match page.pane {
         LogInPane::Website { .. } => words.extend(FRAME),
-        LogInPane::Scan { .. } if page.in_phone => words.extend(ON_A_PHONE),
-        LogInPane::Scan { .. } => words.push(ON_A_COMPUTER),
+        LogInPane::Scan { follows: true, .. } => words.extend(BY_FOLLOWING),
+        LogInPane::Scan { .. } => {
+            words.extend(BY_SCAN);
+            match page.in_phone {
+                true => words.extend(ON_A_PHONE),
+                false => words.push(ON_A_COMPUTER),
+            }
+        }
     }
     words.push(TABS);
     words
-}
-
-/// How long the phone's visitor has.
-pub(in crate::pages) const SECONDS_LEFT: Phrase = phrase(
-    "请在 {seconds} 秒内完成",
-    "請在 {seconds} 秒內完成",
-    "{seconds} s left",
-);
-
-/// P4.
-pub(super) const CONFIRM: [Word; 12] = [
-    (
-        "title",
-        phrase(
-            "在另一台设备上登录？",
-            "在另一台裝置上登入？",
-            "Log in on another device?",
-        ),
-    ),
-    (
-        "lead",
-        phrase(
-            "有人想以你的身份登录“{site}”。",
-            "有人想以你的身分登入「{site}」。",
-            "Somebody wants to log in to {site} as you.",
-        ),
-    ),
-    ("site", phrase("网站", "網站", "Site")),
-    ("device", phrase("设备", "裝置", "Device")),
-    (
-        "unknown",
-        phrase("未知浏览器", "未知瀏覽器", "Unknown browser"),
-    ),
-    ("network", phrase("IP 地址", "IP 位址", "IP address")),
-    (
-        "choose",
-        phrase(
-            "那台设备的屏幕上显示哪个数字？",
-            "那台裝置的螢幕上顯示哪個數字？",
-            "Which number does its screen show?",
-        ),
-    ),
-    (
-        "choose_why",
-        phrase(
-            "选错会取消登录。如果没有看到数字，请不要选择。",
-            "選錯會取消登入。如果沒有看到數字，請不要選擇。",
-            "A wrong number cancels. Do not choose if you see no number there.",
-        ),
-    ),
-    ("allow", phrase("确认登录", "確認登入", "Log in there")),
-    ("deny", phrase("取消", "取消", "Cancel")),
-    (
-        "not_me",
-        phrase("不是我在登录", "不是我在登入", "This was not me"),
-    ),
-    (
-        "beware",
-        phrase(
-            "只确认你自己刚刚打开的页面。",
-            "只確認你自己剛剛開啟的頁面。",
-            "Only confirm a page that you opened yourself, just now.",
-        ),
-    ),
-];
-
-/// P5 and its siblings.
-pub(super) fn ended(ending: ScanEnding) -> [Word; 3] {
-    let (title, lead) = match ending {
-        ScanEnding::Approved => (
-            phrase("登录成功", "登入成功", "Done"),
-            phrase(
-                "请回到刚才的设备。你可以关闭这个页面。",
-                "請回到剛才的裝置。你可以關閉這個頁面。",
-                "Go back to the other device. You can close this page.",
-            ),
-        ),
-        ScanEnding::Denied => (
-            phrase("已取消", "已取消", "Cancelled"),
-            phrase(
-                "没有任何设备登录。你可以关闭这个页面。",
-                "沒有任何裝置登入。你可以關閉這個頁面。",
-                "No device was logged in. You can close this page.",
-            ),
-        ),
-        ScanEnding::NotMe => (
-            phrase("已阻止这次登录", "已阻止這次登入", "This login was stopped"),
-            phrase(
-                "没有任何设备登录。一小时内，那个网络无法再请你确认。请不要扫描别人发来的登录二维码。",
-                "沒有任何裝置登入。一小時內，那個網路無法再請你確認。請不要掃描別人傳來的登入 QR 碼。",
-                "No device was logged in, and nobody on that network can ask you again for an hour. Do not scan login codes that others send you.",
-            ),
-        ),
-        ScanEnding::WrongNumber => (
-            phrase("数字不一致", "數字不一致", "That is another number"),
-            phrase(
-                "为了安全，这次登录已取消。请在那台设备上刷新二维码，再扫一次。",
-                "為了安全，這次登入已取消。請在那台裝置上重新整理 QR 碼，再掃一次。",
-                "To be safe, this login was cancelled. Refresh the code on the other device and scan again.",
-            ),
-        ),
-        ScanEnding::Expired => (
-            phrase("二维码已失效", "QR 碼已失效", "This code has expired"),
-            phrase(
-                "它已过期或已被使用。请在那台设备上刷新二维码，再扫一次。",
-                "它已過期或已被使用。請在那台裝置上重新整理 QR 碼，再掃一次。",
-                "It is too old, or it was used. Refresh the code on the other device and scan again.",
-            ),
-        ),
-        ScanEnding::Taken => (
-            phrase(
-                "二维码已被别人扫描",
-                "QR 碼已被別人掃描",
-                "Somebody else scanned this code",
-            ),
-            phrase(
-                "一个二维码只能由一个人确认。请在那台设备上刷新二维码，再扫一次。",
-                "一個 QR 碼只能由一個人確認。請在那台裝置上重新整理 QR 碼，再掃一次。",
-                "One person can confirm a code. Refresh it on the other device and scan again.",
-            ),
-        ),
-        ScanEnding::Limited => (
-            phrase("选错次数太多", "選錯次數太多", "Too many wrong numbers"),
-            phrase(
-                "请十分钟后再试，并且只扫描你自己打开的页面。",
-                "請十分鐘後再試，並且只掃描你自己開啟的頁面。",
-                "Try again in ten minutes, and only scan a page that you opened yourself.",
-            ),
-        ),
-        ScanEnding::Reported => (
-            phrase(
-                "你举报过这个网络",
-                "你檢舉過這個網路",
-                "You reported this network",
-            ),
-            phrase(
-                "你在一小时内说过“不是我在登录”，所以那个网络上的设备暂时无法登录。",
-                "你在一小時內說過「不是我在登入」，所以那個網路上的裝置暫時無法登入。",
-                "Less than an hour ago you said that a login from there was not you. Devices on that network cannot log in as you for now.",
-            ),
-        ),
-        ScanEnding::Forged => (
-            phrase("无法确认", "無法確認", "This cannot be confirmed"),
-            phrase(
-                "这次确认不是从我们的页面发出的。请重新扫描二维码。",
-                "這次確認不是從我們的頁面送出的。請重新掃描 QR 碼。",
-                "The confirmation did not come from our page. Please scan the code again.",
-            ),
-        ),
-    };
-    [
-        ("title", title),
-        ("lead", lead),
-        ("close", phrase("关闭页面", "關閉頁面", "Close this page")),
-    ]
 }

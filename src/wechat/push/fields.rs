@@ -31,6 +31,12 @@ impl Fields {
         }
     }
 
+    /// Whether a message that [`read`](Self::read) takes is JSON.
+    pub(super) fn is_json(body: &[u8]) -> bool {
+        let first = body.iter().find(|byte| matches!(byte, b'<' | b'{'));
+        first == Some(&b'{')
+    }
+
     /// A field that is there and not empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.get(name)?;

@@ -2,6 +2,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
+use serde_json::Value;
 
 use super::fields::Fields;
 use super::{PushKeys, sign};
@@ -19,8 +20,17 @@ pub struct PushMessage {
     pub name: String,
     /// The account's own name, which signs replies.
     account: String,
-    /// Whether it came sealed; so does the reply.
-    is_sealed: bool,
+    /// How it came; so does the reply.
+    form: Form,
+}
+
+/// How a message is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    /// In an envelope.
+    pub(super) is_sealed: bool,
+    /// JSON and not XML: mini programs and website apps may choose it.
+    pub(super) is_json: bool,
 }
 
 /// What happened.
@@ -62,12 +72,12 @@ pub enum Change {
 }
 
 impl PushMessage {
-    pub(super) fn of(fields: &Fields, is_sealed: bool) -> Self {
+    pub(super) fn of(fields: &Fields, form: Form) -> Self {
         Self {
             event: event(fields).unwrap_or(Event::Other),
             name: name(fields),
             account: fields.get("ToUserName").unwrap_or_default().to_owned(),
-            is_sealed,
+            form,
         }
     }
 
@@ -82,22 +92,51 @@ impl PushMessage {
         app: &AppId,
         (nonce, now): (&str, u64),
     ) -> Option<String> {
-        let plain = format!(
-            "<xml><ToUserName>{}</ToUserName><FromUserName>{}</FromUserName><CreateTime>{now}</CreateTime>\
-             <MsgType>text</MsgType><Content>{}</Content></xml>",
-            escaped(openid.as_str()),
-            escaped(&self.account),
-            escaped(text),
-        );
-        if !self.is_sealed {
+        let now = now.to_string();
+        let plain = self.form.write(&[
+            ("ToUserName", openid.as_str()),
+            ("FromUserName", &self.account),
+            ("CreateTime", &now),
+            ("MsgType", "text"),
+            ("Content", text),
+        ]);
+        if !self.form.is_sealed {
             return Some(plain);
         }
         let sealed = keys.key.as_ref()?.seal(plain.as_bytes(), app)?;
-        let signature = sign([keys.token.reveal(), &now.to_string(), nonce, &sealed]);
-        Some(format!(
-            "<xml><Encrypt>{sealed}</Encrypt><MsgSignature>{signature}</MsgSignature>\
-             <TimeStamp>{now}</TimeStamp><Nonce>{nonce}</Nonce></xml>"
-        ))
+        let signature = sign([keys.token.reveal(), &now, nonce, &sealed]);
+        Some(self.form.write(&[
+            ("Encrypt", &sealed),
+            ("MsgSignature", &signature),
+            ("TimeStamp", &now),
+            ("Nonce", nonce),
+        ]))
+    }
+}
+
+impl Form {
+    /// Flat fields. Times are numbers, everything else is text.
+    fn write(self, fields: &[(&str, &str)]) -> String {
+        let is_time = |name: &str| matches!(name, "CreateTime" | "TimeStamp");
+        if self.is_json {
+            let field = |(name, value): &(&str, &str)| match value.parse::<u64>() {
+                Ok(time) if is_time(name) => ((*name).to_owned(), Value::from(time)),
+                _ => ((*name).to_owned(), Value::from(*value)),
+            };
+            return Value::Object(fields.iter().map(field).collect()).to_string();
+        }
+        let field = |(name, value): &(&str, &str)| match is_time(name) {
+            true => format!("<{name}>{value}</{name}>"),
+            // As in WeChat's own examples. The end mark of a section cannot stand inside one.
+            false => format!(
+                "<{name}><![CDATA[{}]]></{name}>",
+                value.replace("]]>", "]]]]><![CDATA[>")
+            ),
+        };
+        format!(
+            "<xml>{}</xml>",
+            fields.iter().map(field).collect::<String>()
+        )
     }
 }
 
@@ -152,10 +191,4 @@ fn name(fields: &Fields) -> String {
     };
     let text = serde_json::to_vec(&parts).unwrap_or_default();
     HEXLOWER.encode(digest(&SHA256, &text).as_ref())
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }

@@ -25,6 +25,7 @@ pub use envelope::PushKey;
 pub use message::{Change, Event, PushMessage};
 
 use fields::Fields;
+use message::Form;
 
 /// So far the time of a push may be from ours: WeChat tries again within seconds, so what is older was recorded by somebody.
 const FRESH: Duration = Duration::from_secs(300);
@@ -126,6 +127,7 @@ impl PushQuery {
         let fields = Fields::read(body)?;
         let sealed = fields.get("Encrypt").map(str::to_owned);
         let is_sealed = sealed.is_some();
+        let is_json = Fields::is_json(body);
         let fields = match (&sealed, &keys.key) {
             (Some(sealed), Some(key)) => {
                 let right = sign([keys.token.reveal(), &self.timestamp, &self.nonce, sealed]);
@@ -140,7 +142,7 @@ impl PushQuery {
             (None, _) if keys.takes_plain => fields,
             (None, _) => return Err(PushError::Plain),
         };
-        Ok(PushMessage::of(&fields, is_sealed))
+        Ok(PushMessage::of(&fields, Form { is_sealed, is_json }))
     }
 }
 

@@ -242,20 +242,26 @@ fn a_reply_is_sealed_when_the_message_was() {
     let plain = "<xml><MsgType>text</MsgType><ToUserName>gh_1</ToUserName></xml>";
     let fields = Fields::read(plain.as_bytes()).unwrap();
     let alice = OpenId::parse("oAlice").unwrap();
-    let reply = |is_sealed| {
-        let message = PushMessage::of(&fields, is_sealed);
+    let reply = |is_sealed, is_json| {
+        let message = PushMessage::of(&fields, Form { is_sealed, is_json });
         message
             .reply(&alice, "a < b & c]]>", &keys, &app(), ("nonce", NOW))
             .unwrap()
     };
 
-    let open = reply(false);
+    let open = reply(false, false);
     let read = Fields::read(open.as_bytes()).unwrap();
     assert_eq!(read.get("Content"), Some("a < b & c]]>"));
     assert_eq!(read.get("ToUserName"), Some("oAlice"));
     assert_eq!(read.get("FromUserName"), Some("gh_1"));
 
-    let envelope = Fields::read(reply(true).as_bytes()).unwrap();
+    let json = reply(false, true);
+    assert!(json.contains(&format!("\"CreateTime\":{NOW}")), "{json}");
+    assert_eq!(Fields::read(json.as_bytes()).unwrap(), read);
+
+    let envelope = Fields::read(reply(true, true).as_bytes()).unwrap();
+    assert!(envelope.get("Encrypt").is_some());
+    let envelope = Fields::read(reply(true, false).as_bytes()).unwrap();
     let sealed = envelope.get("Encrypt").unwrap();
     let signature = sign(["AAAAA", envelope.get("TimeStamp").unwrap(), "nonce", sealed]);
     assert_eq!(envelope.get("MsgSignature"), Some(signature.as_str()));
