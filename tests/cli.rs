@@ -856,3 +856,231 @@ async fn the_simulator_prints_one_json_document_and_refuses_odd_apps() {
         );
     }
 }
+
+// --- A first configuration -------------------------------------------------------------------
+
+const ANSWERS: [&str; 10] = [
+    "--public-url",
+    "https://shop.example.com",
+    "--upstream",
+    "http://127.0.0.1:8080",
+    "--app-id",
+    "wx0123456789abcdef",
+    "--secret",
+    "env:SHOP_SECRET",
+    "--auth",
+    "optional",
+];
+
+/// `init` with these arguments, and what is said to it.
+async fn init(folder: &TempDir, arguments: &[&str], input: &str) -> Ran {
+    let mut command = wxgate(&["init"], folder.path());
+    command.args(arguments);
+    let file = folder.path().join("input");
+    fs::write(&file, input).unwrap();
+    command.stdin(fs::File::open(file).unwrap());
+    command.output().await.unwrap().into()
+}
+
+#[tokio::test]
+async fn a_first_configuration_passes_the_check_and_routes_as_it_was_asked() {
+    let folder = TempDir::new().unwrap();
+
+    let ran = init(&folder, &ANSWERS, "").await;
+
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.contains("wrote config.toml"), "{}", ran.out);
+    assert!(ran.out.contains("env:SHOP_SECRET"), "{}", ran.out);
+    assert!(ran.out.contains("enter shop.example.com"), "{}", ran.out);
+    let mut command = wxgate(&["check", "--strict"], folder.path());
+    command.env("SHOP_SECRET", "0f1e2d3c4b5a69788796a5b4c3d2e1f0");
+    let checked = finish(command).await;
+    assert_eq!(checked.code, 0, "{}", checked.err);
+    assert!(checked.out.contains("1 optional"), "{}", checked.out);
+}
+
+#[tokio::test]
+async fn what_is_not_given_is_asked_for_one_answer_a_line() {
+    let folder = TempDir::new().unwrap();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "0f1e2d3c4b5a69788796a5b4c3d2e1f0\n").unwrap();
+    let input = format!(
+        "https://shop.example.com\n\nwx0123456789abcdef\nfile:{}\n\n",
+        secret.display()
+    );
+
+    let ran = init(&folder, &["--json", "-c", "first.toml"], &input).await;
+
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(
+        ran.err
+            .contains("Where is the site? [http://127.0.0.1:8080]")
+    );
+    assert_eq!(ran.json()["file"], "first.toml");
+    assert_eq!(ran.json()["secret_is_missing"], false);
+    let checked = run(&folder, &["check", "-c", "first.toml"]).await;
+    assert_eq!(checked.code, 0, "{}", checked.err);
+    assert!(checked.out.contains("1 base"), "{}", checked.out);
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_there_is_never_overwritten() {
+    let folder = folder("version = 1 # mine\n");
+
+    let ran = init(&folder, &ANSWERS, "").await;
+
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("stays as it is"), "{}", ran.err);
+    let text = fs::read_to_string(folder.path().join("config.toml")).unwrap();
+    assert_eq!(text, "version = 1 # mine\n");
+}
+
+#[tokio::test]
+async fn bad_and_missing_answers_write_nothing_and_name_the_option() {
+    let table = [
+        ("--public-url", "shop.example.com"),
+        ("--public-url", "https://shop.example.com/path"),
+        ("--public-url", "http://shop.example.com"),
+        ("--upstream", "127.0.0.1:8080"),
+        ("--app-id", "gh_0123"),
+        ("--secret", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+        ("--auth", "everybody"),
+        ("--app-id", "wx\"\n[server]"),
+    ];
+    for (option, bad) in table {
+        let folder = TempDir::new().unwrap();
+        let mut arguments = ANSWERS.to_vec();
+        let place = arguments.iter().position(|one| *one == option).unwrap();
+        arguments[place + 1] = bad;
+
+        let ran = init(&folder, &arguments, "").await;
+
+        assert_eq!(ran.code, 1, "{option} {bad}");
+        assert!(
+            !folder.path().join("config.toml").exists(),
+            "{option} {bad}"
+        );
+        let named = ran.err.contains(option) || ran.err.contains("server.public_url");
+        assert!(named && !ran.err.contains("0f1e2d3c"), "{}", ran.err);
+    }
+    let folder = TempDir::new().unwrap();
+    let ran = init(&folder, &["--no-input"], "https://shop.example.com\n").await;
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("try: --public-url"), "{}", ran.err);
+    assert!(!folder.path().join("config.toml").exists());
+}
+
+// --- Lists -----------------------------------------------------------------------------------
+
+/// Two lists: one in a file, one in the configuration.
+fn folder_with_lists() -> TempDir {
+    let folder = folder(&format!(
+        "{ROUTES}\n[lists.staff]\nfile = \"staff.txt\"\n[lists.banned]\nids = [\"openid:banned1\"]\n"
+    ));
+    fs::write(
+        folder.path().join("staff.txt"),
+        "# staff\nopenid:alice # Alice\n",
+    )
+    .unwrap();
+    folder
+}
+
+fn staff(folder: &TempDir) -> String {
+    fs::read_to_string(folder.path().join("staff.txt")).unwrap()
+}
+
+#[tokio::test]
+async fn people_are_added_to_a_list_and_removed_from_it() {
+    let folder = folder_with_lists();
+
+    let ran = run(
+        &folder,
+        &[
+            "list",
+            "add",
+            "staff",
+            "openid:bob",
+            "unionid:u1",
+            "--note",
+            "new",
+        ],
+    )
+    .await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.contains("2 added to `staff`: 3 ids"), "{}", ran.out);
+    assert_eq!(
+        staff(&folder),
+        "# staff\nopenid:alice # Alice\nopenid:bob  # new\nunionid:u1  # new\n"
+    );
+
+    let again = run(&folder, &["list", "add", "staff", "openid:bob", "--json"]).await;
+    assert_eq!((again.code, again.json()["added"].as_u64()), (0, Some(0)));
+
+    let ran = run(
+        &folder,
+        &["list", "remove", "staff", "openid:alice", "openid:nobody"],
+    )
+    .await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(
+        ran.out.contains("1 not in `staff`\n1 removed"),
+        "{}",
+        ran.out
+    );
+    let shown = run(&folder, &["list", "show", "staff"]).await;
+    assert_eq!(shown.out, "openid:bob\nunionid:u1\n");
+
+    let nobody = run(&folder, &["list", "remove", "staff", "openid:nobody"]).await;
+    assert_eq!(nobody.code, 1, "the answer is no");
+}
+
+#[tokio::test]
+async fn lists_are_shown_with_their_size_and_place() {
+    let folder = folder_with_lists();
+
+    let ran = run(&folder, &["list", "show"]).await;
+
+    assert!(
+        ran.out.contains("banned   1 ids   in the configuration"),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.contains("staff   1 ids   "), "{}", ran.out);
+    let json = run(&folder, &["list", "show", "banned", "--json"])
+        .await
+        .json();
+    assert_eq!(json["ids"], json!(["openid:banned1"]));
+    assert_eq!(json["file"], Json::Null);
+}
+
+#[tokio::test]
+async fn what_cannot_be_changed_is_refused_with_the_next_step_and_without_the_id() {
+    let folder = folder_with_lists();
+    let before = staff(&folder);
+    for (arguments, words) in [
+        (
+            ["add", "banned", "openid:mallory"],
+            "stands in the configuration itself",
+        ),
+        (
+            ["add", "stuff", "openid:mallory"],
+            "lists are banned, staff",
+        ),
+        (
+            ["add", "staff", "mallory"],
+            "id 1 is neither openid:... nor unionid:...",
+        ),
+        (
+            ["remove", "banned", "openid:mallory"],
+            "stands in the configuration itself",
+        ),
+    ] {
+        let ran = run(&folder, &[&["list"][..], &arguments].concat()).await;
+        assert_eq!(ran.code, 1, "{arguments:?}");
+        assert!(ran.err.contains(words), "{arguments:?}: {}", ran.err);
+        assert!(!ran.err.contains("mallory"), "{}", ran.err);
+    }
+    let usage = run(&folder, &["list", "add", "staff"]).await;
+    assert_eq!(usage.code, 2);
+    assert_eq!(staff(&folder), before);
+}

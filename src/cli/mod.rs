@@ -16,8 +16,10 @@ use crate::config::{Code, Language};
 
 mod check;
 mod doctor;
+mod init;
 mod jwt;
 mod keys;
+mod lists;
 mod remote;
 mod routes;
 mod serve;
@@ -64,6 +66,8 @@ enum Color {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a first configuration by asking five questions
+    Init(init::InitArgs),
     /// Serve in the foreground
     Run(serve::RunArgs),
     /// Check a configuration file and report every problem
@@ -95,6 +99,9 @@ enum Command {
     /// List, inspect or end sessions of the running gateway
     #[command(subcommand)]
     Session(remote::SessionCommand),
+    /// Show, extend or shorten the lists of people that routes allow or deny
+    #[command(subcommand)]
+    List(lists::ListCommand),
     /// Print a completion script for a shell
     Completion {
         /// bash, zsh, fish, elvish or powershell
@@ -117,6 +124,7 @@ pub fn main() -> ExitCode {
     };
     let global = &line.global;
     let result = match line.command {
+        Command::Init(args) => init::init(args, global),
         Command::Run(args) => serve::run(args, global),
         Command::Check(args) => check::check(args, global),
         Command::Demo(args) => serve::demo(args, global),
@@ -130,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Status => remote::status(global),
         Command::Drain => remote::drain(global),
         Command::Session(command) => remote::session(command, global),
+        Command::List(command) => lists::lists(command, global),
         Command::Completion { shell } => {
             let mut command = CommandLine::command();
             clap_complete::generate(shell, &mut command, "wxgate", &mut std::io::stdout());
@@ -199,7 +208,7 @@ impl Global {
             .find(|path| path.exists())
             .ok_or_else(|| {
                 anyhow::anyhow!(
-                    "no configuration file: neither {} exists\ntry: wxgate demo, or name one with --config",
+                    "no configuration file: neither {} exists\ntry: wxgate demo, wxgate init, or name one with --config",
                     DEFAULTS.join(" nor ")
                 )
             })

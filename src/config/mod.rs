@@ -2,6 +2,7 @@
 //!
 //! After [`Config::load`] nothing can be invalid: the rest of the program has no "is this set?" questions.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,8 @@ pub struct Config {
     pub gateway: gateway::Settings,
     /// Routes.
     pub routes: route::Settings,
+    /// Every named list and where its ids come from, whether a route uses it or not.
+    pub lists: BTreeMap<String, Vec<route::list::Source>>,
     /// Login.
     pub login: login::Settings,
     /// WeChat's apps and addresses.

@@ -1,12 +1,15 @@
 //! Named lists of ids, reloaded when their file changes.
 
 use std::collections::HashSet;
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+
+mod file;
+
+pub use file::ListFile;
 
 use crate::identity::Person;
 use crate::wechat::{OpenId, UnionId};
@@ -29,6 +32,14 @@ impl Id {
             _ => None,
         }
     }
+
+    /// As a list has it. For lists and those who asked for them only; logs never show it.
+    pub fn reveal(&self) -> String {
+        match self {
+            Self::OpenId(id) => format!("openid:{}", id.as_str()),
+            Self::UnionId(id) => format!("unionid:{}", id.as_str()),
+        }
+    }
 }
 
 /// Where ids come from.
@@ -38,6 +49,16 @@ pub enum Source {
     File(PathBuf),
     /// Written in the configuration itself.
     Given(Vec<Id>),
+}
+
+impl Source {
+    /// Every id, in order; blocking file access.
+    pub fn ids(&self) -> Result<Vec<Id>, Error> {
+        match self {
+            Self::Given(ids) => Ok(ids.clone()),
+            Self::File(file) => file::read(file),
+        }
+    }
 }
 
 /// Why a list cannot be used. Names the place, never the id.
@@ -140,35 +161,9 @@ impl Members {
     fn read(sources: &[Source]) -> Result<Self, Error> {
         let mut members = Self::default();
         for source in sources {
-            match source {
-                Source::Given(ids) => ids.iter().cloned().for_each(|id| members.insert(id)),
-                Source::File(file) => members.read_file(file)?,
-            }
+            source.ids()?.into_iter().for_each(|id| members.insert(id));
         }
         Ok(members)
-    }
-
-    fn read_file(&mut self, file: &PathBuf) -> Result<(), Error> {
-        let bytes = fs::read(file).map_err(|source| Error::Unreadable {
-            file: file.clone(),
-            source,
-        })?;
-        // Some editors begin a file with a byte order mark.
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-            let text = line.split(|byte| *byte == b'#').next().unwrap_or_default();
-            let text = text.trim_ascii();
-            if text.is_empty() {
-                continue;
-            }
-            // Comments may be in any character set, ids are ASCII.
-            let id = str::from_utf8(text).ok().and_then(Id::parse);
-            self.insert(id.ok_or_else(|| Error::NotAnId {
-                file: file.clone(),
-                line: index + 1,
-            })?);
-        }
-        Ok(())
     }
 
     fn insert(&mut self, id: Id) {
@@ -182,6 +177,7 @@ impl Members {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
+    use std::fs;
     use std::path::Path;
 
     use super::*;

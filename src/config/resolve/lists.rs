@@ -1,6 +1,7 @@
 //! `[lists.*]`: reads them once, so that a bad line is known before it matters.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::config::code::Code;
 use crate::config::file::{File, ListFile};
@@ -9,7 +10,7 @@ use crate::config::read::Reader;
 use crate::config::suggest::choice;
 use crate::config::surroundings;
 use crate::config::values::Item;
-use crate::route::list::{Id, Ids, Source};
+use crate::route::list::{Error, Id, Ids, Source};
 
 /// A list as it is now.
 #[derive(Debug)]
@@ -97,33 +98,33 @@ fn list(name: &str, item: &Item<ListFile>, reader: &mut Reader<'_>) -> Option<Li
     })
 }
 
-fn read_file(item: &Item<ListFile>, path: &std::path::Path) -> Result<Vec<Id>, Box<Problem>> {
+fn read_file(item: &Item<ListFile>, path: &Path) -> Result<Vec<Id>, Box<Problem>> {
     let place = &item.value.file.place;
-    let text = fs::read_to_string(path).map_err(|error| {
-        let what = format!("cannot read {}", surroundings::explain(path, &error));
-        Box::new(Problem::new(Code::UnreadableFile, place, what))
-    })?;
-    let mut ids = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let entry = line.split('#').next().unwrap_or_default().trim();
-        if entry.is_empty() {
-            continue;
-        }
+    Source::File(path.to_owned()).ids().map_err(|error| {
         // The line itself is not quoted: it may be the id of a person.
-        let id = Id::parse(entry).ok_or_else(|| {
-            let line = number + 1;
-            let what = format!(
-                "= \"{}\": line {line} is neither openid:... nor unionid:...",
-                path.display()
-            );
-            Box::new(Problem::new(Code::BadListEntry, place, what))
-        })?;
-        ids.push(id);
-    }
-    Ok(ids)
+        let (code, what) = match error {
+            Error::Unreadable { file, source } => {
+                let why = surroundings::explain(&file, &source);
+                (Code::UnreadableFile, format!("cannot read {why}"))
+            }
+            Error::NotAnId { file, line } => {
+                let file = file.display();
+                let what =
+                    format!("= \"{file}\": line {line} is neither openid:... nor unionid:...");
+                (Code::BadListEntry, what)
+            }
+        };
+        Box::new(Problem::new(code, place, what))
+    })
 }
 
 impl Lists {
+    /// Each list's name and sources.
+    pub(super) fn into_sources(self) -> BTreeMap<String, Vec<Source>> {
+        let lists = self.lists.into_iter();
+        lists.map(|list| (list.name, list.sources)).collect()
+    }
+
     /// The lists that a route names.
     pub(super) fn choose(&self, names: &[Item<String>], reader: &mut Reader<'_>) -> Chosen {
         let mut sources = Vec::new();

@@ -79,6 +79,7 @@ pub(super) fn resolve(file: &File, document: &Document, reader: &mut Reader<'_>)
         routes: crate::route::Settings {
             routes: routes.resolved.into_iter().map(|item| item.value).collect(),
         },
+        lists: lists.into_sources(),
         login,
         uses_simulator: wechat::uses_simulator(file),
         wechat,
