@@ -218,6 +218,39 @@ async fn a_client_that_leaves_is_noticed_by_the_site() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_before_its_answer_is_noticed_by_the_site() {
+    let (ended, mut ends) = tokio::sync::mpsc::unbounded_channel();
+    let site = ScriptedSite::start(move |_, mut talk| {
+        let ended = ended.clone();
+        async move {
+            while talk.head().await?.starts_with("GET /first ") {
+                talk.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                    .await?;
+            }
+            let _ = ended.send(talk.rest().await);
+            Ok(())
+        }
+    })
+    .await;
+    let gateway = TestGateway::in_front_of(&site.url(), "").await;
+    for is_first in [true, false] {
+        let mut client = Talk::connect(gateway.address()).await;
+        if !is_first {
+            client.say(ASK.replace(" / ", " /first ")).await.unwrap();
+            client.head().await.unwrap();
+        }
+        let asked = site.heads().len();
+        client.say(ASK).await.unwrap();
+        eventually("the site is asked", async || site.heads().len() > asked).await;
+
+        drop(client);
+
+        let end = tokio::time::timeout(Duration::from_secs(2), ends.recv()).await;
+        assert_eq!(end.unwrap().unwrap(), "");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_in_the_middle_of_its_upload_is_noticed_by_the_site() {
     let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
     let site = ScriptedSite::start(move |_, mut talk| {

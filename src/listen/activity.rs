@@ -83,6 +83,11 @@ impl Activity {
         self.enter(Phase::Idle);
     }
 
+    /// Whether a request is being answered.
+    pub(super) fn is_busy(&self) -> bool {
+        self.phase() == Phase::Busy
+    }
+
     /// The client does not take more bytes now.
     pub(super) fn write_blocked(&self) {
         if self.blocked_since.load(Ordering::Relaxed) == NEVER {

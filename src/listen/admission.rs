@@ -99,6 +99,12 @@ impl Scanner {
         None
     }
 
+    /// How many requests have come; `None` when a part of the last one has not.
+    pub(super) fn whole_requests(&self) -> Option<u64> {
+        let is_between = matches!(self.state, State::Head) && self.partial.is_empty();
+        is_between.then_some(self.heads)
+    }
+
     fn follow_head<'b>(&mut self, bytes: &'b [u8], limit: usize) -> &'b [u8] {
         if self.partial.is_empty() {
             // Line ends before a request line are skipped, as hyper does.

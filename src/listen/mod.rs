@@ -34,11 +34,13 @@ mod inherited;
 mod interim;
 mod opening;
 mod proxy_protocol;
+mod seldom;
 mod serve;
 mod streams;
 mod tls;
 mod transport;
 mod tuning;
+mod watched;
 
 pub use admission::Flaw;
 pub use certificate::{Certificate, CertificateError, CertificateFiles};

@@ -1,10 +1,9 @@
 //! One connection: how it opens, then HTTP/1.1 with its deadlines and its drain.
 
-use std::io;
+use std::future::{Future as _, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
@@ -15,18 +14,18 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use pin_project_lite::pin_project;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use super::activity::{Activity, Verdict};
-use super::admission::Scanner;
 use super::http2;
 use super::opening::{self, Opened, Protocol};
+use super::seldom::Seldom;
 use super::transport::Transport;
 use super::tuning::Prepared;
-use super::{Handler, Interim, Peer, Settings};
+use super::watched::{Watch, WatchedStream};
+use super::{Handler, Peer, Settings, Timeouts};
 use crate::drain::Guard;
 use crate::observe::ListenerMetrics;
 
@@ -89,30 +88,35 @@ async fn http1_connection(
     mut guard: Guard,
 ) {
     let watch = Arc::new(Watch::new(settings.max_header));
-    let activity = &watch.activity;
-    let io = TokioIo::new(WatchedStream {
-        transport,
-        watch: Arc::clone(&watch),
-        _permit: permit,
-    });
+    let stream = WatchedStream::new(transport, Arc::clone(&watch), permit);
+    let mut builder = builder(settings);
+    builder.half_close(stream.notices_leaving());
     let service = service_fn(|request| answer(request, &peer, &handler, &watch));
     let mut connection = pin!(
-        builder(settings)
-            .serve_connection(io, service)
+        builder
+            .serve_connection(TokioIo::new(stream), service)
             .with_upgrades()
     );
-    let mut deadline = pin!(sleep_until(
-        Instant::now() + settings.timeouts.request_header
-    ));
+    let mut over = pin!(over(&watch.activity, &settings.timeouts, &mut guard));
+    let mut seldom = Seldom::default();
+    poll_fn(|context| {
+        if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+            if let Err(error) = ended {
+                tracing::debug!(client.addr = %peer.address, %error, "connection ended early");
+            }
+            return Poll::Ready(());
+        }
+        seldom.poll(over.as_mut(), context)
+    })
+    .await;
+}
+
+/// Waits until a deadline is over; passes the stop signal on meanwhile.
+async fn over(activity: &Activity, timeouts: &Timeouts, guard: &mut Guard) {
+    let mut deadline = pin!(sleep_until(Instant::now() + timeouts.request_header));
     loop {
         tokio::select! {
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(client.addr = %peer.address, %error, "connection ended early");
-                }
-                return;
-            }
-            () = deadline.as_mut() => match activity.verdict(Instant::now(), &settings.timeouts) {
+            () = deadline.as_mut() => match activity.verdict(Instant::now(), timeouts) {
                 Verdict::Wait(until) => deadline.as_mut().reset(until),
                 Verdict::Close => return,
             },
@@ -165,40 +169,6 @@ async fn answer<H: Handler>(
     Ok(response.map(|body| WatchedBody { body, ending }))
 }
 
-/// What socket, service and timer of one connection share.
-struct Watch {
-    activity: Activity,
-    interim: Arc<Interim>,
-    /// Locked for a few lines by one task only, so never contended.
-    scanner: Mutex<Scanner>,
-    requests: AtomicU64,
-    max_header: usize,
-}
-
-impl Watch {
-    fn new(max_header: usize) -> Self {
-        Self {
-            activity: Activity::new(Instant::now()),
-            interim: Arc::default(),
-            scanner: Mutex::default(),
-            requests: AtomicU64::new(0),
-            max_header,
-        }
-    }
-
-    fn received(&self, bytes: &[u8]) {
-        self.activity.received();
-        let mut scanner = self.scanner.lock().unwrap_or_else(PoisonError::into_inner);
-        scanner.follow(bytes, self.max_header);
-    }
-
-    fn next_flaw(&self) -> Option<super::Flaw> {
-        let index = self.requests.fetch_add(1, Ordering::Relaxed);
-        let mut scanner = self.scanner.lock().unwrap_or_else(PoisonError::into_inner);
-        scanner.flaw_of(index)
-    }
-}
-
 /// Notes the end of a request when dropped.
 struct Ending(Arc<Watch>);
 
@@ -234,83 +204,5 @@ impl<B: Body<Data = Bytes>> Body for WatchedBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// A socket that notes what happens on it.
-struct WatchedStream {
-    transport: Transport,
-    watch: Arc<Watch>,
-    /// A tunnel takes the socket over, and its place with it.
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-impl WatchedStream {
-    fn note_write<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        match &written {
-            Poll::Pending => self.watch.activity.write_blocked(),
-            Poll::Ready(_) => self.watch.activity.write_progressed(),
-        }
-        written
-    }
-}
-
-impl AsyncRead for WatchedStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.transport).poll_read(context, buffer);
-        if polled.is_ready() {
-            match buffer.filled().get(before..) {
-                None | Some([]) => {}
-                Some(bytes) => self.watch.received(bytes),
-            }
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for WatchedStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.transport).poll_write(context, bytes);
-        self.note_write(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.transport).poll_write_vectored(context, slices);
-        self.note_write(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.transport.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self {
-            transport, watch, ..
-        } = &mut *self;
-        // hyper flushes when it has written everything it has, so nothing is cut in two here.
-        if watch.interim.is_waiting() {
-            let written = watch.interim.poll_write(Pin::new(&mut *transport), context);
-            ready!(self.note_write(written))?;
-        }
-        // TLS takes bytes before the socket does, and says here that the socket does not.
-        let flushed = Pin::new(&mut self.transport).poll_flush(context);
-        self.note_write(flushed)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.transport).poll_shutdown(context)
     }
 }
