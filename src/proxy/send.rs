@@ -53,10 +53,10 @@ impl<'a> Sending<'a> {
                 Err(error) => return Err(failed(Outcome::NotConnected, error)),
             },
         };
-        let mut head = bare::begin(self.method, target);
-        fields.write(self.host(fields, server), &mut head);
+        let head = bare.begin(self.method, target);
+        fields.write(self.host(fields, server), head);
         head.extend_from_slice(b"\r\n");
-        let failure = match bare.exchange(head, self.deadlines.head, self.interim).await {
+        let failure = match bare.exchange(self.deadlines.head, self.interim).await {
             Ok(parts) => {
                 self.upstream.mark_working(next.index);
                 return Ok((parts, Source::Bare(Some(bare))));

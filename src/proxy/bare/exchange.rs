@@ -36,8 +36,7 @@ pub(in crate::proxy) enum Failure {
 
 /// How far an exchange is.
 struct Exchange {
-    /// What is left of the request's head, from `written` on.
-    head: Vec<u8>,
+    /// So much of the request's head is written.
     written: usize,
     /// Nothing of the head waits inside the connection: TLS may hold it back.
     is_flushed: bool,
@@ -51,19 +50,17 @@ struct Exchange {
 }
 
 impl Bare {
-    /// Sends a head and waits for the head of the answer, for `deadline` at most. [`begin_body`](Self::begin_body) must be called
+    /// Sends the head that was [begun](Self::begin), and waits for the head of the answer, for `deadline` at most. [`begin_body`](Self::begin_body) must be called
     /// next.
     ///
     /// A connection that was closed while it was idle is found here, before anything is written. Cancelling leaves the
     /// connection in the middle of an answer: drop it.
     pub(in crate::proxy) async fn exchange(
         &mut self,
-        head: Vec<u8>,
         deadline: Duration,
         pass_on: Option<&PassOn<'_>>,
     ) -> Result<response::Parts, Failure> {
         let mut exchange = Exchange {
-            head,
             written: 0,
             is_flushed: false,
             is_checked: false,
@@ -130,16 +127,16 @@ impl Bare {
     /// Writes what the server takes. A failed write is not the end: a server may answer early and close, and the answer that
     /// waits to be read, or the end, must be seen.
     fn poll_write(&mut self, exchange: &mut Exchange, context: &mut Context<'_>) {
-        while !exchange.head.is_empty() {
-            let rest = exchange.head.get(exchange.written..).unwrap_or_default();
+        while !self.head.is_empty() {
+            let rest = self.head.get(exchange.written..).unwrap_or_default();
             match Pin::new(&mut self.stream).poll_write(context, rest) {
                 Poll::Ready(Ok(count)) if count > 0 && count < rest.len() => {
                     exchange.written += count;
                 }
-                Poll::Ready(Ok(count)) if count == rest.len() => exchange.head = Vec::new(),
+                Poll::Ready(Ok(count)) if count == rest.len() => self.head.clear(),
                 Poll::Ready(Ok(_) | Err(_)) => {
                     self.may_be_reused = false;
-                    exchange.head = Vec::new();
+                    self.head.clear();
                 }
                 Poll::Pending => return,
             }

@@ -15,14 +15,14 @@ const MOST_FIELDS: usize = 100;
 /// A usual request head, so that writing one takes one allocation.
 const USUAL_HEAD: usize = 2 * 1024;
 
-/// A head with its request line; the fields and an empty line follow.
-pub(in crate::proxy) fn begin(method: &Method, target: &PathAndQuery) -> Vec<u8> {
-    let mut head = Vec::with_capacity(USUAL_HEAD);
+/// Takes the request line for a head; the fields and an empty line follow.
+pub(super) fn begin(head: &mut Vec<u8>, method: &Method, target: &PathAndQuery) {
+    head.clear();
+    head.reserve(USUAL_HEAD);
     head.extend_from_slice(method.as_str().as_bytes());
     head.push(b' ');
     head.extend_from_slice(target.as_str().as_bytes());
     head.extend_from_slice(b" HTTP/1.1\r\n");
-    head
 }
 
 /// Takes the head of an answer out of what was read; `None` when it has not come completely.

@@ -10,6 +10,8 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::Method;
+use http::uri::PathAndQuery;
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 use tokio::time::{Instant, Sleep};
@@ -24,7 +26,6 @@ mod head;
 
 pub(super) use exchange::Failure;
 pub(super) use framing::Framing;
-pub(super) use head::begin;
 
 use framing::Piece;
 
@@ -32,10 +33,15 @@ use framing::Piece;
 const FIRST_READ: usize = 8 * 1024;
 /// The most that is read ahead of a slow client.
 const LARGEST_READ: usize = 32 * 1024;
+/// The largest head of a request whose memory stays with an idle connection.
+const LARGEST_KEPT_HEAD: usize = 4 * 1024;
+
 /// A connection on which we speak ourselves. Nobody drives it but the one who holds it: dropping it closes the connection.
 #[derive(Debug)]
 pub(super) struct Bare {
     stream: Transport,
+    /// The head of a request; empty when it is written. Its memory serves the next one.
+    head: Vec<u8>,
     /// What was read and not taken yet.
     read: BytesMut,
     /// What is left of the answer's body.
@@ -53,6 +59,7 @@ impl Bare {
     pub(super) fn new(stream: Transport) -> Box<Self> {
         Box::new(Self {
             stream,
+            head: Vec::new(),
             read: BytesMut::new(),
             framing: Framing::Ended,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
@@ -64,6 +71,13 @@ impl Bare {
     /// The bare connection. Only an idle one may be taken out: what was read and not taken is lost.
     pub(super) fn into_stream(self) -> Transport {
         self.stream
+    }
+
+    /// Begins a request: the line before its fields is in what it returns; the fields and an empty line must follow there. Then
+    /// comes [`exchange`](Self::exchange).
+    pub(super) fn begin(&mut self, method: &Method, target: &PathAndQuery) -> &mut Vec<u8> {
+        head::begin(&mut self.head, method, target);
+        &mut self.head
     }
 
     /// Says how the answer's body is framed.
@@ -128,6 +142,9 @@ impl Bare {
         if self.read.capacity() > FIRST_READ {
             // A large answer must not leave its memory with an idle connection.
             self.read = BytesMut::new();
+        }
+        if self.head.capacity() > LARGEST_KEPT_HEAD {
+            self.head = Vec::new();
         }
         is_at_rest
     }
