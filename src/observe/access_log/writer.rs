@@ -43,6 +43,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: Vec<u8>,
+    /// The thread waits for the first line, without end.
+    is_asleep: bool,
     /// Used from the next batch on.
     replacement: Option<File>,
     is_closing: bool,
@@ -81,9 +83,10 @@ impl Writer {
         }
         queue.waiting.extend_from_slice(line);
         let after = queue.waiting.len();
+        let was_asleep = mem::take(&mut queue.is_asleep);
         drop(queue);
-        // Waking a thread costs more than appending a line: only the first line and a full batch do.
-        if before == 0 || (before < BATCH_BYTES && after >= BATCH_BYTES) {
+        // PERF: waking a thread costs more than appending a line. Only a full batch does, and the first line after a quiet time.
+        if was_asleep || (before < BATCH_BYTES && after >= BATCH_BYTES) {
             self.shared.filled.notify_one();
         }
     }
@@ -132,6 +135,16 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Waits for as long as the first line of a batch may wait for others.
+    fn wait_for_full_batch<'q>(&self, queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
+        let is_filling = |queue: &mut Queue| queue.waiting.len() < BATCH_BYTES && !queue.is_closing;
+        let (queue, _) = self
+            .filled
+            .wait_timeout_while(queue, BATCH_DELAY, is_filling)
+            .unwrap_or_else(PoisonError::into_inner);
+        queue
+    }
 }
 
 fn write_until_closed(shared: &Shared, mut sink: Sink) {
@@ -154,17 +167,15 @@ fn write_until_closed(shared: &Shared, mut sink: Sink) {
 
 /// Swaps what is waiting into `batch`. Says whether it is the last batch.
 fn wait_for_batch(shared: &Shared, batch: &mut Vec<u8>, sink: &mut Sink) -> bool {
-    let queue = shared.lock();
-    let queue = shared
-        .filled
-        .wait_while(queue, |queue| queue.waiting.is_empty() && !queue.is_closing)
-        .unwrap_or_else(PoisonError::into_inner);
-    let (mut queue, _) = shared
-        .filled
-        .wait_timeout_while(queue, BATCH_DELAY, |queue| {
-            queue.waiting.len() < BATCH_BYTES && !queue.is_closing
-        })
-        .unwrap_or_else(PoisonError::into_inner);
+    let mut queue = shared.wait_for_full_batch(shared.lock());
+    if queue.waiting.is_empty() && !queue.is_closing {
+        queue.is_asleep = true;
+        let woken = shared
+            .filled
+            .wait_while(queue, |queue| queue.is_asleep && !queue.is_closing)
+            .unwrap_or_else(PoisonError::into_inner);
+        queue = shared.wait_for_full_batch(woken);
+    }
     mem::swap(&mut queue.waiting, batch);
     if let Some(file) = queue.replacement.take() {
         *sink = Sink::File(file);
