@@ -88,6 +88,11 @@ impl RequestBody {
         self.limit = limit.unwrap_or(u64::MAX);
     }
 
+    /// Sets how long the client may pause.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
     /// Lets those trailers pass that the filter accepts.
     pub fn forward_trailers(&mut self, filter: TrailerFilter) {
         self.trailers = Some(filter);

@@ -11,12 +11,16 @@ use tokio::time::Instant;
 use super::Unusable;
 use super::answer::{self, BodyEnd, Reuse};
 use super::bare::{Bare, Framing};
+use super::deadline::Deadlines;
 use super::error::Error;
 use super::headers::Fields;
+use super::http2::Stream;
 use super::outgoing::{Outgoing, Upload};
 use super::retry::{self, Attempt, Outcome, Step};
-use super::upstream::{Load, Server, Tried, Upstream};
-use super::wire::{self, Deadlines, Wire};
+use super::server::{Load, Server};
+use super::transport::Transport;
+use super::upstream::{Tried, Upstream};
+use super::wire::{self, Wire};
 use crate::observe::{OpenSpan, SpanKind};
 
 /// What stays the same over all attempts.
@@ -62,6 +66,8 @@ pub(super) enum Source {
     Bare(Option<Box<Bare>>),
     /// A connection on which hyper speaks; `None` likewise.
     Hyper(Incoming, Option<Box<Wire>>),
+    /// A stream of a connection that others share; `None` when it has ended.
+    Http2(Option<Box<Stream>>),
 }
 
 /// Where the next attempt goes.
@@ -69,6 +75,8 @@ pub(super) struct Next {
     pub(super) index: usize,
     /// Not on a connection from the pool.
     pub(super) new_connection: bool,
+    /// On this one, which was opened to find out what the server speaks.
+    pub(super) opened: Option<Transport>,
 }
 
 /// A failed attempt: what happened, and the request if there is still one to send.
@@ -98,17 +106,34 @@ impl<'a> Sending<'a> {
         let mut next = Next {
             index,
             new_connection: self.tunnel,
+            opened: None,
         };
         loop {
-            let load = Load::on(&self.upstream.servers()[next.index]);
+            let server = &self.upstream.servers()[next.index];
+            let load = Load::on(server);
             let began = self.span.map(|_| Instant::now());
-            let attempted = match message {
-                Message::Bare(fields, target) => self.attempt(&next, fields, target, now).await,
-                Message::Hyper(request) => {
+            let share = match self.may_share(server) {
+                true => Box::pin(self.find_share(&mut next, server)).await,
+                false => Ok(None),
+            };
+            let attempted = match (share, message) {
+                (Ok(None), Message::Bare(fields, target)) => {
+                    self.attempt(&mut next, fields, target, now).await
+                }
+                (Ok(None), Message::Hyper(request)) => {
                     let keep_copy = repeatable && left > 0;
                     // PERF: boxed, so that requests without a body do not carry its size around.
-                    Box::pin(self.attempt_by_hyper(&next, *request, keep_copy, now)).await
+                    Box::pin(self.attempt_by_hyper(&mut next, *request, keep_copy, now)).await
                 }
+                (Ok(Some(share)), message) => {
+                    Box::pin(self.attempt_over_http2(share, message, &next)).await
+                }
+                (Err(error), message) => Err(Failed {
+                    outcome: Outcome::NotConnected,
+                    reused: false,
+                    message: Some(message),
+                    error,
+                }),
             };
             let failed = match attempted {
                 Ok((parts, source)) => {
@@ -154,6 +179,7 @@ impl<'a> Sending<'a> {
         Some(Next {
             index,
             new_connection: self.tunnel,
+            opened: None,
         })
     }
 
@@ -173,7 +199,12 @@ impl<'a> Sending<'a> {
                 bare.begin_body(self.framing(parts.status, body_end));
             }
             Source::Hyper(_, Some(wire)) => wire.may_be_reused = may_be_reused,
-            Source::Bare(None) | Source::Hyper(_, None) => {}
+            Source::Http2(Some(stream)) => {
+                if let BodyEnd::Length(length) = body_end {
+                    stream.announce(length);
+                }
+            }
+            Source::Bare(None) | Source::Hyper(_, None) | Source::Http2(None) => {}
         }
         Ok(Answered {
             parts,

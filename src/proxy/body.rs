@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::attempt::Source;
 use super::fault::Fault;
 use super::pool::Idle;
-use super::upstream::Load;
+use super::server::Load;
 use super::{PrivateNames, answer};
 
 /// Why the body of an answer ended early. The visitor must see the transfer break: it is never a short complete one.
@@ -151,6 +151,10 @@ impl Stream {
         let idle = match &mut self.source {
             Source::Bare(bare) => bare.take().map(Idle::Bare),
             Source::Hyper(_, wire) => wire.take().filter(|wire| wire.is_idle()).map(Idle::Wire),
+            Source::Http2(stream) => {
+                *stream = None;
+                None
+            }
         };
         if let Some(idle) = idle {
             self.server.pool.put(idle, Instant::now());
@@ -165,7 +169,8 @@ impl Source {
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         let (incoming, connection) = match self {
             Self::Bare(Some(bare)) => return bare.poll_frame(context),
-            Self::Bare(None) => return Poll::Ready(None),
+            Self::Http2(Some(stream)) => return stream.poll_frame(context),
+            Self::Bare(None) | Self::Http2(None) => return Poll::Ready(None),
             Self::Hyper(incoming, wire) => (incoming, wire),
         };
         let mut polled = http_body::Body::poll_frame(Pin::new(&mut *incoming), context);
@@ -186,13 +191,15 @@ impl Source {
         match self {
             Self::Bare(bare) => bare.as_ref().is_none_or(|bare| bare.is_ended()),
             Self::Hyper(incoming, _) => http_body::Body::is_end_stream(incoming),
+            Self::Http2(stream) => stream.as_ref().is_none_or(|stream| stream.is_ended()),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Bare(Some(bare)) => bare.size_hint(),
-            Self::Bare(None) => SizeHint::with_exact(0),
+            Self::Http2(Some(stream)) => stream.size_hint(),
+            Self::Bare(None) | Self::Http2(None) => SizeHint::with_exact(0),
             Self::Hyper(incoming, _) => http_body::Body::size_hint(incoming),
         }
     }
@@ -201,7 +208,8 @@ impl Source {
         match self {
             Self::Bare(Some(bare)) => bare.expect_progress(within),
             Self::Hyper(_, Some(wire)) => wire.expect_progress(within),
-            Self::Bare(None) | Self::Hyper(_, None) => {}
+            Self::Http2(Some(stream)) => stream.expect_progress(within),
+            Self::Bare(None) | Self::Hyper(_, None) | Self::Http2(None) => {}
         }
     }
 
@@ -209,7 +217,8 @@ impl Source {
         match self {
             Self::Bare(Some(bare)) => bare.poll_stalled(context),
             Self::Hyper(_, Some(wire)) => wire.poll_stalled(context),
-            Self::Bare(None) | Self::Hyper(_, None) => Poll::Pending,
+            Self::Http2(Some(stream)) => stream.poll_stalled(context),
+            Self::Bare(None) | Self::Hyper(_, None) | Self::Http2(None) => Poll::Pending,
         }
     }
 
@@ -218,6 +227,7 @@ impl Source {
         match self {
             Self::Bare(bare) => *bare = None,
             Self::Hyper(_, wire) => *wire = None,
+            Self::Http2(stream) => *stream = None,
         }
     }
 }

@@ -32,6 +32,9 @@ pub enum Fault {
         /// The most that are skipped.
         limit: u32,
     },
+    /// How a stream of HTTP/2, or the connection below it, broke.
+    #[error("http/2: {0}")]
+    Http2(#[source] h2::Error),
     /// What hyper says of a connection that it speaks on.
     #[error(transparent)]
     Hyper(#[from] hyper::Error),
@@ -47,6 +50,8 @@ impl Fault {
             | Self::TooLarge { .. }
             | Self::Chunk
             | Self::Interim { .. } => true,
+            // What the server did against the rules; a reset by it is within them.
+            Self::Http2(error) => error.is_library(),
             Self::Hyper(error) => error.is_parse(),
         }
     }

@@ -6,16 +6,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, HOST, USER_AGENT};
-use http::{HeaderValue, Request, Uri};
+use http::{HeaderValue, Method, Request, Uri};
 
-use super::connect;
+use super::connect::{self, Offer, Opened};
+use super::deadline::Deadlines;
+use super::fault::Fault;
+use super::http2::{self, Connection, Exchange, Share};
 use super::outgoing::Outgoing;
+use super::server::Server;
 use super::settings::{HealthCheck, HostHeader};
 use super::tls::TlsFault;
-use super::upstream::Server;
-use super::wire::{Deadlines, Failure, Wire};
+use super::transport::Transport;
+use super::wire::{Failure, Wire};
 use crate::drain;
-use crate::message::RequestBody;
+
+/// The deadline is around the whole exchange.
+const NEVER: Deadlines = Deadlines {
+    head: Duration::MAX,
+    idle: Duration::MAX,
+};
 
 /// Asks one server, on connections of its own, until it is told to stop. It says nothing of any visitor.
 #[derive(Debug)]
@@ -34,7 +43,7 @@ enum Complaint {
     #[error("no TLS: {0}")]
     Tls(TlsFault),
     #[error("no answer: {0}")]
-    Broken(hyper::Error),
+    Broken(Fault),
     #[error("no answer within {} ms", .0.as_millis())]
     Late(Duration),
     #[error("status {0}")]
@@ -103,30 +112,59 @@ impl Probe {
     }
 
     async fn exchange(&self) -> Result<u16, Complaint> {
-        let stream = connect::open(&self.server.place).await;
-        let stream = stream.map_err(|failure| match failure {
+        let opened = connect::open(&self.server.place, Offer::Either).await;
+        let opened = opened.map_err(|failure| match failure {
             connect::Failure::Connect(error) => Complaint::Connect(error),
             connect::Failure::Tls(fault, _) => Complaint::Tls(fault),
         })?;
+        match opened {
+            Opened::Http1(stream) => self.exchange_over_http1(stream).await,
+            Opened::Http2(stream) => self.exchange_over_http2(stream).await,
+        }
+    }
+
+    async fn exchange_over_http1(&self, stream: Transport) -> Result<u16, Complaint> {
         let mut wire = Wire::new(stream).await.map_err(Complaint::Connect)?;
-        // The deadline is around the whole exchange.
-        let never = Deadlines {
-            head: Duration::MAX,
-            idle: Duration::MAX,
-        };
-        let answer = wire.exchange(self.request(), None, never, None).await;
+        let answer = wire.exchange(self.request(), None, NEVER, None).await;
         match answer {
             Ok(answer) => Ok(answer.status().as_u16()),
             Err(Failure::Unsent(_, error) | Failure::Died { source: error, .. }) => {
-                Err(Complaint::Broken(error))
+                Err(Complaint::Broken(error.into()))
             }
             Err(Failure::Late(after)) => Err(Complaint::Late(after)),
         }
     }
 
+    async fn exchange_over_http2(&self, stream: Transport) -> Result<u16, Complaint> {
+        let connection = Connection::open(stream).await;
+        let connection = connection.map_err(|refusal| {
+            let error = io::Error::other(refusal);
+            Complaint::Connect(error)
+        })?;
+        let (head, _) = self.request().into_parts();
+        let is_secure = self.server.place.protocol.is_secure();
+        let path = &self.check.path;
+        let head = Exchange::head(&Method::GET, is_secure, path, head.headers);
+        let exchange = Exchange {
+            head: head.map_err(|error| Complaint::Broken(Fault::Head(error)))?,
+            body: None,
+            deadlines: NEVER,
+        };
+        match exchange.run(Share::alone(connection), None).await {
+            Ok((parts, _)) => Ok(parts.status.as_u16()),
+            Err(failure) => Err(match failure {
+                http2::Failure::Unsent(error)
+                | http2::Failure::Refused(error)
+                | http2::Failure::Silent(error)
+                | http2::Failure::Broken(error) => Complaint::Broken(Fault::Http2(error)),
+                http2::Failure::Interim(limit) => Complaint::Broken(Fault::Interim { limit }),
+                http2::Failure::Late(after) => Complaint::Late(after),
+            }),
+        }
+    }
+
     fn request(&self) -> Request<Outgoing> {
-        let (body, _) = Outgoing::new(RequestBody::empty());
-        let mut request = Request::new(body);
+        let mut request = Request::new(Outgoing::empty());
         *request.uri_mut() = Uri::from(self.check.path.clone());
         let host = match &self.host_header {
             HostHeader::Literal(host) => host.clone(),

@@ -1,11 +1,11 @@
 //! Requests to upstreams. Knows nothing of users.
 //!
-//! An upstream connection is driven inside the request's own task: nothing is spawned and nothing is sent through a channel
+//! A connection over HTTP/1.1 is driven inside the request's own task: nothing is spawned and nothing is sent through a channel
 //! between tasks, except for WebSocket tunnels, which outlive their request.
 //!
 //! The way of a request: `upstream` names a server, `pool` or a new connection takes it there, `headers` says what goes up,
-//! `bare` writes and reads where there is no body to send and `wire` has hyper do it elsewhere, `retry` decides what a failure
-//! means, `answer` judges and cuts the head that came, `body` streams the rest and gives the connection back. `send` is one
+//! `bare` writes and reads where there is no body to send and `wire` has hyper do it elsewhere, `http2` shares a connection with
+//! others where the server speaks it (`multiplex` finds out), `retry` decides what a failure means, `answer` judges and cuts the head that came, `body` streams the rest and gives the connection back. `send` is one
 //! attempt, `attempt` the loop over them.
 //!
 //! Interim answers such as 103 are passed on as they come; 100 is not, because hyper's server answers `Expect: 100-continue`
@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tokio::time::Instant;
@@ -32,17 +33,22 @@ mod bare;
 mod body;
 mod claims;
 mod connect;
+mod deadline;
 mod error;
 mod fault;
 mod frames;
 mod headers;
 mod health;
 mod hop;
+mod http2;
 mod interim;
+mod mark;
+mod multiplex;
 mod outgoing;
 mod pool;
 mod retry;
 mod send;
+mod server;
 mod settings;
 mod socket;
 mod tls;
@@ -62,11 +68,11 @@ pub use settings::{
 pub use tls::{Identity, Tls, TlsFault, TlsSettings, UnusableFile};
 
 use attempt::{Answered, Message, Sending, Source};
+use deadline::Deadlines;
 use headers::Fields;
 use outgoing::{Outgoing, outgoing_request};
 use tunnel::Tunnel;
 use upstream::Upstream;
-use wire::Deadlines;
 
 /// Says which fields only we may set: removed from every answer, and out of reach of a route's edits.
 pub type PrivateNames = Arc<dyn Fn(&HeaderName) -> bool + Send + Sync>;
@@ -182,6 +188,10 @@ impl Proxy {
         let upstream = &self.upstreams[forwarding.upstream.0];
         let (mut parts, mut body) = request.into_parts();
         limit(&mut body, forwarding.max_body)?;
+        if is_call(&parts.headers) {
+            // Either side of a call may say nothing for as long as the other may.
+            body.set_patience(upstream.settings.idle_timeout);
+        }
         let client = tunnel::asked(&mut parts, &body);
         let fields = Fields {
             parts: &parts,
@@ -265,6 +275,7 @@ impl Proxy {
             .flat_map(|upstream| upstream.servers())
         {
             server.pool.sweep(now);
+            server.shared.sweep(now);
         }
     }
 
@@ -324,6 +335,13 @@ fn limit(body: &mut RequestBody, limit: Option<u64>) -> Result<(), Error> {
     }
     body.set_limit(limit);
     Ok(())
+}
+
+/// Whether the request is a gRPC call, in which both sides may talk in any order.
+fn is_call(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// The target without a prefix of whole segments; `None` where it does not begin with it.

@@ -98,6 +98,11 @@ impl Pool {
         drop(surplus);
     }
 
+    /// Whether there is one to take.
+    pub(super) fn has_idle(&self) -> bool {
+        !self.lock().is_empty()
+    }
+
     /// How many connections are idle.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

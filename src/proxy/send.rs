@@ -1,32 +1,33 @@
 //! One attempt: a connection, a request on it, and what came of it.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::HOST;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, response};
+use http::{HeaderMap, HeaderValue, Request, response};
 use tokio::time::Instant;
 
 use super::attempt::{Failed, Message, Next, Sending, Source};
 use super::bare::{self, Bare};
-use super::connect;
+use super::connect::{self, Offer};
 use super::error::Error;
 use super::fault::Fault;
 use super::headers::Fields;
 use super::outgoing::{Copy, Outgoing};
 use super::pool::Idle;
 use super::retry::Outcome;
+use super::server::Server;
 use super::settings::HostHeader;
 use super::transport::Transport;
-use super::upstream::Server;
 use super::wire::{self, Wire};
 
 impl<'a> Sending<'a> {
     /// One attempt of a request without a body.
     pub(super) async fn attempt(
         &self,
-        next: &Next,
+        next: &mut Next,
         fields: Fields<'a>,
         target: &'a PathAndQuery,
         now: Instant,
@@ -45,11 +46,8 @@ impl<'a> Sending<'a> {
         };
         let mut bare = match pooled {
             Some(bare) => bare,
-            None => match Box::pin(self.connect(server)).await {
-                Ok(stream) => {
-                    self.upstream.mark_working(next.index);
-                    Bare::new(stream)
-                }
+            None => match Box::pin(self.stream(next, server)).await {
+                Ok(stream) => Bare::new(stream),
                 Err(error) => return Err(failed(Outcome::NotConnected, error)),
             },
         };
@@ -75,7 +73,7 @@ impl<'a> Sending<'a> {
     /// only for a connection from the pool, because only those die by nobody's fault.
     pub(super) async fn attempt_by_hyper(
         &self,
-        next: &Next,
+        next: &mut Next,
         mut request: Request<Outgoing>,
         keep_copy: bool,
         now: Instant,
@@ -89,11 +87,8 @@ impl<'a> Sending<'a> {
         let reused = pooled.is_some();
         let mut wire = match pooled {
             Some(wire) => wire,
-            None => match self.connect_for_hyper(server).await {
-                Ok(wire) => {
-                    self.upstream.mark_working(next.index);
-                    wire
-                }
+            None => match self.connect_for_hyper(next, server).await {
+                Ok(wire) => wire,
                 Err(error) => {
                     return Err(Failed {
                         outcome: Outcome::NotConnected,
@@ -104,7 +99,7 @@ impl<'a> Sending<'a> {
                 }
             },
         };
-        self.address(&mut request, server);
+        self.address(request.headers_mut(), server);
         let copy = (keep_copy && reused).then(|| Copy::of(&request));
         match wire
             .exchange(
@@ -131,20 +126,39 @@ impl<'a> Sending<'a> {
         }
     }
 
-    async fn connect_for_hyper(&self, server: &Server) -> Result<Box<Wire>, Error> {
-        let stream = self.connect(server).await?;
+    async fn connect_for_hyper(
+        &self,
+        next: &mut Next,
+        server: &Server,
+    ) -> Result<Box<Wire>, Error> {
+        let stream = self.stream(next, server).await?;
         Wire::new(stream).await.map_err(|source| Error::Connect {
             upstream: self.upstream.settings.name.clone(),
             source,
         })
     }
 
-    async fn connect(&self, server: &Server) -> Result<Transport, Error> {
+    /// A new connection that speaks HTTP/1.1.
+    async fn stream(&self, next: &mut Next, server: &Server) -> Result<Transport, Error> {
+        if let Some(opened) = next.opened.take() {
+            return Ok(opened);
+        }
+        let opening = connect::open(&server.place, Offer::Http1);
+        let opened = self.within_deadline(opening, server).await?;
+        self.upstream.mark_working(next.index);
+        Ok(opened.into_transport())
+    }
+
+    /// Waits for a connection, for as long as this upstream may take, and counts what fails.
+    pub(super) async fn within_deadline<T>(
+        &self,
+        opening: impl Future<Output = Result<T, connect::Failure>>,
+        server: &Server,
+    ) -> Result<T, Error> {
         let after = self.upstream.settings.connect_timeout;
-        let opening = connect::open(&server.place);
         let upstream = || self.upstream.settings.name.clone();
         match tokio::time::timeout(after, opening).await {
-            Ok(Ok(stream)) => Ok(stream),
+            Ok(Ok(opened)) => Ok(opened),
             Ok(Err(connect::Failure::Connect(source))) => {
                 server.metrics.failed("connect");
                 Err(Error::Connect {
@@ -172,7 +186,11 @@ impl<'a> Sending<'a> {
     }
 
     /// The `Host` that this upstream wants to see; `None` means the visitor's.
-    fn host<'s>(&'s self, fields: Fields<'_>, server: &'s Server) -> Option<&'s HeaderValue> {
+    pub(super) fn host<'s>(
+        &'s self,
+        fields: Fields<'_>,
+        server: &'s Server,
+    ) -> Option<&'s HeaderValue> {
         match &self.upstream.settings.host_header {
             HostHeader::Preserve if fields.visited_host().is_some() => None,
             HostHeader::Preserve | HostHeader::Upstream => Some(&server.authority),
@@ -181,13 +199,13 @@ impl<'a> Sending<'a> {
     }
 
     /// Sets the `Host` that this upstream wants to see; the visitor's is there already.
-    fn address(&self, request: &mut Request<Outgoing>, server: &Server) {
+    pub(super) fn address(&self, headers: &mut HeaderMap, server: &Server) {
         let host = match &self.upstream.settings.host_header {
-            HostHeader::Preserve if request.headers().contains_key(HOST) => return,
+            HostHeader::Preserve if headers.contains_key(HOST) => return,
             HostHeader::Preserve | HostHeader::Upstream => server.authority.clone(),
             HostHeader::Literal(host) => host.clone(),
         };
-        request.headers_mut().insert(HOST, host);
+        headers.insert(HOST, host);
     }
 
     /// Turns a failure into what `retry::next` reads, and counts it unless it is the client's.
@@ -224,12 +242,12 @@ impl<'a> Sending<'a> {
         }
     }
 
-    fn broken(&self, source: Fault) -> Error {
+    pub(super) fn broken(&self, source: Fault) -> Error {
         let upstream = self.upstream.settings.name.clone();
         Error::Broken { upstream, source }
     }
 
-    fn died(&self, source: Fault, begun: bool, server: &Server) -> (Outcome, Error) {
+    pub(super) fn died(&self, source: Fault, begun: bool, server: &Server) -> (Outcome, Error) {
         let kind = match source.is_protocol() {
             true => "protocol",
             false => "reset",
@@ -242,7 +260,7 @@ impl<'a> Sending<'a> {
         (outcome, self.broken(source))
     }
 
-    fn late(&self, after: Duration, server: &Server) -> (Outcome, Error) {
+    pub(super) fn late(&self, after: Duration, server: &Server) -> (Outcome, Error) {
         server.metrics.failed("timeout");
         let upstream = self.upstream.settings.name.clone();
         (Outcome::Late, Error::HeadTimeout { upstream, after })

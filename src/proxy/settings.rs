@@ -115,7 +115,9 @@ pub enum Address {
 pub enum Protocol {
     /// HTTP/1.1.
     Http,
-    /// HTTP/1.1 over TLS.
+    /// HTTP/2 without TLS, which the server must know beforehand. WebSockets are asked for over HTTP/1.1, because most servers take both.
+    H2c,
+    /// Over TLS: HTTP/2 where the server chooses it and `tls` offers it, else HTTP/1.1.
     Https {
         /// The same for all servers of an upstream.
         tls: Tls,
@@ -128,8 +130,22 @@ impl Protocol {
     /// The port that URLs may leave out.
     pub fn default_port(&self) -> u16 {
         match self {
-            Self::Http => 80,
+            Self::Http | Self::H2c => 80,
             Self::Https { .. } => 443,
+        }
+    }
+
+    /// Whether connections are safe from those on the way.
+    pub(super) fn is_secure(&self) -> bool {
+        matches!(self, Self::Https { .. })
+    }
+
+    /// Whether connections may speak HTTP/2.
+    pub(super) fn may_be_http2(&self) -> bool {
+        match self {
+            Self::Http => false,
+            Self::H2c => true,
+            Self::Https { tls, .. } => tls.offers_http2(),
         }
     }
 }

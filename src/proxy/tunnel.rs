@@ -19,8 +19,8 @@ use tokio::time::Instant;
 use super::EndSignal;
 use super::frames::{self, Frames};
 use super::hop;
+use super::server::Load;
 use super::transport::Transport;
-use super::upstream::Load;
 use crate::drain::{Drain, Guard};
 use crate::message::RequestBody;
 

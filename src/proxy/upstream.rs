@@ -1,11 +1,8 @@
-//! The servers of an upstream, which one is next, and which ones failed lately.
+//! The servers of an upstream, and which one is next.
 
-use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -13,15 +10,10 @@ use tracing::Instrument;
 
 use super::affinity::Affinity;
 use super::health::Probe;
-use super::pool::Pool;
-use super::settings::{Address, Balance, Server as Place, UpstreamSettings};
+use super::server::Server;
+use super::settings::{Balance, Server as Place, UpstreamSettings};
 use crate::drain::Drain;
-use crate::observe::{Metrics, UpstreamMetrics};
-
-/// How long a server is skipped after its first failure; each further failure doubles it.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest a server is skipped.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+use crate::observe::Metrics;
 
 /// One upstream: its settings, servers and their state. Kept across reloads while the settings stay equal.
 #[derive(Debug)]
@@ -37,62 +29,9 @@ pub(super) struct Upstream {
     epoch: Instant,
 }
 
-/// One server of an upstream.
-#[derive(Debug)]
-pub(super) struct Server {
-    pub(super) place: Place,
-    /// `host:port`, or `unix:` and a path, as in metrics and logs.
-    pub(super) name: Arc<str>,
-    /// As a `Host` value: without the scheme's own port.
-    pub(super) authority: HeaderValue,
-    pub(super) pool: Pool,
-    pub(super) metrics: UpstreamMetrics,
-    mark: Mark,
-    /// What active checks believe.
-    well: AtomicBool,
-    /// Requests that have not ended.
-    open: AtomicUsize,
-}
-
-/// A request that has not ended, counted at its server.
-#[derive(Debug)]
-pub(super) struct Load(Arc<Server>);
-
-impl Load {
-    pub(super) fn on(server: &Arc<Server>) -> Self {
-        server.open.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(server))
-    }
-}
-
-impl Deref for Load {
-    type Target = Server;
-
-    fn deref(&self) -> &Server {
-        &self.0
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Servers that one request has failed to connect to; empty costs nothing.
 #[derive(Debug, Default)]
 pub(super) struct Tried(Vec<usize>);
-
-/// What passive checks remember of a server. Only connecting counts: an application may be slow or broken for one request
-/// and well for the next.
-#[derive(Debug, Default)]
-struct Mark {
-    failures: AtomicU32,
-    /// Milliseconds since the epoch before which it is skipped; 0 means that the last connection worked.
-    until: AtomicU64,
-    /// When it failed last.
-    failed: AtomicU64,
-}
 
 impl Upstream {
     /// All servers count as healthy until one fails. Health checks begin at once, so where there are some this must be called
@@ -169,14 +108,14 @@ impl Upstream {
             Balance::LeastRequests => {
                 let mut in_turn: Vec<_> = in_turn.collect();
                 // Keeps the turn among those that are equally busy.
-                in_turn.sort_by_key(|&index| self.servers[index].open.load(Ordering::Relaxed));
+                in_turn.sort_by_key(|&index| self.servers[index].open());
                 in_turn.into_iter().find(admits)
             }
         };
         if let Some(index) = admitted {
             return Some((index, false));
         }
-        let longest_ago = |index: &usize| self.servers[*index].mark.failed.load(Ordering::Relaxed);
+        let longest_ago = |index: &usize| self.servers[*index].mark.failed();
         (0..count)
             .filter(untried)
             .min_by_key(longest_ago)
@@ -226,107 +165,13 @@ impl Tried {
     }
 }
 
-impl Server {
-    fn new(place: &Place, settings: &UpstreamSettings, metrics: &Metrics) -> Self {
-        let (name, authority) = match &place.address {
-            Address::Tcp { host, port } => {
-                let host = match host.contains(':') {
-                    true => format!("[{host}]"),
-                    false => host.clone(),
-                };
-                let name = format!("{host}:{port}");
-                let is_default = *port == place.protocol.default_port();
-                let authority = if is_default { host } else { name.clone() };
-                (name, authority)
-            }
-            // There is no name for it; this is what local programs expect.
-            Address::Unix(path) => (format!("unix:{}", path.display()), "localhost".to_owned()),
-        };
-        Self {
-            place: place.clone(),
-            metrics: metrics.upstream(&settings.name, &name),
-            name: name.into(),
-            // The configuration has checked the name; an empty `Host` is what is left if it had not.
-            authority: HeaderValue::from_maybe_shared(Bytes::from(authority))
-                .unwrap_or_else(|_| HeaderValue::from_static("")),
-            pool: Pool::new(settings.max_idle, settings.keep_alive),
-            mark: Mark::default(),
-            well: AtomicBool::new(true),
-            open: AtomicUsize::new(0),
-        }
-    }
-
-    /// Whether active checks believe that it is well; without them it always is.
-    pub(super) fn is_well(&self) -> bool {
-        self.well.load(Ordering::Relaxed)
-    }
-
-    /// What active checks believe from now on.
-    pub(super) fn believe(&self, is_well: bool) {
-        if is_well {
-            self.mark.clear();
-        }
-        self.well.store(is_well, Ordering::Relaxed);
-        self.metrics.set_healthy(is_well);
-    }
-
-    /// A connection was opened: nothing that failed before counts any more.
-    pub(super) fn unmark(&self) {
-        if self.mark.clear() {
-            self.metrics.set_healthy(self.is_well());
-        }
-    }
-}
-
-impl Mark {
-    /// Whether a request may try the server. When a pause is over, the first to ask may; the others wait for its outcome, or
-    /// for another pause.
-    fn admits(&self, now: u64) -> bool {
-        let until = self.until.load(Ordering::Relaxed);
-        if until == 0 {
-            return true;
-        }
-        let next = now + pause(self.failures.load(Ordering::Relaxed));
-        until <= now
-            && self
-                .until
-                .compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-    }
-
-    fn fail(&self, now: u64) {
-        let failures = self.failures.fetch_add(1, Ordering::Relaxed);
-        self.failed.store(now, Ordering::Relaxed);
-        self.until
-            .store(now + pause(failures.saturating_add(1)), Ordering::Relaxed);
-    }
-
-    /// Says whether there was a mark.
-    fn clear(&self) -> bool {
-        if self.until.load(Ordering::Relaxed) == 0 {
-            return false;
-        }
-        self.failures.store(0, Ordering::Relaxed);
-        self.until.store(0, Ordering::Relaxed);
-        true
-    }
-}
-
-/// Milliseconds for which a server is skipped after so many failures in a row.
-fn pause(failures: u32) -> u64 {
-    // Five doublings reach the longest pause.
-    let doublings = failures.saturating_sub(1).min(5);
-    millis((FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE))
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
-    use super::super::settings::{HostHeader, Protocol};
+    use std::time::Duration;
+
+    use super::super::server::Load;
+    use super::super::settings::{Address, HostHeader, Protocol};
     use super::*;
 
     fn place(host: &str, port: u16) -> Place {

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,8 +14,9 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep};
 
+use super::deadline::{Deadlines, Wait, Watch, later};
 use super::interim;
-use super::outgoing::{Outgoing, Stage, Upload};
+use super::outgoing::{Outgoing, Upload};
 use super::socket::{Socket, Traffic};
 use super::transport::Transport;
 
@@ -45,15 +46,6 @@ pub(super) struct Wire {
 /// Takes an interim answer.
 pub(super) type PassOn<'a> = dyn Fn(interim::Head) + Send + Sync + 'a;
 
-/// How long an exchange may wait.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Deadlines {
-    /// From the last byte of the request to the head of the answer.
-    pub(super) head: Duration,
-    /// For a body that makes no progress.
-    pub(super) idle: Duration,
-}
-
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -68,15 +60,6 @@ pub(super) enum Failure {
     },
     /// This deadline passed.
     Late(Duration),
-}
-
-/// What an exchange waits for, as far as deadlines go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wait {
-    Nothing,
-    /// The server takes no more of the body since this many bytes were written.
-    Upload(u64),
-    Head,
 }
 
 impl Wire {
@@ -116,7 +99,7 @@ impl Wire {
             self.traffic.interims.expect();
         }
         let mut answer = pin!(self.sender.try_send_request(request));
-        let mut wait = Wait::Nothing;
+        let mut watch = Watch::default();
         let answered = poll_fn(|context| {
             let open = self.drive(context);
             if let Some(pass_on) = pass_on {
@@ -130,7 +113,10 @@ impl Wire {
                 self.connection = None;
                 return answer.as_mut().poll(context).map(Ok);
             }
-            self.poll_deadline(context, &mut wait, upload, deadlines)
+            let stage = upload.map(Upload::stage);
+            let waits_for = Wait::of(stage, self.traffic.sent());
+            watch
+                .poll(self.timer.as_mut(), waits_for, deadlines, context)
                 .map(Err)
         })
         .await;
@@ -197,39 +183,4 @@ impl Wire {
         let parts = self.connection?.into_parts();
         Some((parts.io.into_inner().into_stream(), parts.read_buf))
     }
-
-    /// Ready with the length of the deadline that passed.
-    fn poll_deadline(
-        &mut self,
-        context: &mut Context<'_>,
-        wait: &mut Wait,
-        upload: Option<&Upload>,
-        deadlines: Deadlines,
-    ) -> Poll<Duration> {
-        let waits_for = match upload.map(Upload::stage) {
-            None | Some(Stage::Done) => Wait::Head,
-            Some(Stage::Server) => Wait::Upload(self.traffic.sent()),
-            Some(Stage::Client) => Wait::Nothing,
-        };
-        let deadline = match waits_for {
-            Wait::Nothing => {
-                *wait = waits_for;
-                return Poll::Pending;
-            }
-            Wait::Upload(_) => deadlines.idle,
-            Wait::Head => deadlines.head,
-        };
-        if waits_for != *wait {
-            *wait = waits_for;
-            self.expect_progress(deadline);
-        }
-        ready!(self.poll_stalled(context));
-        Poll::Ready(deadline)
-    }
-}
-
-/// A deadline that cannot overflow: a century means never.
-pub(super) fn later(within: Duration) -> Instant {
-    const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
-    Instant::now() + within.min(CENTURY)
 }

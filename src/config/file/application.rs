@@ -57,7 +57,7 @@ table! {
 table! {
     /// One application.
     UpstreamFile {
-        /// Where it listens: http://host:port, https://host:port, unix:/path. h2c is not available yet.
+        /// Where it listens: http://host:port, https://host:port, h2c://host:port (HTTP/2 without TLS), unix:/path.
         servers: Vec<Item<String>>, required;
         /// round-robin, least-requests or cookie.
         balance: Balance = "round-robin";
@@ -113,5 +113,7 @@ table! {
         key: OrNone<FilePath> = "none";
         /// Name expected in the certificate.
         server_name: OrNone<String> = "none";
+        /// Let servers choose HTTP/2, whose connections all requests share. WebSockets go over HTTP/1.1 in any case.
+        http2: bool = true;
     }
 }

@@ -172,6 +172,7 @@ fn health_check(file: &HealthCheckFile) -> HealthCheck {
 fn protocol(server: &WrittenServer, tls: Option<&Tls>) -> Option<Protocol> {
     match (server.scheme, &server.address) {
         (ServerScheme::Http, _) => Some(Protocol::Http),
+        (ServerScheme::H2c, _) => Some(Protocol::H2c),
         (ServerScheme::Https, Address::Tcp { host, .. }) => tls.and_then(|tls| {
             Some(Protocol::Https {
                 tls: tls.clone(),

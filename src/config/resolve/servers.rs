@@ -8,7 +8,6 @@ use crate::config::code::Code;
 use crate::config::place::Place;
 use crate::config::problem::Problem;
 use crate::config::read::Reader;
-use crate::config::table::not_available;
 use crate::proxy::{Address, TlsSettings};
 
 /// The longest path that the system takes for a socket.
@@ -25,6 +24,7 @@ pub(super) struct WrittenServer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ServerScheme {
     Http,
+    H2c,
     Https,
 }
 
@@ -32,13 +32,14 @@ impl ServerScheme {
     fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::H2c => "h2c",
             Self::Https => "https",
         }
     }
 
     fn default_port(self) -> u16 {
         match self {
-            Self::Http => 80,
+            Self::Http | Self::H2c => 80,
             Self::Https => 443,
         }
     }
@@ -63,14 +64,8 @@ pub(super) fn is_address(text: &str) -> bool {
     text.contains("://") || text.starts_with("unix:")
 }
 
-/// `http://host[:port]`, `https://host[:port]` or `unix:/path`.
+/// `http://host[:port]`, `https://host[:port]`, `h2c://host[:port]` or `unix:/path`.
 pub(super) fn read(text: &str, place: &Place, reader: &mut Reader<'_>) -> Option<WrittenServer> {
-    if text.starts_with("h2c:") {
-        let mut problem = not_available(place, "write \"http://host:port\"");
-        problem.message = format!("`{}` with `h2c:` is not available yet", place.key);
-        reader.report(problem);
-        return None;
-    }
     if let Some(path) = text.strip_prefix("unix:") {
         let server = unix(path);
         if server.is_none() {
@@ -102,8 +97,13 @@ fn unix(path: &str) -> Option<WrittenServer> {
 }
 
 fn url(text: &str) -> Option<WrittenServer> {
-    let url = Url::parse(text).ok()?;
+    // Hosts are read alike everywhere, but only of schemes that URLs know.
+    let (url, is_h2c) = match text.strip_prefix("h2c://") {
+        Some(rest) => (Url::parse(&format!("http://{rest}")).ok()?, true),
+        None => (Url::parse(text).ok()?, false),
+    };
     let scheme = match url.scheme() {
+        "http" if is_h2c => ServerScheme::H2c,
         "http" => ServerScheme::Http,
         "https" => ServerScheme::Https,
         _ => return None,
@@ -116,7 +116,7 @@ fn url(text: &str) -> Option<WrittenServer> {
     let host = url.host_str()?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     // What no certificate can be for is no host either.
-    let has_name = scheme == ServerScheme::Http || TlsSettings::server_name(host).is_some();
+    let has_name = scheme != ServerScheme::Https || TlsSettings::server_name(host).is_some();
     (is_plain && has_name).then(|| WrittenServer {
         address: Address::Tcp {
             host: host.to_owned(),

@@ -40,6 +40,7 @@ pub(super) fn tls(file: &UpstreamTlsFile, reader: &mut Reader<'_>) -> Option<Tls
         authorities,
         identity: identity(file, reader)?,
         server_name,
+        http2: file.http2.value,
     };
     usable(Tls::new(settings), &file.key.place, reader)
 }

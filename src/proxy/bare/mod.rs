@@ -16,9 +16,9 @@ use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::deadline::later;
 use super::fault::Fault;
 use super::transport::Transport;
-use super::wire::later;
 
 mod exchange;
 mod framing;

@@ -2,6 +2,7 @@
 
 mod faults;
 mod heads;
+mod http2;
 mod pooling;
 mod retries;
 mod streaming;

@@ -123,6 +123,11 @@ impl Conversation {
         Ok(self.ahead.drain(..length).collect())
     }
 
+    /// Reads until a client of HTTP/2 has said hello.
+    pub(super) async fn rest_until_preface(&mut self) -> io::Result<()> {
+        self.body(24).await.map(|_| ())
+    }
+
     /// Everything until the other side finishes or breaks.
     pub(super) async fn rest(&mut self) -> Vec<u8> {
         while self.read_more().await.unwrap_or(false) {}

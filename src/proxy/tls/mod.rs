@@ -1,4 +1,4 @@
-//! TLS towards servers: what is trusted, who we are, and whose fault a failed handshake is.
+//! TLS towards servers: what is trusted, who we are, and what we offer to speak.
 //!
 //! The only place of this module that knows rustls' types.
 
@@ -6,19 +6,25 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore,
-    SignatureScheme,
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, Error, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::connect::Offer;
+
+mod fault;
+mod trust;
+
+pub use fault::TlsFault;
+
+use fault::fault;
+use trust::{Anybody, roots};
+
 const HTTP_1: &[u8] = b"http/1.1";
+const HTTP_2: &[u8] = b"h2";
 
 /// How servers are told from impostors, and how we show who we are.
 #[derive(PartialEq, Eq)]
@@ -31,6 +37,8 @@ pub struct TlsSettings {
     pub identity: Option<Identity>,
     /// The name that certificates must have, instead of the server's own.
     pub server_name: Option<ServerName<'static>>,
+    /// Whether servers may choose HTTP/2.
+    pub http2: bool,
 }
 
 /// Our certificate, its chain, and its key.
@@ -54,38 +62,6 @@ pub enum UnusableFile {
     OtherKey,
 }
 
-/// Whose fault a failed handshake is. For the log; visitors are told nothing of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TlsFault {
-    /// Set `ca` where the server's authority is a private one.
-    #[error("the server's certificate is by an unknown authority")]
-    UnknownAuthority,
-    /// The server needs a new certificate, or our clock is wrong.
-    #[error("the server's certificate has expired")]
-    Expired,
-    /// Somebody's clock is wrong.
-    #[error("the server's certificate is not valid yet")]
-    NotValidYet,
-    /// Set `server_name` where the name in the URL is not the certificate's.
-    #[error("the server's certificate is for another name")]
-    OtherName,
-    /// Broken, revoked, or not made for servers.
-    #[error("the server's certificate is not acceptable")]
-    Certificate,
-    /// Set `cert` and `key`, or other ones.
-    #[error("the server does not accept our certificate, or wants one")]
-    OurCertificate,
-    /// No version, cipher or protocol in common.
-    #[error("the server speaks no TLS or HTTP that we do")]
-    NothingInCommon,
-    /// A plain HTTP server, perhaps.
-    #[error("the server does not speak TLS")]
-    NotTls,
-    /// The connection broke.
-    #[error("the handshake broke off")]
-    Broken,
-}
-
 impl fmt::Debug for TlsSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -94,6 +70,7 @@ impl fmt::Debug for TlsSettings {
             .field("authorities", &self.authorities.as_ref().map(Vec::len))
             .field("identity", &self.identity.is_some())
             .field("server_name", &self.server_name)
+            .field("http2", &self.http2)
             .finish()
     }
 }
@@ -112,6 +89,7 @@ impl Default for TlsSettings {
             authorities: None,
             identity: None,
             server_name: None,
+            http2: true,
         }
     }
 }
@@ -149,6 +127,8 @@ impl Identity {
 pub struct Tls {
     settings: Arc<TlsSettings>,
     connector: TlsConnector,
+    /// For what only HTTP/1.1 can carry.
+    http1_connector: TlsConnector,
 }
 
 impl fmt::Debug for Tls {
@@ -173,9 +153,12 @@ impl Tls {
             Error::InvalidCertificate(_) => UnusableFile::Certificate,
             _ => UnusableFile::Key,
         })?;
+        let mut http1_config = config.clone();
+        http1_config.alpn_protocols = vec![HTTP_1.to_vec()];
         Ok(Self {
             settings: Arc::new(settings),
             connector: TlsConnector::from(Arc::new(config)),
+            http1_connector: TlsConnector::from(Arc::new(http1_config)),
         })
     }
 
@@ -185,14 +168,27 @@ impl Tls {
         configured.or_else(|| TlsSettings::server_name(host))
     }
 
-    /// Makes one connection safe. Cancelling closes it.
+    /// Whether servers may choose HTTP/2.
+    pub(super) fn offers_http2(&self) -> bool {
+        self.settings.http2
+    }
+
+    /// Makes one connection safe. The second value says that the server chose HTTP/2. Cancelling closes the connection.
     pub(super) async fn shake(
         &self,
         name: ServerName<'static>,
         stream: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, (TlsFault, io::Error)> {
-        let shaken = self.connector.connect(name, stream).await;
-        shaken.map_err(|error| (fault(&error), error))
+        offer: Offer,
+    ) -> Result<(TlsStream<TcpStream>, bool), (TlsFault, io::Error)> {
+        let connector = match offer {
+            Offer::Http1 => &self.http1_connector,
+            Offer::Either => &self.connector,
+        };
+        let stream = connector.connect(name, stream).await;
+        let stream = stream.map_err(|error| (fault(&error), error))?;
+        let (_, connection) = stream.get_ref();
+        let is_http2 = connection.alpn_protocol() == Some(HTTP_2);
+        Ok((stream, is_http2))
     }
 }
 
@@ -214,7 +210,10 @@ fn client_config(settings: &TlsSettings) -> Result<ClientConfig, Error> {
         }
         None => builder.with_no_client_auth(),
     };
-    config.alpn_protocols = vec![HTTP_1.to_vec()];
+    config.alpn_protocols = match settings.http2 {
+        true => vec![HTTP_2.to_vec(), HTTP_1.to_vec()],
+        false => vec![HTTP_1.to_vec()],
+    };
     Ok(config)
 }
 
@@ -224,99 +223,4 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, UnusableFile
     (!found.is_empty())
         .then_some(found)
         .ok_or(UnusableFile::Certificate)
-}
-
-/// The authorities given, or the built-in public ones, which images without certificate files need, and the system's.
-fn roots(authorities: Option<&[CertificateDer<'static>]>) -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    match authorities {
-        Some(authorities) => {
-            roots.add_parsable_certificates(authorities.iter().cloned());
-        }
-        None => {
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    roots
-}
-
-fn fault(error: &io::Error) -> TlsFault {
-    let source = error.get_ref().and_then(|source| source.downcast_ref());
-    match source {
-        Some(Error::InvalidCertificate(error)) => match error {
-            // Two private authorities often share a name; then the signature tells them apart.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                TlsFault::UnknownAuthority
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                TlsFault::Expired
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                TlsFault::NotValidYet
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                TlsFault::OtherName
-            }
-            _ => TlsFault::Certificate,
-        },
-        Some(Error::AlertReceived(alert)) => match alert {
-            AlertDescription::CertificateRequired
-            | AlertDescription::BadCertificate
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA => TlsFault::OurCertificate,
-            AlertDescription::ProtocolVersion
-            | AlertDescription::HandshakeFailure
-            | AlertDescription::InsufficientSecurity
-            | AlertDescription::NoApplicationProtocol => TlsFault::NothingInCommon,
-            _ => TlsFault::Broken,
-        },
-        Some(Error::PeerIncompatible(_)) => TlsFault::NothingInCommon,
-        Some(Error::InvalidMessage(_)) => TlsFault::NotTls,
-        Some(_) | None => TlsFault::Broken,
-    }
-}
-
-/// `verify = false`: takes any certificate of whoever has its key.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -1,0 +1,193 @@
+//! Servers that may speak HTTP/2: finding out, and one attempt over it.
+
+use std::sync::Arc;
+
+use http::uri::PathAndQuery;
+use http::{Request, response};
+use tokio::time::Instant;
+
+use super::attempt::{Failed, Message, Next, Sending, Source};
+use super::connect::{self, Offer, Opened};
+use super::error::Error;
+use super::fault::Fault;
+use super::http2::{Connection, Exchange, Failure, Share};
+use super::retry::Outcome;
+use super::server::Server;
+
+/// What came of opening a connection to a server that may speak either.
+enum Found {
+    Share(Share),
+    Http1(super::transport::Transport),
+}
+
+impl<'a> Sending<'a> {
+    /// Whether the request may go over HTTP/2. A WebSocket may not, and neither may what logs in its connection.
+    pub(super) fn may_share(&self, server: &Server) -> bool {
+        server.place.protocol.may_be_http2() && !self.tunnel && !self.binds_connection
+    }
+
+    /// A part in a connection over HTTP/2; `None` when the server speaks HTTP/1.1. What was opened to find that out is in `next`.
+    pub(super) async fn find_share(
+        &self,
+        next: &mut Next,
+        server: &Server,
+    ) -> Result<Option<Share>, Error> {
+        if let Some(share) = server.shared.take(Instant::now()) {
+            return Ok(Some(share));
+        }
+        if !next.new_connection && server.pool.has_idle() {
+            return Ok(None);
+        }
+        let found = self.within_deadline(open(server), server).await?;
+        self.upstream.mark_working(next.index);
+        next.new_connection = true;
+        match found {
+            Found::Share(share) => Ok(Some(share)),
+            Found::Http1(stream) => {
+                next.opened = Some(stream);
+                Ok(None)
+            }
+        }
+    }
+
+    /// One attempt over HTTP/2. The message stays whole until the server has taken a part of its body.
+    pub(super) async fn attempt_over_http2(
+        &self,
+        share: Share,
+        message: Message<'a>,
+        next: &Next,
+    ) -> Result<(response::Parts, Source), Failed<'a>> {
+        let server = &self.upstream.servers()[next.index];
+        let reused = !next.new_connection;
+        let head = match self.head_for_http2(&message, server) {
+            Ok(head) => head,
+            Err(error) => return Err(self.unsendable(error)),
+        };
+        let body = self.upload.as_ref().and_then(|upload| {
+            let body = upload.lend()?;
+            Some((body, Arc::clone(upload)))
+        });
+        let exchange = Exchange {
+            head,
+            body,
+            deadlines: self.deadlines,
+        };
+        let failure = match exchange.run(share, self.interim).await {
+            Ok((parts, stream)) => {
+                self.upstream.mark_working(next.index);
+                return Ok((parts, Source::Http2(Some(stream))));
+            }
+            Err(failure) => failure,
+        };
+        Err(self.judge_http2(failure, reused, message, server))
+    }
+
+    fn head_for_http2(
+        &self,
+        message: &Message<'a>,
+        server: &Server,
+    ) -> Result<Request<()>, http::Error> {
+        let is_secure = server.place.protocol.is_secure();
+        let (headers, target) = match message {
+            Message::Bare(fields, target) => {
+                (fields.to_map(self.host(*fields, server)), (*target).clone())
+            }
+            Message::Hyper(request) => {
+                let mut headers = request.headers().clone();
+                self.address(&mut headers, server);
+                let target = request.uri().path_and_query().cloned();
+                let root = || PathAndQuery::from_static("/");
+                (headers, target.unwrap_or_else(root))
+            }
+        };
+        Exchange::head(self.method, is_secure, &target, headers)
+    }
+
+    /// A `Host` that no URL can have: HTTP/2 has no place for it.
+    fn unsendable(&self, error: http::Error) -> Failed<'a> {
+        Failed {
+            outcome: Outcome::Begun,
+            reused: false,
+            message: None,
+            error: self.broken(Fault::Head(error)),
+        }
+    }
+
+    /// Turns a failure into what `retry::next` reads, and counts it unless it is the client's.
+    fn judge_http2(
+        &self,
+        failure: Failure,
+        reused: bool,
+        message: Message<'a>,
+        server: &Server,
+    ) -> Failed<'a> {
+        let upload = self.upload.as_ref();
+        if let Some(error) = upload.and_then(|upload| upload.take_failure()) {
+            return Failed {
+                outcome: Outcome::Begun,
+                reused,
+                message: None,
+                error: Error::RequestBody(error),
+            };
+        }
+        let mut reused = reused;
+        let (outcome, error) = match failure {
+            Failure::Unsent(error) => (Outcome::Unsent, self.broken(Fault::Http2(error))),
+            Failure::Refused(error) => {
+                // Asking at once on a connection of its own would not change the server's mind: it costs a retry.
+                reused = false;
+                server.metrics.failed("refused");
+                (Outcome::Unsent, self.broken(Fault::Http2(error)))
+            }
+            Failure::Silent(error) => self.died(Fault::Http2(error), false, server),
+            Failure::Broken(error) => self.died(Fault::Http2(error), true, server),
+            Failure::Interim(limit) => self.died(Fault::Interim { limit }, true, server),
+            Failure::Late(after) => self.late(after, server),
+        };
+        Failed {
+            outcome,
+            reused,
+            message: self.whole(message),
+            error,
+        }
+    }
+
+    /// The message, to be sent again; `None` when a part of its body is gone.
+    fn whole(&self, message: Message<'a>) -> Option<Message<'a>> {
+        match (message, &self.upload) {
+            (Message::Hyper(mut request), Some(upload)) => {
+                *request.body_mut() = upload.lend()?;
+                Some(Message::Hyper(request))
+            }
+            (message, _) => Some(message),
+        }
+    }
+}
+
+/// Opens a connection, or takes a part in one that was opened meanwhile.
+async fn open(server: &Server) -> Result<Found, connect::Failure> {
+    // Not while it is unknown, or known to be HTTP/2: one connection serves everybody who waits here.
+    let turn = match server.shared.chose_http1() {
+        true => None,
+        false => Some(server.shared.wait_turn().await),
+    };
+    if let Some(share) = server.shared.take(Instant::now()) {
+        return Ok(Found::Share(share));
+    }
+    // The one who had the turn before has found out.
+    let turn = turn.filter(|_| !server.shared.chose_http1());
+    let opened = connect::open(&server.place, Offer::Either).await?;
+    let found = match opened {
+        Opened::Http1(stream) => {
+            server.shared.note_choice(true);
+            Found::Http1(stream)
+        }
+        Opened::Http2(stream) => {
+            let connection = Connection::open(stream).await?;
+            server.shared.note_choice(false);
+            Found::Share(server.shared.add(connection))
+        }
+    };
+    drop(turn);
+    Ok(found)
+}

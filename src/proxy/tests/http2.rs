@@ -1,0 +1,856 @@
+//! Servers that speak HTTP/2 without TLS: one by the `h2` library, one frame by frame.
+
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::{HeaderMap, HeaderValue, Request, Response, Version};
+use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout;
+
+use super::support::*;
+use crate::proxy::{Address, Protocol, Server, UpstreamSettings};
+
+/// One stream as the origin sees it.
+struct Call {
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+}
+
+/// An origin that plays a script on each stream.
+struct Origin {
+    address: SocketAddr,
+    connections: Arc<AtomicUsize>,
+    streams: Arc<AtomicUsize>,
+    /// Connections that have ended in order.
+    ended: Arc<AtomicUsize>,
+    ending: Arc<Notify>,
+}
+
+impl Origin {
+    async fn start<F, Played>(script: F) -> Self
+    where
+        F: Fn(usize, Call) -> Played + Send + Sync + 'static,
+        Played: Future<Output = Result<(), h2::Error>> + Send + 'static,
+    {
+        Self::taking(1000, script).await
+    }
+
+    /// One that takes so many streams at once on a connection.
+    async fn taking<F, Played>(most: u32, script: F) -> Self
+    where
+        F: Fn(usize, Call) -> Played + Send + Sync + 'static,
+        Played: Future<Output = Result<(), h2::Error>> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = Self {
+            address: listener.local_addr().unwrap(),
+            connections: Arc::default(),
+            streams: Arc::default(),
+            ended: Arc::default(),
+            ending: Arc::default(),
+        };
+        let (connections, streams) = (origin.connections.clone(), origin.streams.clone());
+        let (ended, ending) = (origin.ended.clone(), origin.ending.clone());
+        let script = Arc::new(script);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.fetch_add(1, Ordering::SeqCst);
+                let (script, streams) = (Arc::clone(&script), Arc::clone(&streams));
+                let (ended, ending) = (Arc::clone(&ended), Arc::clone(&ending));
+                tokio::spawn(async move {
+                    let mut builder = h2::server::Builder::new();
+                    builder.max_concurrent_streams(most);
+                    let mut connection = builder.handshake::<_, Bytes>(stream).await.unwrap();
+                    while let Some(Ok((request, respond))) = connection.accept().await {
+                        let number = streams.fetch_add(1, Ordering::SeqCst);
+                        let call = Call { request, respond };
+                        tokio::spawn(script(number, call));
+                    }
+                    ended.fetch_add(1, Ordering::SeqCst);
+                    ending.notify_one();
+                });
+            }
+        });
+        origin
+    }
+
+    /// One that answers everything with its path.
+    async fn echoing() -> Self {
+        Self::start(|_, call| async move {
+            let path = call.request.uri().path().to_owned();
+            call.say(200, path)
+        })
+        .await
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    fn streams(&self) -> usize {
+        self.streams.load(Ordering::SeqCst)
+    }
+
+    async fn gateway(&self) -> Gateway {
+        in_front_of(self.address, |_, _| {}).await
+    }
+}
+
+impl Call {
+    fn say(mut self, status: u16, body: impl Into<Bytes>) -> Result<(), h2::Error> {
+        let mut stream = self.respond.send_response(head(status), false)?;
+        stream.send_data(body.into(), true)
+    }
+
+    /// The whole body and its trailers.
+    async fn hear(&mut self) -> Result<(Vec<u8>, Option<HeaderMap>), h2::Error> {
+        let body = self.request.body_mut();
+        let mut heard = Vec::new();
+        while let Some(piece) = body.data().await {
+            let piece = piece?;
+            body.flow_control().release_capacity(piece.len())?;
+            heard.extend_from_slice(&piece);
+        }
+        Ok((heard, body.trailers().await?))
+    }
+}
+
+fn head(status: u16) -> Response<()> {
+    Response::builder().status(status).body(()).unwrap()
+}
+
+async fn in_front_of(
+    address: SocketAddr,
+    change: impl FnOnce(&mut UpstreamSettings, &mut Route),
+) -> Gateway {
+    Gateway::start(&[address], |settings, route| {
+        for server in &mut settings.servers {
+            server.protocol = Protocol::H2c;
+        }
+        change(settings, route);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn requests_at_once_share_one_connection() {
+    const REQUESTS: u32 = 100;
+    let arrived = Arc::new(Semaphore::new(0));
+    let all_there = Arc::new(Notify::new());
+    let (count, gate) = (Arc::clone(&arrived), Arc::clone(&all_there));
+    let origin = Origin::start(move |_, call| {
+        let (count, gate) = (Arc::clone(&count), Arc::clone(&gate));
+        async move {
+            let opened = gate.notified();
+            count.add_permits(1);
+            opened.await;
+            let path = call.request.uri().path().to_owned();
+            call.say(200, path)
+        }
+    })
+    .await;
+    let gateway = origin.gateway().await;
+
+    let paths: Vec<_> = (0..REQUESTS).map(|number| format!("/{number}")).collect();
+    let opening = async {
+        let all = timeout(NEVER, arrived.acquire_many(REQUESTS)).await;
+        all.unwrap().unwrap().forget();
+        all_there.notify_waiters();
+    };
+    let (replies, ()) = tokio::join!(
+        join_all(paths.iter().map(|path| gateway.get(path))),
+        opening
+    );
+
+    for (reply, path) in replies.into_iter().zip(&paths) {
+        assert_eq!(
+            (reply.status, reply.body.unwrap()),
+            (200, Bytes::from(path.clone()))
+        );
+    }
+    assert_eq!(origin.connections(), 1);
+}
+
+#[tokio::test]
+async fn more_requests_than_the_server_takes_on_one_connection_get_more_connections() {
+    let arrived = Arc::new(Semaphore::new(0));
+    let all_there = Arc::new(Notify::new());
+    let (count, gate) = (Arc::clone(&arrived), Arc::clone(&all_there));
+    let origin = Origin::taking(10, move |_, call| {
+        let (count, gate) = (Arc::clone(&count), Arc::clone(&gate));
+        async move {
+            let opened = gate.notified();
+            count.add_permits(1);
+            opened.await;
+            call.say(200, "ok")
+        }
+    })
+    .await;
+    let gateway = origin.gateway().await;
+
+    let opening = async {
+        let all = timeout(NEVER, arrived.acquire_many(30)).await;
+        all.unwrap().unwrap().forget();
+        all_there.notify_waiters();
+    };
+    let (replies, ()) = tokio::join!(join_all((0..30).map(|_| gateway.get("/"))), opening);
+
+    assert!(replies.iter().all(|reply| reply.status == 200));
+    assert_eq!(origin.connections(), 3);
+}
+
+#[tokio::test]
+async fn the_server_sees_a_request_of_http2() {
+    let seen = Arc::new(Mutex::new(None));
+    let log = Arc::clone(&seen);
+    let origin = Origin::start(move |_, call| {
+        let log = Arc::clone(&log);
+        async move {
+            let (parts, _) = call.request.into_parts();
+            *log.lock().unwrap() = Some(parts);
+            let mut respond = call.respond;
+            respond.send_response(head(204), true).map(|_| ())
+        }
+    })
+    .await;
+    let gateway = origin.gateway().await;
+
+    let answer = gateway
+        .raw("POST /a?b=c HTTP/1.1\r\nHost: shop.example\r\nTE: trailers\r\nConnection: close, te\r\nContent-Length: 0\r\n\r\n")
+        .await;
+
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    let seen = seen.lock().unwrap().take().unwrap();
+    assert_eq!(seen.version, Version::HTTP_2);
+    assert_eq!(seen.uri, "http://shop.example/a?b=c");
+    let fields: HashMap<_, _> = seen
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+        .collect();
+    let expected = [
+        ("te", "trailers"),
+        ("content-length", "0"),
+        ("x-wechat-openid", "ours"),
+        ("x-forwarded-host", "shop.example"),
+        ("x-forwarded-for", "203.0.113.7"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(fields.get(name), Some(&value), "{name}");
+    }
+    for name in ["host", "connection", "transfer-encoding"] {
+        assert_eq!(fields.get(name), None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_go_both_ways_at_once() {
+    let origin = Origin::start(|_, mut call| async move {
+        let mut stream = call.respond.send_response(head(200), false)?;
+        let body = call.request.body_mut();
+        while let Some(piece) = body.data().await {
+            let mut piece = piece?;
+            body.flow_control().release_capacity(piece.len())?;
+            while !piece.is_empty() {
+                stream.reserve_capacity(piece.len());
+                let room = poll_fn(|context| stream.poll_capacity(context))
+                    .await
+                    .unwrap()?;
+                stream.send_data(piece.split_to(room.min(piece.len())), false)?;
+            }
+        }
+        stream.send_data(Bytes::new(), true)
+    })
+    .await;
+    let gateway = origin.gateway().await;
+    let mut client = gateway.connect().await;
+
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    client.write_all(head.as_bytes()).await.unwrap();
+    for word in ["one", "two", "six"] {
+        client
+            .write_all(format!("3\r\n{word}\r\n").as_bytes())
+            .await
+            .unwrap();
+        let mut heard = Vec::new();
+        while !heard.ends_with(format!("{word}\r\n").as_bytes()) {
+            let read = timeout(NEVER, client.read_buf(&mut heard)).await;
+            assert_ne!(read.unwrap().unwrap(), 0);
+        }
+    }
+    client.write_all(b"0\r\n\r\n").await.unwrap();
+    let mut rest = [0; 5];
+    timeout(NEVER, client.read_exact(&mut rest))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(&rest, b"0\r\n\r\n");
+}
+
+#[tokio::test]
+async fn a_large_upload_arrives_whole() {
+    const BODY: &str = match std::str::from_utf8(&[b'x'; 1_000_000]) {
+        Ok(body) => body,
+        Err(_) => unreachable!(),
+    };
+    let origin = Origin::start(|_, mut call| async move {
+        let (heard, _) = call.hear().await?;
+        call.say(200, heard.len().to_string())
+    })
+    .await;
+    let gateway = origin.gateway().await;
+
+    let reply = gateway.post("/", BODY).await;
+
+    assert_eq!(reply.body.unwrap(), "1000000");
+}
+
+/// Refuses the first stream, and answers the others.
+async fn refusing_first(reason: Reason) -> Origin {
+    Origin::start(move |number, mut call| async move {
+        if number == 0 {
+            call.respond.send_reset(reason);
+            return Ok(());
+        }
+        call.say(200, "ok")
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_sent_again_whatever_its_method() {
+    for method in ["GET", "POST", "PATCH"] {
+        let origin = refusing_first(Reason::REFUSED_STREAM).await;
+        let gateway = origin.gateway().await;
+
+        let reply = gateway.send(request(method, "/", "")).await;
+
+        assert_eq!((reply.status, origin.streams()), (200, 2), "{method}");
+        assert_eq!(origin.connections(), 1, "the connection goes on");
+    }
+}
+
+#[tokio::test]
+async fn any_other_reset_is_never_sent_again() {
+    for reason in [
+        Reason::CANCEL,
+        Reason::INTERNAL_ERROR,
+        Reason::ENHANCE_YOUR_CALM,
+    ] {
+        let origin = refusing_first(reason).await;
+        let gateway = origin.gateway().await;
+
+        for (method, status) in [("GET", 502), ("GET", 200)] {
+            let reply = gateway.send(request(method, "/", "")).await;
+            assert_eq!(reply.status, status, "{reason}");
+        }
+        assert_eq!(origin.streams(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_upload_is_sent_again_only_while_its_body_was_not_begun() {
+    let origin = refusing_first(Reason::REFUSED_STREAM).await;
+    let gateway = origin.gateway().await;
+    let mut client = gateway.connect().await;
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close\r\n\r\n";
+    client.write_all(head.as_bytes()).await.unwrap();
+    // The body comes after the stream was refused.
+    while origin.streams() < 2 {
+        tokio::task::yield_now().await;
+    }
+    client.write_all(b"abc").await.unwrap();
+    let mut answer = String::new();
+    timeout(NEVER, client.read_to_string(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+
+    let origin = Origin::start(|_, mut call| async move {
+        call.request.body_mut().data().await.unwrap()?;
+        call.respond.send_reset(Reason::REFUSED_STREAM);
+        Ok(())
+    })
+    .await;
+    let gateway = origin.gateway().await;
+    assert_eq!(gateway.post("/", "abc").await.status, 502);
+    assert_eq!(origin.streams(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_reset_breaks_off_whatever_the_reason() {
+    for reason in [Reason::NO_ERROR, Reason::CANCEL, Reason::INTERNAL_ERROR] {
+        let arrived = Arc::new(Notify::new());
+        let gate = Arc::clone(&arrived);
+        let origin = Origin::start(move |_, mut call| {
+            let gate = Arc::clone(&gate);
+            async move {
+                let mut stream = call.respond.send_response(head(200), false)?;
+                stream.send_data(Bytes::from_static(b"half"), false)?;
+                gate.notified().await;
+                stream.send_reset(reason);
+                Ok(())
+            }
+        })
+        .await;
+        let gateway = origin.gateway().await;
+
+        let (_, mut body) = gateway.begin(request("GET", "/", "")).await;
+        let half = body.frame().await.unwrap().unwrap().into_data();
+        arrived.notify_one();
+
+        assert_eq!(half.unwrap(), "half");
+        assert!(body.frame().await.unwrap().is_err(), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_cancels_its_stream_and_nothing_else() {
+    let cancelled = Arc::new(Notify::new());
+    let told = Arc::clone(&cancelled);
+    let origin = Origin::start(move |number, mut call| {
+        let told = Arc::clone(&told);
+        async move {
+            if number > 0 {
+                return call.say(200, "ok");
+            }
+            let mut stream = call.respond.send_response(head(200), false)?;
+            stream.send_data(Bytes::from_static(b"begun"), false)?;
+            let reason = poll_fn(|context| stream.poll_reset(context)).await?;
+            assert_eq!(reason, Reason::CANCEL);
+            told.notify_one();
+            Ok(())
+        }
+    })
+    .await;
+    let gateway = origin.gateway().await;
+
+    let (_, mut body) = gateway.begin(request("GET", "/", "")).await;
+    assert!(body.frame().await.unwrap().is_ok());
+    drop(body);
+
+    timeout(NEVER, cancelled.notified()).await.unwrap();
+    assert_eq!(gateway.get("/").await.status, 200);
+    assert_eq!(origin.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_more_of_a_body_is_given_up() {
+    let origin = Origin::start(|_, call| async move {
+        // Never opens its window.
+        let _held = call;
+        std::future::pending().await
+    })
+    .await;
+    let gateway = in_front_of(origin.address, |settings, _| settings.idle_timeout = SOON).await;
+    const BODY: &str = match std::str::from_utf8(&[b'x'; 200_000]) {
+        Ok(body) => body,
+        Err(_) => unreachable!(),
+    };
+
+    assert_eq!(gateway.post("/", BODY).await.status, 504);
+}
+
+#[tokio::test]
+async fn a_late_answer_is_504_and_the_connection_is_asked_for_a_sign_of_life() {
+    let reset = Arc::new(Notify::new());
+    let told = Arc::clone(&reset);
+    let origin = Origin::start(move |number, mut call| {
+        let told = Arc::clone(&told);
+        async move {
+            if number > 0 {
+                return call.say(200, "ok");
+            }
+            poll_fn(|context| call.respond.poll_reset(context)).await?;
+            told.notify_one();
+            Ok(())
+        }
+    })
+    .await;
+    let gateway = in_front_of(origin.address, |settings, _| {
+        settings.response_header_timeout = SOON;
+    })
+    .await;
+
+    assert_eq!(gateway.get("/").await.status, 504);
+    timeout(NEVER, reset.notified()).await.unwrap();
+    // The server has answered a ping by now, or a second connection was opened meanwhile.
+    assert_eq!(gateway.get("/").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_answer_without_progress_is_cut() {
+    let origin = Origin::start(|_, mut call| async move {
+        let mut stream = call.respond.send_response(head(200), false)?;
+        stream.send_data(Bytes::from_static(b"begun"), false)?;
+        let _held = stream;
+        std::future::pending().await
+    })
+    .await;
+    let gateway = in_front_of(origin.address, |settings, _| settings.idle_timeout = SOON).await;
+
+    assert_eq!(gateway.get("/").await.body, Err(Cut));
+}
+
+#[tokio::test]
+async fn connections_end_in_order_when_their_upstream_is_gone() {
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (told, gate) = (Arc::clone(&begun), Arc::clone(&go_on));
+    let origin = Origin::start(move |_, call| {
+        let (told, gate) = (Arc::clone(&told), Arc::clone(&gate));
+        async move {
+            told.notify_one();
+            gate.notified().await;
+            call.say(200, "whole")
+        }
+    })
+    .await;
+    let mut settings = upstream(&[origin.address]);
+    settings.servers[0].protocol = Protocol::H2c;
+    let drain = Arc::new(crate::drain::Drain::new());
+    let old = Arc::new(proxy(settings, &drain));
+    let gateway = Gateway::serve(Arc::clone(&old), Route::default(), drain).await;
+
+    let answer = async {
+        begun.notified().await;
+        // What a reload does with a server that is no longer named.
+        old.upstreams[0].servers()[0].shared.forget();
+        assert_eq!(origin.ended.load(Ordering::SeqCst), 0, "a request is open");
+        go_on.notify_one();
+    };
+    let (reply, ()) = tokio::join!(gateway.get("/"), answer);
+
+    assert_eq!(reply.body.unwrap(), "whole");
+    timeout(NEVER, origin.ending.notified()).await.unwrap();
+}
+
+#[tokio::test]
+async fn connections_without_requests_are_closed_after_a_while() {
+    let origin = Origin::echoing().await;
+    let gateway = in_front_of(origin.address, |settings, _| {
+        settings.keep_alive = Duration::from_secs(60);
+    })
+    .await;
+    let reply = gateway.get("/").await;
+    assert_eq!(reply.status, 200);
+    let now = tokio::time::Instant::now();
+
+    gateway.proxy.sweep(now);
+    assert_eq!(gateway.proxy.upstreams[0].servers()[0].shared.len(), 1);
+    gateway.proxy.sweep(now + Duration::from_secs(61));
+    assert_eq!(gateway.proxy.upstreams[0].servers()[0].shared.len(), 0);
+    timeout(NEVER, origin.ending.notified()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_only_http1_is_no_server_over_http2() {
+    let origin = ScriptedOrigin::start(|_, mut talk| async move {
+        talk.rest_until_preface().await?;
+        talk.say("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            .await
+    })
+    .await;
+    let gateway = in_front_of(origin.address, |_, _| {}).await;
+
+    let reply = gateway.get("/").await;
+
+    assert_eq!(reply.status, 502);
+    assert_eq!(reply.body.unwrap(), "no connection to upstream `app`");
+}
+
+#[tokio::test]
+async fn websockets_to_a_server_with_prior_knowledge_are_asked_for_over_http1() {
+    let origin = ScriptedOrigin::answering(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    )
+    .await;
+    let gateway = in_front_of(origin.address, |_, _| {}).await;
+
+    let mut client = gateway.connect().await;
+    let head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    timeout(NEVER, client.read_exact(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+
+    assert_eq!(&answer, b"HTTP/1.1 101");
+    assert!(origin.heads()[0].starts_with("GET / HTTP/1.1\r\n"));
+}
+
+#[tokio::test]
+async fn servers_of_both_kinds_take_turns() {
+    let (new, old) = (
+        Origin::echoing().await,
+        ScriptedOrigin::answering("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nold").await,
+    );
+    let gateway = in_front_of(new.address, |settings, _| {
+        settings.servers.push(Server {
+            address: Address::Tcp {
+                host: "127.0.0.1".to_owned(),
+                port: old.address.port(),
+            },
+            protocol: Protocol::Http,
+        });
+    })
+    .await;
+
+    let mut bodies = Vec::new();
+    for _ in 0..4 {
+        bodies.push(gateway.get("/new").await.body.unwrap());
+    }
+
+    assert_eq!(bodies, ["/new", "old", "/new", "old"]);
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
+/// `:status: 200` out of the static table (RFC 7541, appendix A).
+const STATUS_200: &[u8] = &[0x88];
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// Speaks frame by frame: answers settings and pings, and gives the number of each stream that begins to `script`, whose
+/// frames are written. `None` closes the connection.
+async fn framed(
+    script: impl Fn(usize, u32) -> Option<Vec<u8>> + Send + Sync + 'static,
+) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let streams = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&streams);
+    let script = Arc::new(script);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (script, count) = (Arc::clone(&script), Arc::clone(&count));
+            tokio::spawn(async move { play(stream, &*script, &count).await });
+        }
+    });
+    (address, streams)
+}
+
+async fn play(
+    mut stream: TcpStream,
+    script: &(impl Fn(usize, u32) -> Option<Vec<u8>> + Send + Sync),
+    count: &AtomicUsize,
+) -> io::Result<()> {
+    let mut preface = [0; 24];
+    stream.read_exact(&mut preface).await?;
+    stream.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        stream.read_exact(&mut payload).await?;
+        let is_answer = head[4] & 1 != 0;
+        match head[3] {
+            SETTINGS if !is_answer => stream.write_all(&frame(SETTINGS, 1, 0, &[])).await?,
+            PING if !is_answer => stream.write_all(&frame(PING, 1, 0, &payload)).await?,
+            HEADERS => {
+                let id = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+                match script(count.fetch_add(1, Ordering::SeqCst), id) {
+                    Some(frames) => stream.write_all(&frames).await?,
+                    None => return Ok(()),
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn goaway(last: u32) -> Vec<u8> {
+    frame(GOAWAY, 0, 0, &[last.to_be_bytes(), [0; 4]].concat())
+}
+
+fn ok(id: u32) -> Vec<u8> {
+    [frame(HEADERS, 4, id, STATUS_200), frame(DATA, 1, id, b"ok")].concat()
+}
+
+#[tokio::test]
+async fn a_request_above_the_last_one_that_goaway_names_is_sent_again_whatever_its_method() {
+    for method in ["GET", "POST"] {
+        let (address, streams) = framed(|number, id| match number {
+            0 => Some(goaway(0)),
+            _ => Some(ok(id)),
+        })
+        .await;
+        let gateway = in_front_of(address, |_, _| {}).await;
+
+        let reply = gateway.send(request(method, "/", "")).await;
+
+        assert_eq!(
+            (reply.status, streams.load(Ordering::SeqCst)),
+            (200, 2),
+            "{method}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn requests_that_goaway_still_counts_are_finished_and_new_ones_go_elsewhere() {
+    let (address, _) = framed(|number, id| match number {
+        // The first is answered after the server has said that it was the last.
+        0 => Some([goaway(id), ok(id)].concat()),
+        _ => Some(ok(id)),
+    })
+    .await;
+    let gateway = in_front_of(address, |_, _| {}).await;
+
+    for _ in 0..2 {
+        let reply = gateway.post("/", "").await;
+        assert_eq!(
+            (reply.status, reply.body.unwrap().as_ref()),
+            (200, &b"ok"[..])
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_under_a_request_is_502_and_a_post_is_not_sent_twice() {
+    let (address, streams) = framed(|number, id| (number != 1).then(|| ok(id))).await;
+    let gateway = in_front_of(address, |_, _| {}).await;
+
+    assert_eq!(gateway.post("/", "").await.status, 200);
+    assert_eq!(gateway.post("/", "").await.status, 502);
+    assert_eq!(streams.load(Ordering::SeqCst), 2);
+    // What may be sent twice is, where the connection had carried something before.
+    let (address, streams) = framed(|number, id| (number != 1).then(|| ok(id))).await;
+    let gateway = in_front_of(address, |_, _| {}).await;
+    for _ in 0..2 {
+        assert_eq!(gateway.get("/").await.status, 200);
+    }
+    assert_eq!(streams.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn heads_without_end_and_heads_too_large_are_502() {
+    /// A field of 8,000 bytes, never indexed.
+    fn field(number: u8) -> Vec<u8> {
+        let mut block = vec![0x10, 2, b'x', b'0' + number, 127, 0xc1, 0x3d];
+        block.resize(7 + 8000, b'y');
+        block
+    }
+    type Script = Box<dyn Fn(usize, u32) -> Option<Vec<u8>> + Send + Sync>;
+    let large: Script = Box::new(|_, id| {
+        let mut frames = frame(HEADERS, 1, id, STATUS_200);
+        for number in 0..9 {
+            let flags = if number == 8 { 4 } else { 0 };
+            frames.extend(frame(CONTINUATION, flags, id, &field(number)));
+        }
+        Some(frames)
+    });
+    let endless: Script = Box::new(|_, id| {
+        let mut frames = frame(HEADERS, 0, id, STATUS_200);
+        for _ in 0..10_000 {
+            frames.extend(frame(CONTINUATION, 0, id, &[]));
+        }
+        Some(frames)
+    });
+    for (name, script) in [("large", large), ("endless", endless)] {
+        let (address, streams) = framed(script).await;
+        let gateway = in_front_of(address, |_, _| {}).await;
+
+        assert_eq!(gateway.post("/", "").await.status, 502, "{name}");
+        assert_eq!(streams.load(Ordering::SeqCst), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_another_length_than_announced_breaks_off() {
+    // `content-length` out of the static table, literal without indexing.
+    let announcing = |length: u8| [STATUS_200, &[0x0f, 0x0d, 1, b'0' + length]].concat();
+    for (announced, sent) in [(5, &b"abc"[..]), (2, b"abc")] {
+        let head = announcing(announced);
+        let (address, _) = framed(move |_, id| {
+            Some([frame(HEADERS, 4, id, &head), frame(DATA, 1, id, sent)].concat())
+        })
+        .await;
+        let gateway = in_front_of(address, |_, _| {}).await;
+
+        let reply = gateway.get("/").await;
+
+        assert!(
+            reply.status == 502 || reply.body.is_err(),
+            "{announced} {sent:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn trailers_of_the_server_are_passed_on_without_what_only_we_may_say() {
+    let origin = Origin::start(|_, mut call| async move {
+        let mut answer = head(200);
+        let names = HeaderValue::from_static("grpc-status, x-wechat-openid");
+        answer.headers_mut().insert("trailer", names);
+        let mut stream = call.respond.send_response(answer, false)?;
+        stream.send_data(Bytes::from_static(b"ok"), false)?;
+        let mut trailers = HeaderMap::new();
+        trailers.insert("grpc-status", HeaderValue::from_static("0"));
+        trailers.insert("x-wechat-openid", HeaderValue::from_static("forged"));
+        stream.send_trailers(trailers)
+    })
+    .await;
+    let gateway = origin.gateway().await;
+
+    let answer = gateway
+        .raw("GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: close, te\r\n\r\n")
+        .await;
+
+    assert!(answer.contains("grpc-status: 0\r\n"), "{answer}");
+    assert!(!answer.contains("forged"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_early_answer_is_passed_on_and_the_rest_of_the_upload_stopped() {
+    let (address, _) = framed(|_, id| {
+        let whole = frame(DATA, 1, id, b"too much");
+        Some(
+            [
+                frame(HEADERS, 4, id, STATUS_200),
+                whole,
+                frame(RST_STREAM, 0, id, &[0; 4]),
+            ]
+            .concat(),
+        )
+    })
+    .await;
+    let gateway = in_front_of(address, |_, _| {}).await;
+    let mut client = gateway.connect().await;
+
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nbegun";
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"too much\r\n0\r\n\r\n") {
+        let read = timeout(NEVER, client.read_buf(&mut answer)).await;
+        assert_ne!(
+            read.unwrap().unwrap(),
+            0,
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
+}
