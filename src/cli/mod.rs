@@ -16,6 +16,7 @@ use crate::config::{Code, Language};
 
 mod check;
 mod doctor;
+mod healthcheck;
 mod init;
 mod jwt;
 mod keys;
@@ -108,7 +109,7 @@ enum Command {
         shell: clap_complete::Shell,
     },
     /// Ask a running gateway whether it is well: exit code 0 or 1, for containers
-    Healthcheck(serve::HealthcheckArgs),
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// Print the version
     Version,
 }
@@ -144,7 +145,7 @@ pub fn main() -> ExitCode {
             clap_complete::generate(shell, &mut command, "wxgate", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Healthcheck(args) => serve::healthcheck(args, global),
+        Command::Healthcheck(args) => healthcheck::healthcheck(args, global),
         Command::Version => {
             version(global);
             Ok(ExitCode::SUCCESS)

@@ -1,28 +1,18 @@
 //! `reload`, `status`, `drain`, `session`: orders to a running gateway, through its admin listener.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Context, bail};
-use bytes::Bytes;
-use http::header::{AUTHORIZATION, HOST};
-use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{Method, StatusCode};
 use serde_json::Value as Json;
-use tokio::net::TcpStream;
 use url::form_urlencoded::Serializer;
 
 use super::Global;
-use crate::secret::Secret;
 
-/// Longer than a reload may take at the other end.
-const PATIENCE: Duration = Duration::from_secs(35);
+mod call;
+mod words;
 
-/// The longest answer: ten thousand sessions.
-const LONGEST: usize = 16 * 1024 * 1024;
+use call::{Reply, order};
+use words::{sessions, summary};
 
 /// Arguments of `session list`.
 #[derive(Debug, clap::Args)]
@@ -130,12 +120,6 @@ pub(super) fn session(command: SessionCommand, global: &Global) -> anyhow::Resul
     }
 }
 
-/// What the admin listener answered.
-struct Reply {
-    status: StatusCode,
-    body: Json,
-}
-
 /// Prints an answer; one that is no success is an error and says why.
 fn print(
     global: &Global,
@@ -159,146 +143,4 @@ fn print(
         None => eprintln!("error: the admin listener answered {}", reply.status),
     }
     Ok(ExitCode::FAILURE)
-}
-
-fn order(global: &Global, method: Method, target: &str) -> anyhow::Result<Reply> {
-    let path = global.config_path()?;
-    let Some(config) = super::check::load(&path, global) else {
-        bail!("the admin listener's address is not known without the configuration");
-    };
-    let Some(address) = config.admin.listen else {
-        bail!("`admin.listen` is \"none\", so there is nobody to ask");
-    };
-    let token = config.admin.token.as_ref();
-    super::serve::runtime()?.block_on(async {
-        let asked = ask(super::serve::reachable(address), method, target, token);
-        let asked = tokio::time::timeout(PATIENCE, asked).await;
-        asked.context("no answer in time")?.with_context(|| {
-            format!("no gateway answers on {address}\ntry: wxgate run, or name its configuration with --config")
-        })
-    })
-}
-
-async fn ask(
-    address: SocketAddr,
-    method: Method,
-    target: &str,
-    token: Option<&Secret<String>>,
-) -> anyhow::Result<Reply> {
-    let stream = TcpStream::connect(address).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let mut request = Request::builder()
-        .method(method)
-        .uri(target)
-        .header(HOST, address.to_string())
-        .header("x-wxgate-admin", "1");
-    if let Some(token) = token {
-        request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
-    }
-    let request = request.body(Empty::<Bytes>::new())?;
-    let exchange = async {
-        let answer = sender.send_request(request).await?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), LONGEST).collect().await;
-        let body = body.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
-        Ok::<_, anyhow::Error>(Reply {
-            status,
-            body: serde_json::from_slice(&body).unwrap_or(Json::Null),
-        })
-    };
-    tokio::pin!(exchange);
-    tokio::select! {
-        reply = &mut exchange => reply,
-        ended = connection => {
-            ended?;
-            exchange.await
-        }
-    }
-}
-
-fn word<'j>(value: &'j Json, key: &str) -> std::borrow::Cow<'j, str> {
-    match &value[key] {
-        Json::String(text) => text.as_str().into(),
-        Json::Null => "-".into(),
-        other => other.to_string().into(),
-    }
-}
-
-fn each<'j>(value: &'j Json, key: &str) -> impl Iterator<Item = &'j Json> {
-    value[key].as_array().into_iter().flatten()
-}
-
-/// The status in a few lines.
-fn summary(status: &Json) -> String {
-    let failing: Vec<_> = each(status, "checks")
-        .filter(|check| check["ok"] == false)
-        .map(|check| word(check, "name"))
-        .collect();
-    let ready = match failing.as_slice() {
-        [] => "ready".to_owned(),
-        failing => format!("not ready: {}", failing.join(", ")),
-    };
-    let mut lines = vec![
-        format!(
-            "wxgate {}   up {} s   {ready}",
-            word(status, "version"),
-            word(status, "uptime_s")
-        ),
-        format!(
-            "config     {} (sha256 {}...), since {}",
-            word(status, "file"),
-            word(status, "sha256"),
-            word(status, "loaded")
-        ),
-    ];
-    if status["last_reload_worked"] == false {
-        lines.push("           the last reload failed: see wxgate check".to_owned());
-    }
-    lines.push(format!(
-        "logins     {} started, {} finished, {} failed",
-        word(status, "logins_started"),
-        word(status, "logins_finished"),
-        word(status, "logins_failed")
-    ));
-    for route in each(status, "routes") {
-        lines.push(format!(
-            "route      {}   {} {}   {}   {} requests, {} denied",
-            word(route, "name"),
-            word(route, "host"),
-            word(route, "path"),
-            word(route, "auth"),
-            word(route, "requests"),
-            word(route, "denied")
-        ));
-    }
-    for upstream in each(status, "upstreams") {
-        for server in each(upstream, "servers") {
-            let health = match server["healthy"] == true {
-                true => "ok",
-                false => "fail",
-            };
-            lines.push(format!(
-                "upstream   {}   {}   {health}   {} answers",
-                word(upstream, "name"),
-                word(server, "name"),
-                word(server, "answers")
-            ));
-        }
-    }
-    lines.join("\n")
-}
-
-/// One session a line.
-fn sessions(answer: &Json) -> String {
-    let lines: Vec<_> = each(answer, "sessions")
-        .map(|one| {
-            ["sid", "app", "user", "method", "scope", "started", "ends"]
-                .map(|key| word(one, key))
-                .join("  ")
-        })
-        .collect();
-    match lines.is_empty() {
-        true => "no session".to_owned(),
-        false => lines.join("\n"),
-    }
 }

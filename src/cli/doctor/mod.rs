@@ -121,5 +121,5 @@ fn print(findings: &[Finding], global: &Global) -> ExitCode {
 fn own_address(config: &Config) -> Option<SocketAddr> {
     let mut listeners = config.listeners.iter();
     let listener = listeners.find(|listener| listener.tls.is_none())?;
-    Some(super::serve::reachable(listener.address))
+    Some(super::healthcheck::reachable(listener.address))
 }
