@@ -91,11 +91,12 @@ struct AdminHandler(Arc<ArcSwap<Admin>>);
 impl Handler for AdminHandler {
     type Body = Full<Bytes>;
 
-    async fn handle(&self, request: Request<Incoming>, _peer: Peer) -> Response<Full<Bytes>> {
+    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
         let root = PathAndQuery::from_static("/");
         let target = request.uri().path_and_query().unwrap_or(&root);
         let admin = self.0.load_full();
-        let answer = admin.handle(request.method(), target, request.headers());
+        let from = peer.address.ip();
+        let answer = admin.handle(request.method(), target, request.headers(), from);
         answer.await.map(Full::new)
     }
 }

@@ -476,3 +476,53 @@ async fn log_lines_name_the_request_that_the_visitor_saw_fail() {
         assert!(line.is_some(), "{id} {level} is not in {errors}");
     }
 }
+
+/// The only login event of this result, after this visit to the real program.
+async fn login_event(fault: Option<i64>) -> Value {
+    let gateway = TestGateway::start().await;
+    let setup = Setup {
+        store: "embedded",
+        ..Setup::default()
+    };
+    let text = gateway.config_text(&setup);
+    let state = gateway.state_dir().display().to_string();
+    let own = format!("state_dir = \"{state}/second\"");
+    std::fs::create_dir(gateway.state_dir().join("second")).unwrap();
+    let text = text.replace(&format!("state_dir = \"{state}\""), &own);
+    let program = Binary::start(&text).await;
+    if let Some(code) = fault {
+        let faults = gateway.simulator().faults();
+        faults.next(Endpoint::Exchange, Trouble::Errcode(code));
+    }
+    let mut alice = gateway.browser_in_wechat("alice");
+    alice.follow_to(program.address());
+    alice.get("/site").await;
+    let events = program.events();
+    let mut logins = events.into_iter().filter(|event| event["event"] == "login");
+    let (Some(login), None) = (logins.next(), logins.next()) else {
+        panic!("not one login")
+    };
+    login
+}
+
+#[tokio::test]
+async fn a_login_event_names_the_errcode_that_wechat_refused_it_with() {
+    let refused = login_event(Some(40125)).await;
+
+    assert_eq!(refused["result"], "wechat_error");
+    assert_eq!(refused["wechat_errcode"], 40125);
+    assert!(
+        refused["wechat_rid"]
+            .as_str()
+            .is_some_and(|rid| !rid.is_empty()),
+        "{refused}"
+    );
+    for (field, value) in [("app", "main"), ("method", "base"), ("level", "INFO")] {
+        assert_eq!(refused[field], value, "{field}");
+    }
+    assert!(refused["attempt_id"].is_string() && refused["request.id"].is_string());
+
+    let fine = login_event(None).await;
+    assert_eq!(fine["result"], "ok");
+    assert_eq!(fine["wechat_errcode"], Value::Null);
+}

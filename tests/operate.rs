@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use wxgate::simulator::{Endpoint, Trouble};
 
 use crate::support::{
-    APP_ID, Binary, Browser, Setup, TestGateway, Wire, free_address, wxgate as program,
+    APP_ID, Binary, Browser, Setup, TestGateway, Wire, eventually, free_address, wxgate as program,
 };
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -243,8 +243,11 @@ struct Operated {
 
 impl Operated {
     async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    async fn with(setup: Setup) -> Self {
         let gateway = TestGateway::start().await;
-        let setup = Setup::default();
         let admin = format!("[admin]\n            listen = \"{}\"", free_address());
         let text = gateway.config_text(&setup);
         let text = text.replace("[admin]\n            listen = \"127.0.0.1:0\"", &admin);
@@ -333,6 +336,189 @@ async fn the_command_line_ends_sessions_and_drains() {
     let (code, _, _) = operated.run(&["healthcheck", "--ready"]).await;
     assert_eq!(code, 1);
     assert_eq!(alice.get_once("/open").await.status, 200, "requests go on");
+}
+
+#[tokio::test]
+async fn kept_sessions_are_listed_inspected_and_ended_over_http() {
+    let gateway = TestGateway::with(|setup| {
+        setup.sections = "[sessions]\nmode = \"store\"".to_owned();
+    })
+    .await;
+    let mut phone = gateway.browser_in_wechat("alice");
+    let mut desktop = gateway.browser_in_wechat("alice");
+    let mut bob = gateway.browser_in_wechat("bob");
+    for browser in [&mut phone, &mut desktop, &mut bob] {
+        browser.get("/site").await.assert_ok();
+    }
+    let alice = openid(&gateway, "alice");
+
+    let (status, all) = json(&gateway, "GET", "/sessions").await;
+    assert_eq!((status, sids(&all).len()), (200, 3));
+    let (_, two) = json(&gateway, "GET", "/sessions?limit=2").await;
+    assert_eq!(sids(&two).len(), 2);
+    let of_alice = format!("/sessions?openid={alice}");
+    let (_, hers) = json(&gateway, "GET", &of_alice).await;
+    assert_eq!(sids(&hers).len(), 2);
+    let text = all.to_string();
+    assert!(!text.contains(&alice) && !text.contains(APP_ID), "{text}");
+
+    let sid = &sids(&hers)[0];
+    let (_, one) = json(&gateway, "GET", &format!("/sessions?sid={sid}")).await;
+    let one = &one["sessions"][0];
+    assert_eq!(
+        (one["sid"].as_str(), &one["app"]),
+        (Some(&**sid), &"main".into())
+    );
+    for field in ["user", "method", "scope", "started", "renewed", "ends"] {
+        assert!(
+            one[field].as_str().is_some_and(|value| !value.is_empty()),
+            "{field}"
+        );
+    }
+    let unknown = format!("/sessions?sid={}", "0".repeat(32));
+    assert_eq!(
+        json(&gateway, "GET", &unknown).await.1["sessions"],
+        serde_json::json!([])
+    );
+
+    let (status, _) = json(&gateway, "POST", &format!("/sessions/revoke?sid={sid}")).await;
+    assert_eq!(status, 200);
+    let (_, left) = json(&gateway, "GET", &of_alice).await;
+    assert_eq!(sids(&left), [sids(&hers)[1].clone()]);
+    let ended = [
+        phone.get_once("/site").await.status,
+        desktop.get_once("/site").await.status,
+    ];
+    assert_eq!(
+        ended.iter().filter(|status| **status == 302).count(),
+        1,
+        "{ended:?}"
+    );
+    assert_eq!(bob.get_once("/site").await.status, 200);
+}
+
+fn sids(listed: &Json) -> Vec<String> {
+    let sessions = listed["sessions"].as_array().unwrap();
+    let sid = |session: &Json| session["sid"].as_str().unwrap().to_owned();
+    sessions.iter().map(sid).collect()
+}
+
+#[tokio::test]
+async fn the_command_line_lists_inspects_and_ends_kept_sessions() {
+    let operated = Operated::with(Setup {
+        sections: "[sessions]\nmode = \"store\"".to_owned(),
+        ..Setup::default()
+    })
+    .await;
+    let (mut alice, mut bob) = (operated.browser("alice"), operated.browser("bob"));
+    alice.get("/site").await.assert_ok();
+    bob.get("/site").await.assert_ok();
+    let openid = openid(&operated.gateway, "alice");
+
+    let (code, out, errors) = operated.run(&["session", "list"]).await;
+    assert_eq!((code, out.lines().count()), (0, 2), "{errors}");
+    let (_, out, _) = operated
+        .run(&["session", "list", "--openid", &openid, "--json"])
+        .await;
+    let listed: Json = serde_json::from_str(&out).unwrap();
+    let [sid] = sids(&listed).try_into().unwrap();
+    let (code, out, _) = operated.run(&["session", "inspect", &sid]).await;
+    assert!(
+        code == 0 && out.starts_with(&sid) && !out.contains(&openid),
+        "{out}"
+    );
+
+    let (code, out, errors) = operated.run(&["session", "revoke", "--id", &sid]).await;
+    assert_eq!((code, out.as_str()), (0, "revoked\n"), "{errors}");
+    assert_eq!(alice.get_once("/site").await.status, 302);
+    assert_eq!(bob.get_once("/site").await.status, 200);
+    let (code, out, _) = operated.run(&["session", "inspect", &sid]).await;
+    assert_eq!((code, out.as_str()), (1, "no session\n"));
+}
+
+#[tokio::test]
+async fn an_order_is_noted_with_who_gave_it_and_so_is_one_that_was_refused() {
+    let operated = Operated::start().await;
+    let config = operated.program.config();
+    let mut command = program(&["drain"], config.parent().unwrap());
+    command.env_remove("SUDO_USER").env("USER", "carol");
+    assert!(command.output().await.unwrap().status.success());
+    let mut wire = Wire::new(operated.program.admin_address());
+    let anonymous = ask(
+        "POST",
+        "/sessions/revoke?unionid=u1",
+        "X-Wxgate-Admin: 1\r\n",
+    );
+    assert_eq!(wire.ask(anonymous).await.status, 200);
+    let foreign = ask("POST", "/reload", "Content-Length: 0\r\n");
+    assert_eq!(wire.ask(foreign).await.status, 403);
+    let odd = ask("POST", "/drain", "X-Wxgate-Admin: a b\r\n");
+    assert_eq!(wire.ask(odd).await.status, 200);
+
+    let events = operated.program.events();
+    let orders: Vec<_> = events
+        .iter()
+        .filter(|event| event["event"] == "admin")
+        .collect();
+    let fields = ["what", "detail", "peer", "admitted_by", "operator"];
+    let noted: Vec<_> = orders
+        .iter()
+        .map(|order| fields.map(|field| order[field].as_str().unwrap_or("-")))
+        .collect();
+    assert_eq!(
+        noted,
+        [
+            ["drain", "", "127.0.0.1", "loopback", "carol"],
+            ["revoke", "unionid", "127.0.0.1", "loopback", ""],
+            ["refused", "/reload", "127.0.0.1", "-", ""],
+            ["drain", "", "127.0.0.1", "loopback", ""],
+        ]
+    );
+    assert_eq!(orders[2]["why"], "header");
+    assert!(!format!("{events:?}").contains("u1\""));
+}
+
+/// Whether a login of somebody new shows in the log.
+async fn a_login_is_logged(operated: &Operated, person: &str) -> bool {
+    let logins = || {
+        let events = operated.program.events();
+        events
+            .iter()
+            .filter(|event| event["event"] == "login")
+            .count()
+    };
+    let before = logins();
+    operated.browser(person).get("/site").await.assert_ok();
+    logins() > before
+}
+
+#[tokio::test]
+async fn a_lower_log_level_says_less_and_a_higher_one_more_again() {
+    let operated = Operated::start().await;
+    assert!(a_login_is_logged(&operated, "first").await);
+    let mut wire = Wire::new(operated.program.admin_address());
+
+    for (level, is_logged) in [("error", false), ("info", true)] {
+        let order = format!("/log-level?level={level}");
+        let order = ask("POST", &order, "X-Wxgate-Admin: 1\r\n");
+        assert_eq!(wire.ask(order).await.status, 200);
+
+        // The order waits in a queue; once it is carried out it stays so.
+        let mut number = 0;
+        eventually("the level holds", async || {
+            number += 1;
+            a_login_is_logged(&operated, &format!("{level}{number}")).await == is_logged
+        })
+        .await;
+        for person in ["a", "b", "c"] {
+            let person = format!("{level}-{person}");
+            assert_eq!(
+                a_login_is_logged(&operated, &person).await,
+                is_logged,
+                "{person}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use super::generation::Generation;
+use super::operator::Operator;
 use super::query::Query;
 use crate::clock::Clock;
 use crate::message::{self, Answer};
@@ -51,7 +52,7 @@ pub struct Control {
 
 impl Control {
     /// `POST /reload`. Dropping the future does not stop the reload.
-    pub(super) async fn reload(&self) -> Answer {
+    pub(super) async fn reload(&self, operator: &Operator<'_>) -> Answer {
         let (reply, outcome) = oneshot::channel();
         if self.orders.try_send(Order::Reload(reply)).is_err() {
             return failed(
@@ -59,7 +60,7 @@ impl Control {
                 "busy with an earlier order",
             );
         }
-        tracing::info!(event = "admin", what = "reload", "order of an operator");
+        operator.ordered("reload", "");
         match tokio::time::timeout(RELOAD_PATIENCE, outcome).await {
             Ok(Ok(Ok(()))) => done(&json!({ "reloaded": true })),
             Ok(Ok(Err(report))) => failed(StatusCode::CONFLICT, &report),
@@ -68,7 +69,7 @@ impl Control {
     }
 
     /// `POST /log-level?level=debug`
-    pub(super) fn log_level(&self, query: &Query<'_>) -> Answer {
+    pub(super) fn log_level(&self, query: &Query<'_>, operator: &Operator<'_>) -> Answer {
         let level = query.value("level").unwrap_or_default();
         let Ok(level) = level.parse::<tracing::Level>() else {
             let words = "`level` must be error, warn, info, debug or trace";
@@ -82,12 +83,7 @@ impl Control {
         };
         let word = level.to_string().to_ascii_lowercase();
         // Written before the order is carried out: the new level might hide it.
-        tracing::info!(
-            event = "admin",
-            what = "log-level",
-            level = word,
-            "order of an operator"
-        );
+        operator.ordered("log-level", &word);
         place.send(Order::LogLevel(level));
         done(&json!({ "level": word }))
     }

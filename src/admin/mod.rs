@@ -18,7 +18,7 @@
 //! `X-Wxgate-Admin`, which no other site can set, and where there is no token `Host` must be an address or `localhost`, so
 //! that no foreign name can be made to lead here.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -33,6 +33,7 @@ use crate::wechat::AppName;
 
 mod control;
 mod generation;
+mod operator;
 mod orders;
 mod query;
 mod readiness;
@@ -106,30 +107,38 @@ impl Admin {
         self
     }
 
-    /// Answers one request. Waits for the store at most [`STORE_PATIENCE`]. The answer to HEAD has the body that GET would have;
+    /// Answers one request of `peer`. Waits for the store at most [`STORE_PATIENCE`]. The answer to HEAD has the body that GET would have;
     /// the listener leaves it out.
     pub async fn handle(
         &self,
         method: &Method,
         target: &PathAndQuery,
         headers: &HeaderMap,
+        peer: IpAddr,
     ) -> Answer {
-        let mut answer = self.answer(method, target, headers).await;
+        let asked = orders::Asked {
+            method,
+            target,
+            headers,
+            peer,
+        };
+        let mut answer = self.answer(&asked).await;
         let no_store = HeaderValue::from_static("no-store");
         answer.headers_mut().insert(CACHE_CONTROL, no_store);
         answer
     }
 
-    async fn answer(&self, method: &Method, target: &PathAndQuery, headers: &HeaderMap) -> Answer {
+    async fn answer(&self, asked: &orders::Asked<'_>) -> Answer {
+        let orders::Asked {
+            method,
+            target,
+            headers,
+            ..
+        } = *asked;
         if let Some(control) = &self.control
             && let Some(place) = orders::Place::of(target.path())
         {
-            let request = orders::Asked {
-                method,
-                target,
-                headers,
-            };
-            return self.operate(control, place, &request).await;
+            return self.operate(control, place, asked).await;
         }
         if !matches!(*method, Method::GET | Method::HEAD) {
             return method_not_allowed("GET, HEAD");

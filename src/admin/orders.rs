@@ -9,13 +9,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::json;
 
 use super::control::{Control, done, failed};
+use super::operator::Operator;
 use super::query::Query;
 use super::status::Status;
 use super::{Admin, is_same, method_not_allowed, unauthorized};
 use crate::message::{self, Answer};
 
 /// Every order carries it.
-const ORDER_HEADER: HeaderName = HeaderName::from_static("x-wxgate-admin");
+pub(super) const ORDER_HEADER: HeaderName = HeaderName::from_static("x-wxgate-admin");
 
 /// What an operator can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,26 +32,41 @@ pub(super) enum Place {
 }
 
 /// A request for one of them.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'r> {
     pub(super) method: &'r Method,
     pub(super) target: &'r PathAndQuery,
     pub(super) headers: &'r HeaderMap,
+    pub(super) peer: IpAddr,
 }
 
 impl Place {
+    const ALL: [Self; 8] = [
+        Self::Root,
+        Self::Status,
+        Self::StatusJson,
+        Self::Sessions,
+        Self::Revoke,
+        Self::Reload,
+        Self::Drain,
+        Self::LogLevel,
+    ];
+
     pub(super) fn of(path: &str) -> Option<Self> {
-        Some(match path {
-            "/" => Self::Root,
-            "/status" => Self::Status,
-            "/status.json" => Self::StatusJson,
-            "/sessions" => Self::Sessions,
-            "/sessions/revoke" => Self::Revoke,
-            "/reload" => Self::Reload,
-            "/drain" => Self::Drain,
-            "/log-level" => Self::LogLevel,
-            _ => return None,
-        })
+        Self::ALL.into_iter().find(|place| place.path() == path)
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::Root => "/",
+            Self::Status => "/status",
+            Self::StatusJson => "/status.json",
+            Self::Sessions => "/sessions",
+            Self::Revoke => "/sessions/revoke",
+            Self::Reload => "/reload",
+            Self::Drain => "/drain",
+            Self::LogLevel => "/log-level",
+        }
     }
 
     fn is_order(self) -> bool {
@@ -73,21 +89,29 @@ impl Admin {
         place: Place,
         asked: &Asked<'_>,
     ) -> Answer {
-        if let Err(answer) = self.judge(place, asked) {
-            return *answer;
-        }
+        let admitted_by = match self.judge(place, asked) {
+            Ok(admitted_by) => admitted_by,
+            Err(answer) => {
+                if *asked.method == Method::POST {
+                    let operator = Operator::new(asked.peer, "", asked.headers);
+                    operator.refused(place.path(), reason(&answer));
+                }
+                return *answer;
+            }
+        };
+        let operator = Operator::new(asked.peer, admitted_by, asked.headers);
         let query = Query::of(asked.target);
         match place {
             Place::Root => message::redirect(asked.method, "admin", "/status"),
             Place::Status if wants_page(asked.headers) => self.status(control).await.html(),
             Place::Status | Place::StatusJson => self.status(control).await.json(),
             Place::Sessions => control.list_sessions(&query).await,
-            Place::Revoke => control.revoke_sessions(&query).await,
-            Place::Reload => control.reload().await,
-            Place::LogLevel => control.log_level(&query),
+            Place::Revoke => control.revoke_sessions(&query, &operator).await,
+            Place::Reload => control.reload(&operator).await,
+            Place::LogLevel => control.log_level(&query, &operator),
             Place::Drain => {
                 self.readiness.set_draining();
-                tracing::info!(event = "admin", what = "drain", "order of an operator");
+                operator.ordered("drain", "");
                 done(&json!({ "draining": true }))
             }
         }
@@ -97,10 +121,15 @@ impl Admin {
         Status::new(control, &self.readiness.checks().await, &self.metrics)
     }
 
-    fn judge(&self, place: Place, asked: &Asked<'_>) -> Result<(), Box<Answer>> {
-        let admitted =
-            self.admits(asked.headers) || (place.is_page() && self.admits_browser(asked.headers));
-        if !admitted {
+    /// What lets the request in.
+    fn judge(&self, place: Place, asked: &Asked<'_>) -> Result<&'static str, Box<Answer>> {
+        let admitted_by = match &self.token {
+            None => Some("loopback"),
+            Some(_) if self.admits(asked.headers) => Some("token"),
+            Some(_) if place.is_page() && self.admits_browser(asked.headers) => Some("password"),
+            Some(_) => None,
+        };
+        let Some(admitted_by) = admitted_by else {
             let mut answer = unauthorized();
             if place.is_page() {
                 // A browser asks for the token then: any name, and the token as the password.
@@ -108,7 +137,7 @@ impl Admin {
                 answer.headers_mut().append(WWW_AUTHENTICATE, scheme);
             }
             return Err(Box::new(answer));
-        }
+        };
         if self.token.is_none() && !names_this_machine(asked.headers) {
             let why = "without a token, ask by address or as `localhost`";
             return Err(Box::new(failed(StatusCode::MISDIRECTED_REQUEST, why)));
@@ -124,7 +153,7 @@ impl Admin {
                 let why = "an order needs the header `X-Wxgate-Admin: 1`";
                 Err(Box::new(failed(StatusCode::FORBIDDEN, why)))
             }
-            true => Ok(()),
+            true => Ok(admitted_by),
         }
     }
 
@@ -144,6 +173,16 @@ impl Admin {
                 .then(|| password.to_owned())
         });
         given.is_some_and(|given| is_same(&given, token))
+    }
+}
+
+/// Why an order was not taken, for the log.
+fn reason(answer: &Answer) -> &'static str {
+    match answer.status() {
+        StatusCode::UNAUTHORIZED => "token",
+        StatusCode::MISDIRECTED_REQUEST => "host",
+        StatusCode::FORBIDDEN => "header",
+        _ => "method",
     }
 }
 

@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde_json::{Value as Json, json};
 
 use super::control::{Control, done, failed};
+use super::operator::Operator;
 use super::query::Query;
 use super::status::timestamp;
 use crate::identity::Person;
@@ -63,7 +64,11 @@ impl Control {
     }
 
     /// `POST /sessions/revoke`. The answer comes when no restart can bring the session back.
-    pub(super) async fn revoke_sessions(&self, query: &Query<'_>) -> Answer {
+    pub(super) async fn revoke_sessions(
+        &self,
+        query: &Query<'_>,
+        operator: &Operator<'_>,
+    ) -> Answer {
         let whose = match self.whose(query) {
             Err(answer) => return *answer,
             Ok(None) => {
@@ -92,12 +97,7 @@ impl Control {
         };
         match revoked {
             Ok(()) => {
-                tracing::info!(
-                    event = "admin",
-                    what = "revoke",
-                    by = what,
-                    "order of an operator"
-                );
+                operator.ordered("revoke", what);
                 done(&json!({ "revoked": what }))
             }
             Err(error) => store_failed(&error),

@@ -1,3 +1,4 @@
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -20,7 +21,14 @@ fn admin(token: Option<&str>) -> (Admin, Arc<Readiness>) {
 
 async fn get(admin: &Admin, target: &'static str) -> Answer {
     let target = PathAndQuery::from_static(target);
-    admin.handle(&Method::GET, &target, &HeaderMap::new()).await
+    admin
+        .handle(
+            &Method::GET,
+            &target,
+            &HeaderMap::new(),
+            Ipv4Addr::LOCALHOST.into(),
+        )
+        .await
 }
 
 fn body(answer: &Answer) -> &str {
@@ -111,7 +119,9 @@ async fn metrics_are_in_the_format_that_was_asked_for() {
         let accept = accept.map(|accept| (http::header::ACCEPT, HeaderValue::from_static(accept)));
         let headers = HeaderMap::from_iter(accept);
 
-        let answer = admin.handle(&Method::GET, &target, &headers).await;
+        let answer = admin
+            .handle(&Method::GET, &target, &headers, Ipv4Addr::LOCALHOST.into())
+            .await;
 
         assert_eq!(answer.headers()[CONTENT_TYPE], kind);
         let text = body(&answer);
@@ -149,7 +159,12 @@ async fn only_get_and_head_are_served() {
     for target in ["/healthz", "/startupz", "/readyz", "/metrics"] {
         let target = PathAndQuery::from_static(target);
         let head = admin
-            .handle(&Method::HEAD, &target, &HeaderMap::new())
+            .handle(
+                &Method::HEAD,
+                &target,
+                &HeaderMap::new(),
+                Ipv4Addr::LOCALHOST.into(),
+            )
             .await;
         assert_eq!(head.status(), 200, "{target}");
         for method in [
@@ -159,7 +174,14 @@ async fn only_get_and_head_are_served() {
             Method::OPTIONS,
             Method::TRACE,
         ] {
-            let answer = admin.handle(&method, &target, &HeaderMap::new()).await;
+            let answer = admin
+                .handle(
+                    &method,
+                    &target,
+                    &HeaderMap::new(),
+                    Ipv4Addr::LOCALHOST.into(),
+                )
+                .await;
             assert_eq!(answer.status(), 405, "{method} {target}");
             assert_eq!(answer.headers()[ALLOW], "GET, HEAD");
         }
@@ -176,7 +198,9 @@ async fn the_token_is_asked_for_everywhere_but_on_healthz() {
             headers.append(AUTHORIZATION, HeaderValue::from_static(value));
         }
         let target = PathAndQuery::from_static(target);
-        admin.handle(&Method::GET, &target, &headers).await
+        admin
+            .handle(&Method::GET, &target, &headers, Ipv4Addr::LOCALHOST.into())
+            .await
     };
 
     let wrong: [&[&str]; 11] = [

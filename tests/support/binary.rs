@@ -92,6 +92,15 @@ impl Binary {
         (self.said("stdout"), self.said("stderr"))
     }
 
+    /// The lines in JSON that it has said on standard error so far.
+    pub(crate) fn events(&self) -> Vec<serde_json::Value> {
+        let said = self.said("stderr");
+        // The last one may be half written.
+        said.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
     fn said(&self, name: &str) -> String {
         let path: PathBuf = Path::new(self.folder.path()).join(name);
         fs::read_to_string(path).unwrap()

@@ -47,6 +47,15 @@ pub(super) fn order(global: &Global, method: Method, target: &str) -> anyhow::Re
     })
 }
 
+/// Who runs the command, for the gateway's log: the name behind `sudo`, else the user's, else `1`.
+fn who() -> String {
+    let name = ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()));
+    let is_plain = |name: &String| name.bytes().all(|byte| byte.is_ascii_graphic());
+    name.filter(is_plain).unwrap_or_else(|| "1".to_owned())
+}
+
 async fn ask(
     address: SocketAddr,
     method: Method,
@@ -59,7 +68,7 @@ async fn ask(
         .method(method)
         .uri(target)
         .header(HOST, address.to_string())
-        .header("x-wxgate-admin", "1");
+        .header("x-wxgate-admin", who());
     if let Some(token) = token {
         request = request.header(AUTHORIZATION, format!("Bearer {}", token.reveal()));
     }

@@ -179,6 +179,8 @@ impl Login {
             app = name,
             method,
             result,
+            wechat_errcode = failed.and_then(wechat::Error::code),
+            wechat_rid = failed.and_then(wechat::Error::reference),
             "login ended"
         );
         if let Some(error) = failed {
