@@ -45,11 +45,14 @@ impl Watch {
     }
 
     fn received(&self, bytes: &[u8]) {
-        self.activity.received();
         let mut scanner = self.scanner.lock().unwrap_or_else(PoisonError::into_inner);
         scanner.follow(bytes, self.max_header);
         let came = scanner.whole_requests().unwrap_or(UNFINISHED);
         self.came.store(came, Ordering::Relaxed);
+        // PERF: what came completely begins to be answered at once, so nobody needs to know since when it comes.
+        if came == UNFINISHED {
+            self.activity.received();
+        }
     }
 
     /// Whether the client has sent all it has, and waits for an answer.
