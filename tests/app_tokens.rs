@@ -248,5 +248,7 @@ async fn broken_answers_are_no_token() {
         assert!(reply.status.is_server_error(), "{trouble:?}");
         assert!(!reply.text().contains(APP_SECRET), "{trouble:?}");
     }
+    // A quota that is used up is asked about again after ten seconds, not at once.
+    gateway.clock().advance(Duration::from_secs(11));
     token(&gateway).await;
 }
