@@ -196,11 +196,13 @@ fn body(error: &BodyError) -> Story {
 
 fn upstream(error: &proxy::Error) -> Story {
     let (status, reason, cause) = match error {
-        proxy::Error::NoServer { .. } | proxy::Error::AllIll { .. } => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "upstream-unavailable",
-            Cause::UpstreamUnavailable,
-        ),
+        proxy::Error::NoServer { .. } | proxy::Error::AllIll { .. } | proxy::Error::Full { .. } => {
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "upstream-unavailable",
+                Cause::UpstreamUnavailable,
+            )
+        }
         proxy::Error::Connect { .. }
         | proxy::Error::Tls { .. }
         | proxy::Error::Broken { .. }

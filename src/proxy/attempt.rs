@@ -129,7 +129,7 @@ impl<'a> Sending<'a> {
                     Box::pin(self.attempt_over_http2(share, message, &next)).await
                 }
                 (Err(error), message) => Err(Failed {
-                    outcome: Outcome::NotConnected,
+                    outcome: Outcome::without_connection(&error),
                     reused: false,
                     message: Some(message),
                     error,
@@ -246,6 +246,7 @@ impl<'a> Sending<'a> {
             },
             Error::NoServer { .. }
             | Error::AllIll { .. }
+            | Error::Full { .. }
             | Error::Connect { .. }
             | Error::Tls { .. }
             | Error::ConnectTimeout { .. }

@@ -27,6 +27,14 @@ pub enum Error {
         /// The upstream's name.
         upstream: String,
     },
+    /// As many connections to a server as it may have are in use, and none became free: 503.
+    #[error("every connection to upstream `{upstream}` is in use, for {} ms", .after.as_millis())]
+    Full {
+        /// The upstream's name.
+        upstream: String,
+        /// How long was waited.
+        after: Duration,
+    },
     /// No connection to any server that was tried: 502.
     #[error("no connection to upstream `{upstream}`")]
     Connect {

@@ -112,7 +112,7 @@ impl Probe {
     }
 
     async fn exchange(&self) -> Result<u16, Complaint> {
-        let opened = connect::open(&self.server.place, Offer::Either).await;
+        let opened = connect::open(&self.server, Offer::Either).await;
         let opened = opened.map_err(|failure| match failure {
             connect::Failure::Connect(error) => Complaint::Connect(error),
             connect::Failure::Tls(fault, _) => Complaint::Tls(fault),

@@ -44,9 +44,11 @@ mod http2;
 mod interim;
 mod mark;
 mod multiplex;
+mod names;
 mod outgoing;
 mod pool;
 mod retry;
+mod room;
 mod send;
 mod server;
 mod settings;
@@ -61,6 +63,7 @@ pub use answer::Unusable;
 pub use body::{Body, BodyError};
 pub use error::Error;
 pub use fault::Fault;
+pub use names::{Found, Resolver};
 pub use settings::{
     Address, AffinityCookie, Balance, Forwarding, HeaderEdits, HealthCheck, HostHeader, Origin,
     Protocol, Server, Settings, UpstreamId, UpstreamSettings,
@@ -148,6 +151,7 @@ impl Proxy {
         metrics: &Metrics,
         tunnels: Arc<Drain>,
     ) -> Self {
+        let resolver = settings.resolver;
         let keep_or_make = |settings: UpstreamSettings| {
             let kept = previous
                 .into_iter()
@@ -155,7 +159,7 @@ impl Proxy {
                 .find(|upstream| upstream.settings == settings);
             match kept {
                 Some(upstream) => Arc::clone(upstream),
-                None => Arc::new(Upstream::new(settings, metrics, &tunnels)),
+                None => Arc::new(Upstream::new(settings, &resolver, metrics, &tunnels)),
             }
         };
         Self {

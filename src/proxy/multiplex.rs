@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::uri::PathAndQuery;
 use http::{Request, response};
+use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
 use super::attempt::{Failed, Message, Next, Sending, Source};
@@ -12,12 +13,29 @@ use super::error::Error;
 use super::fault::Fault;
 use super::http2::{Connection, Exchange, Failure, Share};
 use super::retry::Outcome;
+use super::room::Entry;
 use super::server::Server;
+use super::transport::Transport;
 
 /// What came of opening a connection to a server that may speak either.
 enum Found {
     Share(Share),
-    Http1(super::transport::Transport),
+    Http1(Transport),
+}
+
+/// What came of waiting until a connection may be opened.
+enum Ready<'s> {
+    Share(Share),
+    /// A connection over HTTP/1.1 has become free.
+    Idle,
+    Room(Permission<'s>),
+}
+
+/// To open one connection.
+struct Permission<'s> {
+    entry: Entry,
+    /// Nobody else opens one meanwhile.
+    _turn: Option<MutexGuard<'s, ()>>,
 }
 
 impl<'a> Sending<'a> {
@@ -38,7 +56,13 @@ impl<'a> Sending<'a> {
         if !next.new_connection && server.pool.has_idle() {
             return Ok(None);
         }
-        let found = self.within_deadline(open(server), server).await?;
+        let after = self.upstream.settings.connect_timeout;
+        let waiting = tokio::time::timeout(after, wait_for_room(server, next.new_connection)).await;
+        let found = match waiting.map_err(|_| self.full(server))? {
+            Ready::Share(share) => return Ok(Some(share)),
+            Ready::Idle => return Ok(None),
+            Ready::Room(room) => self.within_deadline(open(server, room), server).await?,
+        };
         self.upstream.mark_working(next.index);
         next.new_connection = true;
         match found {
@@ -164,30 +188,49 @@ impl<'a> Sending<'a> {
     }
 }
 
-/// Opens a connection, or takes a part in one that was opened meanwhile.
-async fn open(server: &Server) -> Result<Found, connect::Failure> {
+/// Waits for the turn to open a connection and for room to do it, or takes a part in one that was opened meanwhile.
+async fn wait_for_room(server: &Server, needs_new: bool) -> Ready<'_> {
     // Not while it is unknown, or known to be HTTP/2: one connection serves everybody who waits here.
     let turn = match server.shared.chose_http1() {
         true => None,
         false => Some(server.shared.wait_turn().await),
     };
-    if let Some(share) = server.shared.take(Instant::now()) {
-        return Ok(Found::Share(share));
-    }
-    // The one who had the turn before has found out.
-    let turn = turn.filter(|_| !server.shared.chose_http1());
-    let opened = connect::open(&server.place, Offer::Either).await?;
-    let found = match opened {
+    // The one who had the turn before may have found out.
+    let mut turn = turn.filter(|_| !server.shared.chose_http1());
+    let look = || {
+        if let Some(share) = server.shared.take(Instant::now()) {
+            return Some(Ready::Share(share));
+        }
+        let entry = server.room.enter().or_else(|| {
+            // What must be new takes the room of an idle one.
+            let idle = needs_new.then(|| server.pool.take(Instant::now()));
+            drop(idle?);
+            server.room.enter()
+        });
+        match entry {
+            Some(entry) => Some(Ready::Room(Permission {
+                entry,
+                _turn: turn.take(),
+            })),
+            None => server.pool.has_idle().then_some(Ready::Idle),
+        }
+    };
+    server.room.wait_for(look).await
+}
+
+/// Opens a connection, and finds out what the server speaks.
+async fn open(server: &Server, permission: Permission<'_>) -> Result<Found, connect::Failure> {
+    let Permission { entry, _turn } = permission;
+    let opened = connect::open(server, Offer::Either).await?.counted(entry);
+    match opened {
         Opened::Http1(stream) => {
             server.shared.note_choice(true);
-            Found::Http1(stream)
+            Ok(Found::Http1(stream))
         }
         Opened::Http2(stream) => {
             let connection = Connection::open(stream).await?;
             server.shared.note_choice(false);
-            Found::Share(server.shared.add(connection))
+            Ok(Found::Share(server.shared.add(connection)))
         }
-    };
-    drop(turn);
-    Ok(found)
+    }
 }

@@ -5,12 +5,17 @@
 
 use http::Method;
 
+use super::error::Error;
+
 /// How an attempt ended without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// There was no connection, so nothing was sent.
     NotConnected,
-    /// The connection was closed before the first byte of the request was written.
+    /// The server has as many connections as it may, so nothing was sent.
+    Full,
+    /// The connection was closed before the first byte of the request was written, or the server says that it did not look at
+    /// the request (RFC 9113, section 8.7).
     Unsent,
     /// The connection ended after something was written and before the first byte of an answer.
     Silent,
@@ -21,10 +26,19 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
+    /// Of an attempt that ended before it had a connection.
+    pub(super) fn without_connection(error: &Error) -> Self {
+        match error {
+            Error::Full { .. } => Self::Full,
+            _ => Self::NotConnected,
+        }
+    }
+
     /// One word, for traces.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::NotConnected => "not_connected",
+            Self::Full => "full",
             Self::Unsent => "unsent",
             Self::Silent => "silent",
             Self::Begun => "begun",
@@ -74,12 +88,15 @@ pub(super) fn is_repeatable(method: &Method, has_body: bool) -> bool {
 pub(super) fn next(attempt: Attempt) -> Step {
     let may_retry = attempt.left > 0;
     match attempt.outcome {
-        Outcome::NotConnected if may_retry && attempt.other_server => Step::NextServer,
+        Outcome::NotConnected | Outcome::Full if may_retry && attempt.other_server => {
+            Step::NextServer
+        }
         Outcome::Unsent if attempt.reused => Step::Reconnect,
         Outcome::Unsent if may_retry && attempt.other_server => Step::NextServer,
         Outcome::Unsent if may_retry => Step::Repeat,
         Outcome::Silent if attempt.reused && attempt.repeatable && may_retry => Step::Repeat,
         Outcome::NotConnected
+        | Outcome::Full
         | Outcome::Unsent
         | Outcome::Silent
         | Outcome::Begun
@@ -92,8 +109,9 @@ pub(super) fn next(attempt: Attempt) -> Step {
 mod tests {
     use super::*;
 
-    const OUTCOMES: [Outcome; 5] = [
+    const OUTCOMES: [Outcome; 6] = [
         Outcome::NotConnected,
+        Outcome::Full,
         Outcome::Unsent,
         Outcome::Silent,
         Outcome::Begun,
@@ -121,9 +139,15 @@ mod tests {
     fn every_cell_of_the_table_is_decided() {
         use Step::{GiveUp as No, NextServer as Other, Reconnect as Free, Repeat as Again};
         // Columns: bits 0 reused, 1 repeatable, 2 retries left, 3 other server.
-        let table: [(Outcome, [Step; 16]); 5] = [
+        let table: [(Outcome, [Step; 16]); 6] = [
             (
                 Outcome::NotConnected,
+                [
+                    No, No, No, No, No, No, No, No, No, No, No, No, Other, Other, Other, Other,
+                ],
+            ),
+            (
+                Outcome::Full,
                 [
                     No, No, No, No, No, No, No, No, No, No, No, No, Other, Other, Other, Other,
                 ],
@@ -152,8 +176,10 @@ mod tests {
     #[test]
     fn what_may_have_arrived_and_is_not_repeatable_is_never_sent_again() {
         for attempt in every_attempt() {
-            let may_have_arrived =
-                !matches!(attempt.outcome, Outcome::NotConnected | Outcome::Unsent);
+            let may_have_arrived = !matches!(
+                attempt.outcome,
+                Outcome::NotConnected | Outcome::Full | Outcome::Unsent
+            );
             if may_have_arrived && !attempt.repeatable {
                 assert_eq!(next(attempt), Step::GiveUp, "{attempt:?}");
             }

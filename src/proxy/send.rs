@@ -18,10 +18,19 @@ use super::headers::Fields;
 use super::outgoing::{Copy, Outgoing};
 use super::pool::Idle;
 use super::retry::Outcome;
+use super::room::Entry;
 use super::server::Server;
 use super::settings::HostHeader;
 use super::transport::Transport;
 use super::wire::{self, Wire};
+
+/// What one who waits for a connection may get.
+enum Free {
+    /// One that was used before.
+    Connection(Transport),
+    /// Room for a new one.
+    Room(Entry),
+}
 
 impl<'a> Sending<'a> {
     /// One attempt of a request without a body.
@@ -37,18 +46,19 @@ impl<'a> Sending<'a> {
             Idle::Bare(bare) => Some(bare),
             Idle::Wire(wire) => wire.into_stream().map(Bare::new),
         });
-        let reused = pooled.is_some();
-        let failed = |outcome, error| Failed {
+        let failed = |outcome, reused, error| Failed {
             outcome,
             reused,
             message: Some(Message::Bare(fields, target)),
             error,
         };
-        let mut bare = match pooled {
-            Some(bare) => bare,
-            None => match Box::pin(self.stream(next, server)).await {
-                Ok(stream) => Bare::new(stream),
-                Err(error) => return Err(failed(Outcome::NotConnected, error)),
+        let (mut bare, reused) = match pooled {
+            Some(bare) => (bare, true),
+            None => match Box::pin(self.connected(next, server)).await {
+                Ok((stream, reused)) => (Bare::new(stream), reused),
+                Err(error) => {
+                    return Err(failed(Outcome::without_connection(&error), false, error));
+                }
             },
         };
         let head = bare.begin(self.method, target);
@@ -66,7 +76,7 @@ impl<'a> Sending<'a> {
             bare::Failure::Died { source, begun } => self.died(source, begun, server),
             bare::Failure::Late => self.late(self.deadlines.head, server),
         };
-        Err(failed(outcome, error))
+        Err(failed(outcome, reused, error))
     }
 
     /// One attempt through hyper. `keep_copy` asks for a copy of the head where hyper may not give the request back; it is made
@@ -84,14 +94,13 @@ impl<'a> Sending<'a> {
             Some(Idle::Bare(bare)) => Wire::new(bare.into_stream()).await.ok(),
             None => None,
         };
-        let reused = pooled.is_some();
-        let mut wire = match pooled {
-            Some(wire) => wire,
-            None => match self.connect_for_hyper(next, server).await {
-                Ok(wire) => wire,
+        let (mut wire, reused) = match pooled {
+            Some(wire) => (wire, true),
+            None => match self.connected_for_hyper(next, server).await {
+                Ok(connected) => connected,
                 Err(error) => {
                     return Err(Failed {
-                        outcome: Outcome::NotConnected,
+                        outcome: Outcome::without_connection(&error),
                         reused: false,
                         message: Some(Message::Hyper(Box::new(request))),
                         error,
@@ -126,27 +135,63 @@ impl<'a> Sending<'a> {
         }
     }
 
-    async fn connect_for_hyper(
+    async fn connected_for_hyper(
         &self,
         next: &mut Next,
         server: &Server,
-    ) -> Result<Box<Wire>, Error> {
-        let stream = self.stream(next, server).await?;
-        Wire::new(stream).await.map_err(|source| Error::Connect {
+    ) -> Result<(Box<Wire>, bool), Error> {
+        let (stream, reused) = self.connected(next, server).await?;
+        let wire = Wire::new(stream).await.map_err(|source| Error::Connect {
             upstream: self.upstream.settings.name.clone(),
             source,
-        })
+        })?;
+        Ok((wire, reused))
     }
 
-    /// A new connection that speaks HTTP/1.1.
-    async fn stream(&self, next: &mut Next, server: &Server) -> Result<Transport, Error> {
+    /// A connection that speaks HTTP/1.1: a new one, or, where the server has as many as it may, one that becomes free. Says
+    /// whether it was used before.
+    async fn connected(
+        &self,
+        next: &mut Next,
+        server: &Server,
+    ) -> Result<(Transport, bool), Error> {
         if let Some(opened) = next.opened.take() {
-            return Ok(opened);
+            return Ok((opened, false));
         }
-        let opening = connect::open(&server.place, Offer::Http1);
+        let free = match server.room.enter() {
+            Some(entry) => Free::Room(entry),
+            None => self.wait_for_free(next.new_connection, server).await?,
+        };
+        let entry = match free {
+            Free::Connection(stream) => return Ok((stream, true)),
+            Free::Room(entry) => entry,
+        };
+        let opening = connect::open(server, Offer::Http1);
         let opened = self.within_deadline(opening, server).await?;
         self.upstream.mark_working(next.index);
-        Ok(opened.into_transport())
+        Ok((opened.counted(entry).into_transport(), false))
+    }
+
+    async fn wait_for_free(&self, needs_new: bool, server: &Server) -> Result<Free, Error> {
+        let look = || {
+            let idle = server.pool.take(Instant::now());
+            // What must be new takes the room of an idle one.
+            let stream = idle.filter(|_| !needs_new).and_then(Idle::into_transport);
+            let stream = stream.map(Free::Connection);
+            stream.or_else(|| server.room.enter().map(Free::Room))
+        };
+        let after = self.upstream.settings.connect_timeout;
+        let found = tokio::time::timeout(after, server.room.wait_for(look)).await;
+        found.map_err(|_| self.full(server))
+    }
+
+    /// Nothing became free in time.
+    pub(super) fn full(&self, server: &Server) -> Error {
+        server.metrics.failed("full");
+        Error::Full {
+            upstream: self.upstream.settings.name.clone(),
+            after: self.upstream.settings.connect_timeout,
+        }
     }
 
     /// Waits for a connection, for as long as this upstream may take, and counts what fails.
@@ -157,7 +202,11 @@ impl<'a> Sending<'a> {
     ) -> Result<T, Error> {
         let after = self.upstream.settings.connect_timeout;
         let upstream = || self.upstream.settings.name.clone();
-        match tokio::time::timeout(after, opening).await {
+        let opened = tokio::time::timeout(after, opening).await;
+        if !matches!(opened, Ok(Ok(_))) {
+            server.doubt_addresses();
+        }
+        match opened {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(connect::Failure::Connect(source))) => {
                 server.metrics.failed("connect");

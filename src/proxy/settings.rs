@@ -9,6 +9,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 use rustls::pki_types::ServerName;
 
+use super::names::Resolver;
 use super::tls::Tls;
 use crate::message::{RequestId, Scheme};
 
@@ -17,6 +18,8 @@ use crate::message::{RequestId, Scheme};
 pub struct Settings {
     /// Every upstream; [`UpstreamId`] counts here.
     pub upstreams: Vec<UpstreamSettings>,
+    /// Looks up the names of servers.
+    pub resolver: Resolver,
 }
 
 /// An upstream's place in [`Settings::upstreams`].
@@ -44,6 +47,8 @@ pub struct UpstreamSettings {
     pub keep_alive: Duration,
     /// Idle connections kept per server.
     pub max_idle: usize,
+    /// Connections per server, idle ones and WebSockets included; at least 1.
+    pub max_connections: usize,
     /// How often a request may be tried again.
     pub retries: u32,
     /// Asks each server whether it is well; `None` where only connecting tells.

@@ -1,29 +1,76 @@
 //! What a connection runs over: TCP, TLS over TCP, or a socket of this machine.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
-/// A connection to a server. A closed set, so that the plain one costs a comparison instead of a call through a table.
+use super::room::{Entry, Room};
+
+/// A connection to a server.
 #[derive(Debug)]
-pub(super) enum Transport {
+pub(super) struct Transport {
+    stream: Stream,
+    /// Its place among those that the server may have; given back when it closes.
+    entry: Option<Entry>,
+    /// The server's address, where its name may come to mean others.
+    peer: Option<SocketAddr>,
+}
+
+/// A closed set, so that the plain one costs a comparison instead of a call through a table.
+#[derive(Debug)]
+pub(super) enum Stream {
     Tcp(TcpStream),
     /// Boxed because its state is large.
     Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),
 }
 
+impl Transport {
+    /// To a server whose address stays what it is.
+    pub(super) fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            entry: None,
+            peer: None,
+        }
+    }
+
+    /// To an address that was found by name.
+    pub(super) fn found_at(mut self, peer: Option<SocketAddr>) -> Self {
+        self.peer = peer;
+        self
+    }
+
+    /// Counts it among those that the server may have, for as long as it is open.
+    pub(super) fn counted(mut self, entry: Entry) -> Self {
+        self.entry = Some(entry);
+        self
+    }
+
+    /// Where it is counted.
+    pub(super) fn room(&self) -> Option<Arc<Room>> {
+        self.entry.as_ref().map(Entry::room)
+    }
+
+    /// The address that was found by name.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+}
+
 /// The same call on whichever it is.
 macro_rules! on_each {
     ($transport:expr, $stream:ident => $call:expr) => {
-        match $transport {
-            Transport::Tcp($stream) => $call,
-            Transport::Tls($stream) => $call,
-            Transport::Unix($stream) => $call,
+        match &mut $transport.stream {
+            Stream::Tcp($stream) => $call,
+            Stream::Tls($stream) => $call,
+            Stream::Unix($stream) => $call,
         }
     };
 }
@@ -56,7 +103,11 @@ impl AsyncWrite for Transport {
     }
 
     fn is_write_vectored(&self) -> bool {
-        on_each!(self, stream => stream.is_write_vectored())
+        match &self.stream {
+            Stream::Tcp(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+            Stream::Unix(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -10,6 +10,7 @@ use tracing::Instrument;
 
 use super::affinity::Affinity;
 use super::health::Probe;
+use super::names::Resolver;
 use super::server::Server;
 use super::settings::{Balance, Server as Place, UpstreamSettings};
 use crate::drain::Drain;
@@ -23,8 +24,8 @@ pub(super) struct Upstream {
     turn: AtomicUsize,
     /// Only where a cookie leads back to the same server.
     affinity: Option<Affinity>,
-    /// Ends with the upstream.
-    _probes: JoinSet<()>,
+    /// Health checks and look-ups of names; they end with the upstream.
+    _tasks: JoinSet<()>,
     /// Marks count milliseconds from here.
     epoch: Instant,
 }
@@ -34,11 +35,16 @@ pub(super) struct Upstream {
 pub(super) struct Tried(Vec<usize>);
 
 impl Upstream {
-    /// All servers count as healthy until one fails. Health checks begin at once, so where there are some this must be called
-    /// inside the runtime; they end with the upstream, or when `tasks` is told to stop.
-    pub(super) fn new(settings: UpstreamSettings, metrics: &Metrics, tasks: &Drain) -> Self {
+    /// All servers count as healthy until one fails. Health checks and look-ups begin at once, so where there are some this must be
+    /// called inside the runtime; they end with the upstream, or when `drain` is told to stop.
+    pub(super) fn new(
+        settings: UpstreamSettings,
+        resolver: &Resolver,
+        metrics: &Metrics,
+        drain: &Drain,
+    ) -> Self {
         let server = |place: &Place| {
-            let server = Server::new(place, &settings, metrics);
+            let server = Server::new(place, &settings, resolver, metrics);
             server.metrics.set_healthy(true);
             Arc::new(server)
         };
@@ -50,7 +56,7 @@ impl Upstream {
                 Some(Affinity::new(cookie, names))
             }
         };
-        let mut probes = JoinSet::new();
+        let mut tasks = JoinSet::new();
         for (check, server) in settings
             .health_check
             .iter()
@@ -62,12 +68,16 @@ impl Upstream {
                 check: check.clone(),
                 host_header: settings.host_header.clone(),
             };
-            probes.spawn(probe.run(tasks.guard()).in_current_span());
+            tasks.spawn(probe.run(drain.guard()).in_current_span());
+        }
+        for server in servers.iter().filter(|server| server.addresses.is_some()) {
+            let following = Arc::clone(server).follow_name(settings.name.clone(), drain.guard());
+            tasks.spawn(following.in_current_span());
         }
         Self {
             servers,
             affinity,
-            _probes: probes,
+            _tasks: tasks,
             settings,
             turn: AtomicUsize::new(0),
             epoch: Instant::now(),
@@ -200,10 +210,16 @@ mod tests {
             idle_timeout: Duration::from_secs(1),
             keep_alive: Duration::from_secs(1),
             max_idle: 1,
+            max_connections: 16,
             retries: 1,
             health_check: None,
         };
-        Upstream::new(settings, &Metrics::new(), &Drain::new())
+        Upstream::new(
+            settings,
+            &Resolver::system(),
+            &Metrics::new(),
+            &Drain::new(),
+        )
     }
 
     fn picks(upstream: &Upstream, count: usize, now: Instant) -> Vec<(usize, bool)> {
@@ -368,7 +384,12 @@ mod tests {
         ];
         let settings = upstream(1).settings;
         for (host, port, name, authority) in table {
-            let server = Server::new(&place(host, port), &settings, &Metrics::new());
+            let server = Server::new(
+                &place(host, port),
+                &settings,
+                &Resolver::system(),
+                &Metrics::new(),
+            );
             assert_eq!(&*server.name, name);
             assert_eq!(server.authority, authority);
         }

@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -34,6 +35,7 @@ pub(super) struct Wire {
     /// `None` after its end.
     connection: Option<Connection<TokioIo<Socket>, Outgoing>>,
     finished: bool,
+    peer: Option<SocketAddr>,
     traffic: Arc<Traffic>,
     /// One timer for all deadlines: moving it further away is cheap, making a new one is not.
     timer: Pin<Box<Sleep>>,
@@ -66,6 +68,7 @@ impl Wire {
     /// Takes a connection that is idle.
     pub(super) async fn new(stream: Transport) -> io::Result<Box<Self>> {
         let traffic = Arc::<Traffic>::default();
+        let peer = stream.peer();
         let socket = Socket::new(stream, Arc::clone(&traffic));
         let (sender, connection) = Builder::new()
             .max_buf_size(BUFFER)
@@ -76,6 +79,7 @@ impl Wire {
             sender,
             connection: Some(connection),
             finished: false,
+            peer,
             traffic,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             may_be_reused: true,
@@ -164,6 +168,11 @@ impl Wire {
     pub(super) fn rest(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
         self.is_idle()
+    }
+
+    /// The server's address, where it was found by name.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     /// The bare connection of one that is [idle](Self::is_idle).

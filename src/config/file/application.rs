@@ -73,6 +73,8 @@ table! {
         keep_alive: Positive = "60s";
         /// Idle connections kept per server.
         max_idle: Whole<0, 100000> = 256;
+        /// Connections per server, idle ones and WebSockets included. A request that finds none free waits for connect_timeout, then gets 503.
+        max_connections: Whole<1, 100000> = 10000;
         /// How often a request that may be sent twice is tried again.
         retries: Whole<0, 10> = 1;
         /// Asks each server now and then whether it is well, and sends nothing to those that are not.

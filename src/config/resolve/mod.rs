@@ -90,6 +90,7 @@ pub(super) fn resolve(file: &File, document: &Document, reader: &mut Reader<'_>)
         jwt,
         proxy: crate::proxy::Settings {
             upstreams: routes.upstreams,
+            resolver: crate::proxy::Resolver::system(),
         },
         pages,
         limits,

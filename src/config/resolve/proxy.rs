@@ -152,6 +152,7 @@ fn settings(
         idle_timeout: file.idle_timeout.value.0,
         keep_alive: file.keep_alive.value.0,
         max_idle: file.max_idle.value.0 as usize,
+        max_connections: file.max_connections.value.0 as usize,
         retries: file.retries.value.0,
         health_check: file.health_check.value.0.as_ref().map(health_check),
     })

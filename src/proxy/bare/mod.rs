@@ -5,6 +5,7 @@
 //! ([`Wire`](super::wire::Wire)), and connections change hands between the two while they are idle.
 
 use std::future::Future as _;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -66,6 +67,11 @@ impl Bare {
             may_be_reused: true,
             idle_since: Instant::now(),
         })
+    }
+
+    /// The server's address, where it was found by name.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.stream.peer()
     }
 
     /// The bare connection. Only an idle one may be taken out: what was read and not taken is lost.

@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use super::room::Room;
 use super::transport::Transport;
 
 mod exchange;
@@ -52,6 +54,10 @@ const PING_WITHIN: Duration = Duration::from_secs(10);
 pub(super) struct Connection {
     sender: SendRequest<Bytes>,
     state: Arc<State>,
+    /// The server's address, where it was found by name.
+    peer: Option<SocketAddr>,
+    /// Told when a stream has ended, because another may begin.
+    room: Option<Arc<Room>>,
     /// Dropped with the connection, which tells its driver; `h2` by itself does not notice.
     _held: oneshot::Sender<Infallible>,
 }
@@ -82,6 +88,7 @@ impl Connection {
     /// Speaks HTTP/2 on a connection, until the server has answered a ping: then it does speak it, and has said how many streams
     /// it takes. The caller has a deadline; cancelling closes the connection. Must be called inside the runtime.
     pub(super) async fn open(stream: Transport) -> Result<Self, Refusal> {
+        let (peer, room) = (stream.peer(), stream.room());
         let (sender, mut connection) = client::Builder::new()
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
@@ -108,6 +115,8 @@ impl Connection {
         Ok(Self {
             sender,
             state,
+            peer,
+            room,
             _held: held,
         })
     }

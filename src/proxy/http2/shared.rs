@@ -1,5 +1,6 @@
 //! The shared connections of one server.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,12 +15,19 @@ use super::Connection;
 /// more, one at a time: a hundred requests at once share what the first has opened.
 #[derive(Debug)]
 pub(in crate::proxy) struct Shared {
-    connections: Mutex<Vec<Arc<Connection>>>,
+    list: Mutex<List>,
     /// Held while one is opened.
     turn: tokio::sync::Mutex<()>,
     /// What the server chose when it was asked last.
     chose_http1: AtomicBool,
     keep_alive: Duration,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    connections: Vec<Arc<Connection>>,
+    /// Where connections may lead, once a name has changed its addresses.
+    peers: Option<Arc<Vec<SocketAddr>>>,
 }
 
 /// One stream's part in a connection.
@@ -30,7 +38,7 @@ impl Shared {
     /// Keeps connections without streams for `keep_alive`.
     pub(in crate::proxy) fn new(keep_alive: Duration) -> Self {
         Self {
-            connections: Mutex::new(Vec::new()),
+            list: Mutex::default(),
             turn: tokio::sync::Mutex::new(()),
             chose_http1: AtomicBool::new(false),
             keep_alive,
@@ -39,19 +47,15 @@ impl Shared {
 
     /// A part in a connection that is open and has room.
     pub(in crate::proxy) fn take(&self, now: Instant) -> Option<Share> {
-        let mut connections = self.lock();
-        let mut ended = Vec::new();
-        let mut found = None;
-        connections.retain(|connection| {
-            let is_usable = self.is_usable(connection, now);
-            if !is_usable {
-                ended.push(Arc::clone(connection));
-            } else if found.is_none() && connection.has_room() {
-                found = Some(Share::of(connection));
-            }
-            is_usable
-        });
-        drop(connections);
+        let (found, ended) = {
+            let mut list = self.lock();
+            let ended = list.remove_unusable(self.keep_alive, now);
+            let found = list
+                .connections
+                .iter()
+                .find(|connection| connection.has_room());
+            (found.map(Share::of), ended)
+        };
         // Closed after the lock is released.
         drop(ended);
         found
@@ -61,7 +65,7 @@ impl Shared {
     pub(in crate::proxy) fn add(&self, connection: Connection) -> Share {
         let connection = Arc::new(connection);
         let share = Share::of(&connection);
-        self.lock().push(connection);
+        self.lock().connections.push(connection);
         share
     }
 
@@ -82,36 +86,52 @@ impl Shared {
 
     /// Closes what has been without streams for too long, and forgets what has ended.
     pub(in crate::proxy) fn sweep(&self, now: Instant) {
-        let mut ended = Vec::new();
-        self.lock().retain(|connection| {
-            let is_usable = self.is_usable(connection, now);
-            if !is_usable {
-                ended.push(Arc::clone(connection));
-            }
-            is_usable
-        });
+        let ended = self.lock().remove_unusable(self.keep_alive, now);
+        drop(ended);
+    }
+
+    /// From now on only connections to these addresses get new streams.
+    pub(in crate::proxy) fn keep_only(&self, peers: &Arc<Vec<SocketAddr>>) {
+        let ended = {
+            let mut list = self.lock();
+            list.peers = Some(Arc::clone(peers));
+            list.remove_unusable(self.keep_alive, Instant::now())
+        };
+        drop(ended);
     }
 
     /// Lets all go; each ends with its last stream.
     #[cfg(test)]
     pub(in crate::proxy) fn forget(&self) {
-        let connections = std::mem::take(&mut *self.lock());
+        let connections = std::mem::take(&mut self.lock().connections);
         drop(connections);
     }
 
     /// How many connections are open.
     #[cfg(test)]
     pub(in crate::proxy) fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().connections.len()
     }
 
-    fn is_usable(&self, connection: &Connection, now: Instant) -> bool {
-        connection.is_open() && !connection.is_idle_for(self.keep_alive, now)
+    fn lock(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Connection>>> {
-        let connections = self.connections.lock();
-        connections.unwrap_or_else(PoisonError::into_inner)
+impl List {
+    /// Takes out what has ended, leads where it should not, or was without streams for too long. It closes with its last stream.
+    fn remove_unusable(&mut self, keep_alive: Duration, now: Instant) -> Vec<Arc<Connection>> {
+        let is_usable = |connection: &Arc<Connection>| {
+            let leads_there = match (&self.peers, connection.peer) {
+                (Some(peers), Some(peer)) => peers.contains(&peer),
+                (None, _) | (_, None) => true,
+            };
+            leads_there && connection.is_open() && !connection.is_idle_for(keep_alive, now)
+        };
+        let connections = std::mem::take(&mut self.connections);
+        let (usable, ended) = connections.into_iter().partition(is_usable);
+        self.connections = usable;
+        ended
     }
 }
 
@@ -135,6 +155,9 @@ impl Drop for Share {
     fn drop(&mut self) {
         if self.0.state.open.fetch_sub(1, Ordering::Relaxed) == 1 {
             *self.0.idle_since() = Instant::now();
+        }
+        if let Some(room) = &self.0.room {
+            room.tell();
         }
     }
 }

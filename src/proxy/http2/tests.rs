@@ -1,6 +1,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::super::transport::Stream as AnyStream;
 use super::*;
 
 /// Both ends of a connection.
@@ -8,7 +9,10 @@ async fn pair() -> (Transport, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap());
     let (client, server) = tokio::join!(client, listener.accept());
-    (Transport::Tcp(client.unwrap()), server.unwrap().0)
+    (
+        Transport::new(AnyStream::Tcp(client.unwrap())),
+        server.unwrap().0,
+    )
 }
 
 #[tokio::test]

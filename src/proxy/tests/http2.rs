@@ -29,8 +29,8 @@ struct Call {
 }
 
 /// An origin that plays a script on each stream.
-struct Origin {
-    address: SocketAddr,
+pub(super) struct Origin {
+    pub(super) address: SocketAddr,
     connections: Arc<AtomicUsize>,
     streams: Arc<AtomicUsize>,
     /// Connections that have ended in order.
@@ -87,7 +87,7 @@ impl Origin {
     }
 
     /// One that answers everything with its path.
-    async fn echoing() -> Self {
+    pub(super) async fn echoing() -> Self {
         Self::start(|_, call| async move {
             let path = call.request.uri().path().to_owned();
             call.say(200, path)
@@ -99,8 +99,13 @@ impl Origin {
         self.connections.load(Ordering::SeqCst)
     }
 
-    fn streams(&self) -> usize {
+    pub(super) fn streams(&self) -> usize {
         self.streams.load(Ordering::SeqCst)
+    }
+
+    /// Waits until a connection has ended in order.
+    pub(super) async fn closes(&self) {
+        timeout(NEVER, self.ending.notified()).await.unwrap();
     }
 
     async fn gateway(&self) -> Gateway {
@@ -853,4 +858,46 @@ async fn an_early_answer_is_passed_on_and_the_rest_of_the_upload_stopped() {
         );
     }
     assert!(answer.starts_with(b"HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn requests_beyond_the_streams_of_all_connections_wait_for_one_to_end() {
+    let go_on = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&go_on);
+    let origin = Origin::taking(2, move |_, call| {
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.acquire().await.unwrap().forget();
+            call.say(200, "ok")
+        }
+    })
+    .await;
+    let gateway = in_front_of(origin.address, |settings, _| settings.max_connections = 1).await;
+
+    let answering = async {
+        while origin.streams() < 2 {
+            tokio::task::yield_now().await;
+        }
+        go_on.add_permits(8);
+    };
+    let (replies, ()) = tokio::join!(join_all((0..8).map(|_| gateway.get("/"))), answering);
+
+    assert!(replies.iter().all(|reply| reply.status == 200));
+    assert_eq!(origin.connections(), 1);
+
+    let gateway = in_front_of(origin.address, |settings, _| {
+        settings.max_connections = 1;
+        settings.connect_timeout = SOON;
+    })
+    .await;
+    let third = async {
+        while origin.streams() < 10 {
+            tokio::task::yield_now().await;
+        }
+        let reply = gateway.get("/").await;
+        go_on.add_permits(2);
+        reply.status
+    };
+    let (_, _, third) = tokio::join!(gateway.get("/"), gateway.get("/"), third);
+    assert_eq!(third, 503);
 }

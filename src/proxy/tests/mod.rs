@@ -3,8 +3,10 @@
 mod faults;
 mod heads;
 mod http2;
+mod names;
 mod pooling;
 mod retries;
+mod room;
 mod streaming;
 mod support;
 mod uploads;

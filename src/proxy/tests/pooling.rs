@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::support::*;
 use crate::drain::Drain;
 use crate::observe::Metrics;
-use crate::proxy::{Proxy, Settings};
+use crate::proxy::{Proxy, Resolver, Settings};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const CHUNKED: &str =
@@ -247,6 +247,7 @@ async fn reload_keeps_the_connections_of_equal_upstreams() {
         settings.retries += change;
         let settings = Settings {
             upstreams: vec![settings],
+            resolver: Resolver::system(),
         };
         let proxy = Proxy::new(settings, Some(&first), &Metrics::new(), Arc::clone(&drain));
         Gateway::serve(Arc::new(proxy), Route::default(), Arc::clone(&drain))

@@ -24,7 +24,7 @@ use crate::message::{BodyError, RequestBody, RequestId, Scheme};
 use crate::observe::Metrics;
 use crate::proxy::{
     Additions, Address, Balance, EndSignal, Error, Forwarding, HeaderEdits, HostHeader, Origin,
-    PrivateNames, Protocol, Proxy, Server, Settings, UpstreamId, UpstreamSettings,
+    PrivateNames, Protocol, Proxy, Resolver, Server, Settings, UpstreamId, UpstreamSettings,
 };
 
 /// Longer than any test may take: waiting this long is a failure.
@@ -209,6 +209,7 @@ pub(super) fn upstream(servers: &[SocketAddr]) -> UpstreamSettings {
         idle_timeout: NEVER,
         keep_alive: NEVER,
         max_idle: 16,
+        max_connections: 1000,
         retries: 1,
         health_check: None,
     }
@@ -216,8 +217,18 @@ pub(super) fn upstream(servers: &[SocketAddr]) -> UpstreamSettings {
 
 /// A proxy for one upstream.
 pub(super) fn proxy(settings: UpstreamSettings, drain: &Arc<Drain>) -> Proxy {
+    resolving(settings, Resolver::system(), drain)
+}
+
+/// The same, where names mean what this says.
+pub(super) fn resolving(
+    settings: UpstreamSettings,
+    resolver: Resolver,
+    drain: &Arc<Drain>,
+) -> Proxy {
     let settings = Settings {
         upstreams: vec![settings],
+        resolver,
     };
     Proxy::new(settings, None, &Metrics::new(), Arc::clone(drain))
 }
@@ -422,7 +433,9 @@ async fn answer(
 
 fn status(error: &Error) -> StatusCode {
     match error {
-        Error::NoServer { .. } | Error::AllIll { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Error::NoServer { .. } | Error::AllIll { .. } | Error::Full { .. } => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Error::Connect { .. }
         | Error::Tls { .. }
         | Error::Broken { .. }
