@@ -23,6 +23,7 @@ use crate::gateway::{AnswerBody, Gateway};
 use crate::listen::{self, Handler, Inherited, Listener, Peer};
 
 mod assemble;
+mod explain;
 mod facts;
 mod housekeeping;
 mod lasting;

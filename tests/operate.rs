@@ -94,7 +94,7 @@ async fn the_status_page_is_html_for_browsers_without_script_or_foreign_parts() 
     for part in [
         "default-src 'none'",
         "frame-ancestors 'none'",
-        "form-action 'none'",
+        "form-action 'self'",
     ] {
         assert!(policy.contains(part), "{policy}");
     }
@@ -120,9 +120,135 @@ async fn the_status_page_is_html_for_browsers_without_script_or_foreign_parts() 
     );
 }
 
+/// A gateway with a list that keeps somebody out.
+async fn with_a_ban() -> TestGateway {
+    TestGateway::with(|setup| {
+        setup.sections = "[lists.banned]\nids = [\"openid:mallory\"]".to_owned();
+        setup.routes.push_str(
+            "\n[[routes]]\nname = \"<i>club\"\npath = \"/club\"\nauth = \"base\"\ndeny = { lists = [\"banned\"] }\nupstream = \"UPSTREAM\"\n",
+        );
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_operator_learns_what_a_url_would_get_and_nothing_is_sent() {
+    let gateway = with_a_ban().await;
+    for (query, outcome, answer) in [
+        ("url=/open", "allow", "without identity"),
+        (
+            "url=https://www.example.test/site?x=1",
+            "login",
+            "snsapi_base",
+        ),
+        ("url=/site&openid=alice", "allow", "with identity"),
+        ("url=/club&openid=openid:alice", "allow", "with identity"),
+        ("url=/club&openid=mallory", "deny", "on the deny list"),
+        (
+            "url=/closed&method=POST&unionid=u1",
+            "deny",
+            "denies everybody",
+        ),
+        ("url=https://other.test/", "deny", "421"),
+        ("url=/a//b", "deny", "400"),
+    ] {
+        let (status, explained) = json(&gateway, "GET", &format!("/explain?{query}")).await;
+
+        assert_eq!(
+            (status, &explained["outcome"]),
+            (200, &outcome.into()),
+            "{query}"
+        );
+        let text = explained["answer"].as_str().unwrap();
+        assert!(text.contains(answer), "{query}: {text}");
+    }
+    let (_, explained) = json(&gateway, "GET", "/explain?url=/member/x&ua=desktop").await;
+    assert_eq!(explained["selected"]["name"], "member");
+    assert_eq!(explained["routes"].as_array().unwrap().len(), 6);
+    for (query, why) in [
+        ("", "`url` is missing"),
+        ("url=ftp://x/", "neither `https` nor `http`"),
+        ("url=/&method=A%20B", "`method`"),
+        ("url=/&ua=lynx", "`ua` must be"),
+        ("url=/&openid=not%20an%20id", "`openid` must hold"),
+    ] {
+        let (status, answer) = json(&gateway, "GET", &format!("/explain?{query}")).await;
+        let error = answer["error"].as_str().unwrap_or_default();
+        assert!(
+            status == 400 && error.contains(why) && !error.contains("not an id"),
+            "{query}: {answer}"
+        );
+    }
+    let mut wire = Wire::new(gateway.admin_address());
+    let posted = ask("POST", "/explain?url=/", "X-Wxgate-Admin: 1\r\n");
+    assert_eq!(wire.ask(posted).await.status, 405);
+    let rebound = "GET /explain?url=/ HTTP/1.1\r\nHost: evil.test\r\n\r\n";
+    assert_eq!(wire.ask(rebound).await.status, 421);
+    assert!(gateway.upstream().seen().is_empty());
+    assert_eq!(gateway.simulator().calls().len(), 0);
+}
+
+#[tokio::test]
+async fn the_box_is_a_form_of_the_status_page_and_shows_its_answer_in_chromium() {
+    let gateway = with_a_ban().await;
+    let mut wire = Wire::new(gateway.admin_address());
+    let status = wire
+        .ask(ask("GET", "/status", "Accept: text/html\r\n"))
+        .await;
+    let page = status.text();
+    assert!(
+        page.contains("<form action=\"/explain\" method=\"get\">"),
+        "{page}"
+    );
+    for field in ["url", "method", "ua", "openid", "unionid"] {
+        assert!(
+            page.contains(&format!("name=\"{field}\"")),
+            "{field}: {page}"
+        );
+    }
+
+    let (dom, errors, picture) = in_chromium(
+        &gateway,
+        "/explain?url=%2Fclub&ua=phone&openid=mallory&method=GET",
+    )
+    .await;
+
+    assert!(
+        dom.contains("&lt;i&gt;club") && !dom.contains("<i>club"),
+        "{dom}"
+    );
+    assert!(dom.contains("on the deny list"), "{dom}");
+    assert!(
+        dom.contains("value=\"/club\"") && dom.contains("<option selected=\"\">phone"),
+        "{dom}"
+    );
+    assert!(!errors.contains("Content Security Policy"), "{errors}");
+    assert!(picture > 5_000);
+
+    let (dom, _, _) = in_chromium(
+        &gateway,
+        "/explain?url=%22%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E",
+    )
+    .await;
+    assert!(
+        dom.contains("begins neither with") && !dom.contains("<script"),
+        "{dom}"
+    );
+}
+
 #[tokio::test]
 async fn a_browser_shows_the_status_page_with_its_style() {
     let gateway = TestGateway::start().await;
+
+    let (dom, errors, picture) = in_chromium(&gateway, "/status").await;
+
+    assert!(dom.contains("<h1>wxgate "), "{dom}");
+    assert!(!errors.contains("Content Security Policy"), "{errors}");
+    assert!(picture > 5_000);
+}
+
+/// A page of the admin listener as Chromium has it, what Chromium complains about, and the size of its picture.
+async fn in_chromium(gateway: &TestGateway, target: &str) -> (String, String, u64) {
     let chromium = std::env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".to_owned());
     let picture = gateway.state_dir().join("status.png");
     let mut command = tokio::process::Command::new(chromium);
@@ -133,16 +259,14 @@ async fn a_browser_shows_the_status_page_with_its_style() {
             gateway.state_dir().join("chromium").display()
         ))
         .arg(format!("--screenshot={}", picture.display()))
-        .arg(format!("http://{}/status", gateway.admin_address()))
+        .arg(format!("http://{}{target}", gateway.admin_address()))
         .kill_on_drop(true);
 
     let output = command.output().await.unwrap();
 
-    let dom = String::from_utf8_lossy(&output.stdout);
-    assert!(dom.contains("<h1>wxgate "), "{dom}");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(!errors.contains("Content Security Policy"), "{errors}");
-    assert!(fs::metadata(picture).unwrap().len() > 5_000);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let size = fs::metadata(picture).unwrap().len();
+    (text(&output.stdout), text(&output.stderr), size)
 }
 
 #[tokio::test]

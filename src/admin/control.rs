@@ -1,5 +1,6 @@
 //! What an operator may ask of the running program, beyond looking.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -7,6 +8,7 @@ use http::StatusCode;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
+use super::explain::Explain;
 use super::generation::Generation;
 use super::operator::Operator;
 use super::query::Query;
@@ -32,7 +34,6 @@ pub type Orders = mpsc::Sender<Order>;
 const RELOAD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the status page and the orders of an operator need; one per generation.
-#[derive(Debug)]
 pub struct Control {
     /// What is served.
     pub generation: Generation,
@@ -48,6 +49,17 @@ pub struct Control {
     pub clock: Clock,
     /// When the process began to serve.
     pub began: SystemTime,
+    /// Judges requests that nobody made.
+    pub explain: Explain,
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Control")
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Control {

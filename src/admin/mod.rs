@@ -9,6 +9,7 @@
 //! | `/token/<app>` | the app's token is shared, and there is one |
 //!
 //! | `/status`, `/status.json` | always |
+//! | `/explain?url=` | the address can be judged |
 //! | `/sessions` | sessions are kept in the store |
 //! | POST `/sessions/revoke`, `/reload`, `/drain`, `/log-level` | the order was carried out |
 //!
@@ -32,9 +33,11 @@ use crate::secret::Secret;
 use crate::wechat::AppName;
 
 mod control;
+mod explain;
 mod generation;
 mod operator;
 mod orders;
+mod page;
 mod query;
 mod readiness;
 mod series;
@@ -46,6 +49,7 @@ mod token;
 mod tests;
 
 pub use control::{Control, Order, Orders};
+pub use explain::{Asked, Explain, Explained};
 pub use generation::{AppFacts, Generation, RouteFacts, ServerFacts, UpstreamFacts};
 pub use readiness::{Check, Readiness, STORE_PATIENCE, State};
 pub use token::TokenShares;

@@ -24,6 +24,7 @@ pub(super) enum Place {
     Root,
     Status,
     StatusJson,
+    Explain,
     Sessions,
     Revoke,
     Reload,
@@ -41,10 +42,11 @@ pub(super) struct Asked<'r> {
 }
 
 impl Place {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Root,
         Self::Status,
         Self::StatusJson,
+        Self::Explain,
         Self::Sessions,
         Self::Revoke,
         Self::Reload,
@@ -61,6 +63,7 @@ impl Place {
             Self::Root => "/",
             Self::Status => "/status",
             Self::StatusJson => "/status.json",
+            Self::Explain => "/explain",
             Self::Sessions => "/sessions",
             Self::Revoke => "/sessions/revoke",
             Self::Reload => "/reload",
@@ -72,12 +75,12 @@ impl Place {
     fn is_order(self) -> bool {
         match self {
             Self::Revoke | Self::Reload | Self::Drain | Self::LogLevel => true,
-            Self::Root | Self::Status | Self::StatusJson | Self::Sessions => false,
+            Self::Root | Self::Status | Self::StatusJson | Self::Explain | Self::Sessions => false,
         }
     }
 
     fn is_page(self) -> bool {
-        matches!(self, Self::Root | Self::Status)
+        matches!(self, Self::Root | Self::Status | Self::Explain)
     }
 }
 
@@ -105,6 +108,7 @@ impl Admin {
             Place::Root => message::redirect(asked.method, "admin", "/status"),
             Place::Status if wants_page(asked.headers) => self.status(control).await.html(),
             Place::Status | Place::StatusJson => self.status(control).await.json(),
+            Place::Explain => control.explain(&query, wants_page(asked.headers)),
             Place::Sessions => control.list_sessions(&query).await,
             Place::Revoke => control.revoke_sessions(&query, &operator).await,
             Place::Reload => control.reload(&operator).await,

@@ -2,23 +2,21 @@
 
 use std::time::SystemTime;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use data_encoding::BASE64;
-use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_FRAME_OPTIONS};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use jiff::Timestamp;
-use minijinja::{AutoEscape, Environment};
+use minijinja::context;
+use minijinja::value::Serde;
 use serde::Serialize;
 
 use super::control::Control;
 use super::generation::Generation;
+use super::page;
 use super::readiness::{Check, State};
 use super::series::Series;
 use crate::message::{self, Answer};
 use crate::observe::{LoginFailure, Metrics};
 
 const TEMPLATE: &str = include_str!("status.html");
-const STYLE: &str = include_str!("status.css");
 
 /// Everything on the page.
 #[derive(Debug, Serialize)]
@@ -101,27 +99,9 @@ impl Status {
         message::json(StatusCode::OK, "admin", self)
     }
 
-    /// A page without scripts, forms and foreign parts.
+    /// A page without scripts and foreign parts.
     pub(super) fn html(&self) -> Answer {
-        let mut environment = Environment::new();
-        environment.set_auto_escape_callback(|_| AutoEscape::Html);
-        let context =
-            minijinja::context! { status => minijinja::value::Serde(self), style => STYLE };
-        let page = environment
-            .render_str(TEMPLATE, context)
-            .unwrap_or_else(|error| format!("<!doctype html><title>status</title>{error}"));
-        let mut answer = message::html(StatusCode::OK, "admin", page);
-        let style = BASE64.encode(digest(&SHA256, STYLE.as_bytes()).as_ref());
-        let policy = format!(
-            "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        );
-        let headers = answer.headers_mut();
-        if let Ok(policy) = HeaderValue::from_str(&policy) {
-            headers.insert(CONTENT_SECURITY_POLICY, policy);
-        }
-        headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        answer
+        page::html(TEMPLATE, context! { status => Serde(self) })
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 
+use super::explain;
 use super::facts;
 use super::lasting::{Keys, Noting};
 use crate::admin::{Admin, Control, Orders, Readiness, TokenShares};
@@ -192,6 +193,7 @@ impl Shared {
             orders: self.orders.clone(),
             clock: self.clock.clone(),
             began: self.began,
+            explain: explain::of(config, self.clock.clone()),
         });
         let app = |name: &AppName| {
             let mut apps = config.wechat.apps.iter();

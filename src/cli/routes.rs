@@ -4,20 +4,14 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use anyhow::Context;
 use http::Method;
 
 use super::Global;
 use crate::config::Config;
-use crate::identity::SubjectForm;
-use crate::message::{Browser, Host, Site};
+use crate::message::{Browser, Site};
+use crate::route::report::{self, Facts, Report, split_url};
 use crate::route::{Question, Routes};
 use crate::wechat::{OpenId, UnionId};
-
-mod explain;
-mod list;
-mod table;
-mod words;
 
 #[cfg(test)]
 mod tests;
@@ -83,26 +77,14 @@ enum Outcome {
     Deny,
 }
 
-/// What the output needs of a configuration.
-struct Facts<'c> {
-    /// The file, as it appears in `file:line`.
-    source: String,
-    site: &'c Site,
-    routes: &'c Routes,
-    subject_needs_unionid: bool,
-    verification_files: Vec<&'c str>,
-    /// Names of upstreams, by route.
-    upstreams: Vec<&'c str>,
-}
-
 pub(super) fn routes(command: RoutesCommand, global: &Global) -> anyhow::Result<ExitCode> {
     let config = load(global)?;
     let routes = Routes::new(config.routes.clone());
-    let facts = Facts::new(&config, &routes);
+    let facts = config.report_facts(&routes);
     eprintln!("config: {}", facts.source);
     match command {
-        RoutesCommand::List if global.json => print_json(&list::json(&facts))?,
-        RoutesCommand::List => print!("{}", list::text(&facts)),
+        RoutesCommand::List if global.json => print_json(&report::json(&facts))?,
+        RoutesCommand::List => print!("{}", report::text(&facts)),
         RoutesCommand::Explain(args) => return explain_url(&args, &facts, global.json),
     }
     Ok(ExitCode::SUCCESS)
@@ -119,14 +101,15 @@ fn load(global: &Global) -> anyhow::Result<Config> {
 }
 
 fn explain_url(args: &ExplainArgs, facts: &Facts<'_>, json: bool) -> anyhow::Result<ExitCode> {
-    let report = explain::Report::new(args, facts, SystemTime::now())?;
+    let question = args.question(facts.site)?;
+    let report = Report::new(question, facts, SystemTime::now());
     if json {
         print_json(&report.json())?;
     } else {
         print!("{}", report.text());
     }
     match args.expect {
-        Some(expected) if expected != report.outcome() => {
+        Some(expected) if expected.word() != report.outcome().word() => {
             let (expected, outcome) = (expected.word(), report.outcome().word());
             eprintln!("error: expected `{expected}`, got `{outcome}`");
             Ok(ExitCode::FAILURE)
@@ -140,29 +123,12 @@ fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-impl<'c> Facts<'c> {
-    fn new(config: &'c Config, routes: &'c Routes) -> Self {
-        let name = |index: usize| {
-            config
-                .proxy
-                .upstreams
-                .get(index)
-                .map(|one| one.name.as_str())
-        };
-        let forwarding = config.gateway.forwarding.iter();
-        Self {
-            source: config.source.display().to_string(),
-            site: &config.gateway.site,
-            routes,
-            subject_needs_unionid: config.identity.subject == SubjectForm::UnionId,
-            verification_files: {
-                let files = config.gateway.verification_files.iter();
-                files.map(|(name, _)| name.as_str()).collect()
-            },
-            upstreams: forwarding
-                .map(|one| one.as_ref().and_then(|one| name(one.upstream.0)))
-                .map(|name| name.unwrap_or("none"))
-                .collect(),
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Login => "login",
+            Self::Deny => "deny",
         }
     }
 }
@@ -193,36 +159,6 @@ impl Agent {
             Self::WeCom => Browser::WeCom,
         }
     }
-}
-
-/// Host and target as a browser would send them, without touching the path: what is odd about it is the question.
-fn split_url(url: &str, site: &Site) -> anyhow::Result<(Host, String)> {
-    // The fragment stays in the browser.
-    let url = url.split('#').next().unwrap_or_default();
-    if url.starts_with('/') {
-        return Ok((site.public_host.clone(), url.to_owned()));
-    }
-    let (scheme, rest) = url
-        .split_once("://")
-        .context("the address begins neither with `/` nor with `https://`")?;
-    anyhow::ensure!(
-        scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http"),
-        "the scheme is neither `https` nor `http`: {scheme}"
-    );
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, target) = rest.split_at(end);
-    let slash = if target.starts_with('/') { "" } else { "/" };
-    Ok((canonical_host(authority), format!("{slash}{target}")))
-}
-
-/// Lower-case, without port and one trailing dot.
-fn canonical_host(authority: &str) -> Host {
-    let name = match authority.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => authority,
-    };
-    let name = name.strip_suffix('.').unwrap_or(name);
-    Host::from_canonical(&name.to_ascii_lowercase())
 }
 
 fn openid(text: &str) -> Result<OpenId, String> {

@@ -116,6 +116,27 @@ impl Config {
     }
 }
 
+impl Config {
+    /// What reports about its routes need.
+    pub fn report_facts<'c>(&'c self, routes: &'c route::Routes) -> route::report::Facts<'c> {
+        let upstreams = &self.proxy.upstreams;
+        let name = |index: usize| upstreams.get(index).map(|one| one.name.as_str());
+        let forwarding = self.gateway.forwarding.iter();
+        let files = self.gateway.verification_files.iter();
+        route::report::Facts {
+            source: self.source.display().to_string(),
+            site: &self.gateway.site,
+            routes,
+            subject_needs_unionid: self.identity.subject == identity::SubjectForm::UnionId,
+            verification_files: files.map(|(name, _)| name.as_str()).collect(),
+            upstreams: forwarding
+                .map(|one| one.as_ref().and_then(|one| name(one.upstream.0)))
+                .map(|name| name.unwrap_or("none"))
+                .collect(),
+        }
+    }
+}
+
 /// A configuration file as it was read.
 #[derive(Clone, Debug)]
 pub struct Document {

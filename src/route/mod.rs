@@ -20,6 +20,7 @@ mod index;
 pub mod list;
 mod pattern;
 pub mod policy;
+pub mod report;
 
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 use clap::Parser;
 use http::Method;
 
-use super::table::{Table, printable};
-use super::{ExplainArgs, Facts, Outcome, explain, list, split_url};
+use super::{ExplainArgs, Facts, split_url};
 use crate::message::{Host, Scheme, Site};
 use crate::route::list::{Id, Ids, Source};
+use crate::route::report::{self, Outcome, Report, Table, printable};
 use crate::route::{
     Auth, Client, HostPattern, OnDeny, PathPattern, Route, Routes, Rule, Settings, Unauthenticated,
 };
@@ -124,10 +124,11 @@ fn args(words: &[&str]) -> ExplainArgs {
         .args
 }
 
-fn ask<T>(words: &[&str], read: impl FnOnce(&explain::Report<'_>) -> T) -> T {
+fn ask<T>(words: &[&str], read: impl FnOnce(&Report<'_>) -> T) -> T {
     let (site, routes) = (site(), example());
     let facts = facts(&site, &routes);
-    read(&explain::Report::new(&args(words), &facts, SystemTime::UNIX_EPOCH).unwrap())
+    let question = args(words).question(&site).unwrap();
+    read(&Report::new(question, &facts, SystemTime::UNIX_EPOCH))
 }
 
 #[test]
@@ -300,7 +301,7 @@ fn the_list_is_in_matching_order_and_aligned() {
     let (site, routes) = (site(), example());
     let facts = facts(&site, &routes);
     assert_eq!(
-        list::text(&facts),
+        report::text(&facts),
         "\
 #  route            host             path           methods  auth      upstream  line
 1  admin            www.example.com  /admin         any      base      legacy    93
@@ -310,7 +311,7 @@ fn the_list_is_in_matching_order_and_aligned() {
 5  everything-else  any              /              any      optional  legacy    120
 "
     );
-    let document = list::json(&facts);
+    let document = report::json(&facts);
     let names = document["routes"]
         .as_array()
         .unwrap()

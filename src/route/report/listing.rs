@@ -1,4 +1,4 @@
-//! The output of `routes list`.
+//! Every route in matching order.
 
 use http::Method;
 use serde_json::json;
@@ -8,7 +8,7 @@ use super::table::Table;
 use crate::route::{HostPattern, PathPattern, Route};
 
 /// The routes in matching order, one a line.
-pub(super) fn text(facts: &Facts<'_>) -> String {
+pub fn text(facts: &Facts<'_>) -> String {
     let head = [
         "#", "route", "host", "path", "methods", "auth", "upstream", "line",
     ];
@@ -29,7 +29,7 @@ pub(super) fn text(facts: &Facts<'_>) -> String {
 }
 
 /// The same as one document.
-pub(super) fn json(facts: &Facts<'_>) -> serde_json::Value {
+pub fn json(facts: &Facts<'_>) -> serde_json::Value {
     let routes = facts
         .routes
         .in_order()

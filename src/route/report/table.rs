@@ -3,23 +3,26 @@
 use unicode_width::UnicodeWidthStr;
 
 /// Rows under a head; columns are padded to their widest cell, where a Chinese character counts two.
-pub(super) struct Table<const COLUMNS: usize> {
+#[derive(Debug)]
+pub struct Table<const COLUMNS: usize> {
     rows: Vec<[String; COLUMNS]>,
 }
 
 impl<const COLUMNS: usize> Table<COLUMNS> {
-    pub(super) fn new(head: [&str; COLUMNS]) -> Self {
+    /// No rows under this head yet.
+    pub fn new(head: [&str; COLUMNS]) -> Self {
         Self {
             rows: vec![head.map(str::to_owned)],
         }
     }
 
-    pub(super) fn push(&mut self, row: [String; COLUMNS]) {
+    /// Adds a row at the end.
+    pub fn push(&mut self, row: [String; COLUMNS]) {
         self.rows.push(row.map(|cell| printable(&cell)));
     }
 
     /// Every row on a line of its own, indented by so many blanks.
-    pub(super) fn text(&self, indent: usize) -> String {
+    pub fn text(&self, indent: usize) -> String {
         let width = |column: usize| self.rows.iter().map(|row| row[column].width()).max();
         let widths: Vec<usize> = (0..COLUMNS).filter_map(width).collect();
         let mut text = String::new();
@@ -37,7 +40,7 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
 }
 
 /// The text without anything that could move a terminal's cursor: decoded paths may hold any character.
-pub(super) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let shown = |letter: char| match letter {
         // Marks that turn the direction of writing can make a path look like another.
         '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,

@@ -1,4 +1,4 @@
-//! The output of `routes explain`.
+//! What a request would get, and why.
 
 use std::time::SystemTime;
 
@@ -7,19 +7,21 @@ use serde_json::json;
 
 use super::table::{Table, printable};
 use super::words::{login, refusal, result, rule_lines};
-use super::{ExplainArgs, Facts, Outcome, list};
+use super::{Facts, listing};
 use crate::message::Host;
 use crate::route::policy::Decision;
 use crate::route::{Explanation, Question, Route, RouteId, explain};
 
 /// What becomes of a request, ready to be printed.
-pub(super) struct Report<'f> {
+#[derive(Debug)]
+pub struct Report<'f> {
     facts: &'f Facts<'f>,
     question: Question,
     ending: Ending,
 }
 
 /// Where a request ends.
+#[derive(Debug)]
 enum Ending {
     /// No route serves the host.
     UnknownHost,
@@ -32,21 +34,17 @@ enum Ending {
 }
 
 impl<'f> Report<'f> {
-    pub(super) fn new(
-        args: &ExplainArgs,
-        facts: &'f Facts<'f>,
-        now: SystemTime,
-    ) -> anyhow::Result<Self> {
-        let question = args.question(facts.site)?;
-        Ok(Self {
+    /// Judges a request that nobody made.
+    pub fn new(question: Question, facts: &'f Facts<'f>, now: SystemTime) -> Self {
+        Self {
             ending: end(&question, facts, now),
             question,
             facts,
-        })
+        }
     }
 
     /// The outcome in one word.
-    pub(super) fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> Outcome {
         match &self.ending {
             Ending::UnknownHost | Ending::Refused(_) => Outcome::Deny,
             Ending::Own(_) => Outcome::Allow,
@@ -59,7 +57,7 @@ impl<'f> Report<'f> {
     }
 
     /// For people.
-    pub(super) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let method = self.question.method.as_str();
         let host = self.question.host.as_str();
         let mut text = match &self.ending {
@@ -81,7 +79,7 @@ impl<'f> Report<'f> {
     }
 
     /// For machines.
-    pub(super) fn json(&self) -> serde_json::Value {
+    pub fn json(&self) -> serde_json::Value {
         let mut document = json!({
             "request": {
                 "method": self.question.method.as_str(),
@@ -95,9 +93,9 @@ impl<'f> Report<'f> {
             document["request"]["path_without_parameters"] =
                 json!(explanation.path_without_parameters);
             let selected = explanation.selected.and_then(|id| self.route(id));
-            document["selected"] = json!(selected.map(list::describe));
+            document["selected"] = json!(selected.map(listing::describe));
             let standings = explanation.standings.iter().filter_map(|standing| {
-                let mut entry = list::describe(self.route(standing.route)?);
+                let mut entry = listing::describe(self.route(standing.route)?);
                 entry["rank"] = json!(standing.rank);
                 entry["result"] = json!(result(standing.verdict));
                 Some(entry)
@@ -139,7 +137,7 @@ impl<'f> Report<'f> {
         let plural = if literal == 1 { "" } else { "s" };
         let path = format!(
             "{} {:?} ({literal} character{plural})",
-            list::path_kind(&route.path),
+            listing::path_kind(&route.path),
             route.path.text()
         );
         format!(
@@ -147,7 +145,7 @@ impl<'f> Report<'f> {
             route.name,
             self.facts.source,
             route.line,
-            list::host(&route.host),
+            listing::host(&route.host),
         )
     }
 
@@ -160,9 +158,9 @@ impl<'f> Report<'f> {
                         .rank
                         .map_or_else(|| "-".to_owned(), |rank| rank.to_string()),
                     route.name.clone(),
-                    list::host(&route.host),
-                    list::path(&route.path),
-                    list::methods(&route.methods),
+                    listing::host(&route.host),
+                    listing::path(&route.path),
+                    listing::methods(&route.methods),
                     result(standing.verdict).to_owned(),
                 ]);
             }
@@ -239,9 +237,20 @@ fn own(method: &Method, explanation: &Explanation, facts: &Facts<'_>) -> Option<
     }
 }
 
+/// What comes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It reaches the application.
+    Allow,
+    /// The visitor is asked to log in.
+    Login,
+    /// It is refused.
+    Deny,
+}
+
 impl Outcome {
-    /// As on the command line.
-    pub(super) fn word(self) -> &'static str {
+    /// In one word.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Allow => "allow",
             Self::Login => "login",

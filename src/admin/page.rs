@@ -1,0 +1,33 @@
+//! Pages for operators: without scripts and foreign parts, readable on a phone.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::BASE64;
+use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_FRAME_OPTIONS};
+use http::{HeaderValue, StatusCode};
+use minijinja::{AutoEscape, Environment, Value, context};
+
+use crate::message::{self, Answer};
+
+const STYLE: &str = include_str!("status.css");
+
+/// A page; every value is escaped.
+pub(super) fn html(template: &str, values: Value) -> Answer {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    let page = environment
+        .render_str(template, context! { style => STYLE, ..values })
+        .unwrap_or_else(|error| format!("<!doctype html><title>wxgate</title>{error}"));
+    let mut answer = message::html(StatusCode::OK, "admin", page);
+    let style = BASE64.encode(digest(&SHA256, STYLE.as_bytes()).as_ref());
+    // The only form asks this listener itself, and changes nothing.
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    );
+    let headers = answer.headers_mut();
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    answer
+}
