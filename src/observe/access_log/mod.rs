@@ -52,7 +52,7 @@ pub enum QueryDetail {
 pub struct AccessRecord<'a> {
     /// When the head of the request was complete.
     pub received: SystemTime,
-    /// Names the request.
+    /// Names the request: printable ASCII without quotes and backslash.
     pub request_id: &'a str,
     /// Names the trace that the request belongs to.
     pub trace_id: Option<&'a str>,
@@ -62,7 +62,7 @@ pub struct AccessRecord<'a> {
     pub client_ip: IpAddr,
     /// What kind of browser, like `wechat-android`.
     pub client: &'a str,
-    /// The method.
+    /// The method: a token, so no character of it needs an escape.
     pub method: &'a str,
     /// `http` or `https`.
     pub scheme: &'a str,

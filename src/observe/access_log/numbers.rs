@@ -14,38 +14,43 @@ pub(super) fn write_timestamp(line: &mut String, time: SystemTime) {
     // Times before year 1 or after year 9999 cannot be written that way; none is ever received.
     let time = Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH);
     let time = Offset::UTC.to_datetime(time);
-    let parts = [
-        (i64::from(time.year()), 4, '-'),
-        (i64::from(time.month()), 2, '-'),
-        (i64::from(time.day()), 2, 'T'),
-        (i64::from(time.hour()), 2, ':'),
-        (i64::from(time.minute()), 2, ':'),
-        (i64::from(time.second()), 2, '.'),
-        (i64::from(time.millisecond()), 3, 'Z'),
-    ];
-    for (value, width, end) in parts {
-        write_number(line, value.unsigned_abs(), width);
-        line.push(end);
-    }
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    put(&mut text[0..4], time.year().unsigned_abs().into());
+    put(&mut text[5..7], time.month().unsigned_abs().into());
+    put(&mut text[8..10], time.day().unsigned_abs().into());
+    put(&mut text[11..13], time.hour().unsigned_abs().into());
+    put(&mut text[14..16], time.minute().unsigned_abs().into());
+    put(&mut text[17..19], time.second().unsigned_abs().into());
+    let milliseconds = time.millisecond().unsigned_abs();
+    put(&mut text[20..23], milliseconds.into());
+    push(line, &text);
 }
 
 /// Seconds with six places, like `0.001234`.
 pub(super) fn write_seconds(line: &mut String, duration: Duration) {
-    write_number(line, duration.as_secs(), 1);
-    line.push('.');
-    write_number(line, duration.subsec_micros().into(), 6);
+    write_number(line, duration.as_secs());
+    let mut text = *b".000000";
+    put(&mut text[1..], duration.subsec_micros());
+    push(line, &text);
 }
 
 /// An address; IPv4 ones, which are nearly all, the short way.
 pub fn write_address(line: &mut String, address: IpAddr) {
     match address {
         IpAddr::V4(address) => {
-            for (place, octet) in address.octets().into_iter().enumerate() {
-                if place > 0 {
-                    line.push('.');
+            let mut text = [b'.'; 15];
+            let mut length = 0;
+            for octet in address.octets() {
+                for divisor in [100, 10, 1] {
+                    if octet >= divisor || divisor == 1 {
+                        text[length] = digit((octet / divisor % 10).into());
+                        length += 1;
+                    }
                 }
-                write_number(line, octet.into(), 1);
+                // Past the dot that is there already.
+                length += 1;
             }
+            push(line, &text[..length - 1]);
         }
         // Writing into a `String` cannot fail.
         IpAddr::V6(address) => {
@@ -54,21 +59,39 @@ pub fn write_address(line: &mut String, address: IpAddr) {
     }
 }
 
-/// A decimal number with zeros in front up to `width` digits, at most 20.
-pub(super) fn write_number(line: &mut String, value: u64, width: usize) {
-    let mut digits = [b'0'; 20];
+/// A decimal number.
+pub(super) fn write_number(line: &mut String, value: u64) {
+    let mut text = [b'0'; 20];
     let mut left = value;
-    let mut written = 0;
-    for digit in digits.iter_mut().rev() {
-        if left == 0 && written >= width {
+    let mut begin = text.len();
+    for byte in text.iter_mut().rev() {
+        *byte = digit(left % 10);
+        left /= 10;
+        begin -= 1;
+        if left == 0 {
             break;
         }
-        *digit = b'0' + u8::try_from(left % 10).unwrap_or_default();
-        left /= 10;
-        written += 1;
     }
-    let digits = digits.get(digits.len() - written..).unwrap_or_default();
-    line.extend(digits.iter().map(|digit| char::from(*digit)));
+    push(line, text.get(begin..).unwrap_or_default());
+}
+
+/// Fills places with the last digits of a number.
+fn put(places: &mut [u8], number: u32) {
+    let mut left = number;
+    for place in places.iter_mut().rev() {
+        *place = digit((left % 10).into());
+        left /= 10;
+    }
+}
+
+/// `value` is below 10.
+fn digit(value: u64) -> u8 {
+    b'0' + value.to_le_bytes()[0]
+}
+
+fn push(line: &mut String, digits: &[u8]) {
+    // Digits are text.
+    line.push_str(std::str::from_utf8(digits).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -101,7 +124,7 @@ mod tests {
     fn numbers_and_addresses_read_like_the_standard_ones() {
         for value in [0, 7, 10, 255, 1_000_000, u64::MAX] {
             let mut line = String::new();
-            write_number(&mut line, value, 1);
+            write_number(&mut line, value);
             assert_eq!(line, value.to_string());
         }
         for address in ["127.0.0.1", "255.0.10.9", "::1", "2001:db8::7"] {
