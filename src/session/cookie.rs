@@ -34,6 +34,8 @@ pub(super) struct CookieNames {
     session: String,
     /// All names that never go upstream: session, attempts and codes, with each prefix and without.
     reserved: Vec<String>,
+    /// What reserved names begin with: most cookies are let go by this alone.
+    first_bytes: Vec<u8>,
 }
 
 impl CookieNames {
@@ -48,9 +50,17 @@ impl CookieNames {
             reserved.push(name.to_owned());
             reserved.extend(PREFIXES.iter().map(|prefix| format!("{prefix}{name}")));
         }
+        let names = reserved.iter().map(String::as_str);
+        let mut first_bytes: Vec<u8> = names
+            .chain([SERVER_COOKIE])
+            .filter_map(|name| name.bytes().next())
+            .collect();
+        first_bytes.sort_unstable();
+        first_bytes.dedup();
         Self {
             session: session.to_owned(),
             reserved,
+            first_bytes,
         }
     }
 
@@ -127,6 +137,10 @@ impl CookieNames {
     }
 
     fn is_reserved(&self, part: &[u8]) -> bool {
+        let first = part.trim_ascii_start().first();
+        if !first.is_some_and(|first| self.first_bytes.contains(first)) {
+            return false;
+        }
         let name = name_of(part);
         let bare = name.strip_prefix(b"__Host-").unwrap_or(name);
         bare.starts_with(SERVER_COOKIE.as_bytes())
