@@ -5,9 +5,10 @@ use http::header::{
 };
 use http::{HeaderMap, Method, StatusCode};
 
-use super::{Error, Gateway};
-use crate::login::Endpoint;
-use crate::message::{self, Answer, RequestInfo};
+use super::journal::Journal;
+use super::{Asked, Error, Gateway};
+use crate::login::{self, Endpoint};
+use crate::message::{self, Answer, Request, RequestInfo};
 
 impl Gateway {
     /// Answers what needs neither session nor route; `None` when the request is for somebody else.
@@ -52,6 +53,24 @@ impl Gateway {
             "" => Some(""),
             rest => rest.strip_prefix('/'),
         }
+    }
+
+    /// Answers an endpoint of login, for whoever asks.
+    pub(super) async fn serve_login(
+        &self,
+        endpoint: Endpoint,
+        request: Request,
+        asked: &Asked<'_>,
+        journal: &mut Journal,
+    ) -> Result<Answer, Error> {
+        let visitor = self.visitor(request.headers(), asked, journal).await?;
+        let session = visitor.as_deref().map(|visitor| &visitor.session);
+        let serving = self.login.serve(endpoint, request, asked.info, session);
+        let mut answer = serving.await?;
+        if asked.token.is_some() {
+            login::challenge_token(&mut answer);
+        }
+        Ok(answer)
     }
 
     /// The public keys. Anybody may read them from anywhere and keep them for five minutes.

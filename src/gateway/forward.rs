@@ -3,44 +3,44 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE, TRAILER, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, Version};
+use http::header::{SET_COOKIE, TRAILER, UPGRADE};
+use http::{HeaderName, HeaderValue, Response, Version, request};
 
+use super::answer::Told;
 use super::body::AnswerBody;
 use super::journal::{Answered, Journal};
-use super::scrub::LOGOUT_HEADER;
 use super::spans;
 use super::visitor::Visitor;
 use super::{Asked, Error, Gateway};
-use crate::message::{Request, TrailerFilter};
+use crate::message::{RequestBody, TrailerFilter};
 use crate::observe::{RouteMetrics, SpanKind, TRACEPARENT};
 use crate::proxy::{Additions, EndSignal, Forwarding, Origin};
 use crate::route::{Route, RouteId, Rule};
-use crate::session::{Carrier, Session, Sessions};
+use crate::session::{Session, Sessions};
 
 impl Gateway {
     /// Sends the request on, with the visitor's identity where there is one.
     pub(super) async fn forward(
         &self,
-        mut request: Request,
+        (parts, mut body): (&mut request::Parts, RequestBody),
         (id, route): (RouteId, &Route),
         visitor: Option<Arc<Visitor>>,
         asked: &Asked<'_>,
         journal: &mut Journal,
     ) -> Result<Response<AnswerBody>, Error> {
         let forwarding = self.forwarding(id).ok_or(Error::NoUpstream)?;
-        if request.body().announces_more_than(forwarding.max_body) {
+        if body.announces_more_than(forwarding.max_body) {
             return Err(Error::AnnouncedTooLarge);
         }
-        self.ready_body(&mut request, forwarding, journal);
-        let wanted = self.proxy.wanted(forwarding, request.headers());
-        self.parts.sessions.cut_cookies(request.headers_mut());
+        self.ready_body(parts, &mut body, forwarding, journal);
+        let wanted = self.proxy.wanted(forwarding, &parts.headers);
+        self.parts.sessions.cut_cookies(&mut parts.headers);
         let visitor = visitor.as_deref();
         let token = visitor
             .map(|visitor| self.token(visitor, route, asked))
             .transpose()?;
         let origin = self.origin(asked);
-        let may_become_tunnel = request.headers().contains_key(UPGRADE);
+        let may_become_tunnel = parts.headers.contains_key(UPGRADE);
         let end = may_become_tunnel.then(|| {
             let end = visitor.map(|visitor| self.end_of(visitor, &route.rule, asked));
             counted(end, &self.facts(id).metrics)
@@ -64,10 +64,10 @@ impl Gateway {
             traceparent,
             span: span.as_ref(),
         };
-        let target = asked.info.target.to_path_and_query();
+        let target = asked.info.target.as_path_and_query();
         let forwarded = self
             .proxy
-            .forward(forwarding, request, &target, additions)
+            .forward(forwarding, (parts, body), target, additions)
             .await;
         if let Some(span) = &mut span {
             spans::describe_upstream(span, self.upstream_name(forwarding), forwarded.as_ref());
@@ -81,16 +81,16 @@ impl Gateway {
             status: response.status(),
             waited: forwarded.waited,
         });
-        self.ready_answer(response.headers_mut(), visitor, asked)
+        let told = Told::by(response.headers());
+        self.ready_answer(response.headers_mut(), &told, visitor, asked)
             .await?;
-        let headers = response.headers_mut();
         if let Some(cookie) = forwarded.affinity
-            && !may_be_shared(headers)
+            && !told.may_be_shared
         {
-            headers.append(SET_COOKIE, cookie);
+            response.headers_mut().append(SET_COOKIE, cookie);
         }
         let end = visitor
-            .filter(|_| is_event_stream(response.headers()))
+            .filter(|_| told.is_event_stream)
             .map(|visitor| self.end_of(visitor, &route.rule, asked)());
         Ok(response.map(|body| AnswerBody::upstream(body, end)))
     }
@@ -108,14 +108,19 @@ impl Gateway {
             .token(visitor, audience, &self.parts, asked.now)
     }
 
-    fn ready_body(&self, request: &mut Request, forwarding: &Forwarding, journal: &mut Journal) {
-        if request.body().is_empty() {
+    fn ready_body(
+        &self,
+        parts: &request::Parts,
+        body: &mut RequestBody,
+        forwarding: &Forwarding,
+        journal: &mut Journal,
+    ) {
+        if body.is_empty() {
             return;
         }
         // Over HTTP/2 trailers come without being announced.
         let may_have_trailers =
-            request.version() == Version::HTTP_2 || request.headers().contains_key(TRAILER);
-        let body = request.body_mut();
+            parts.version == Version::HTTP_2 || parts.headers.contains_key(TRAILER);
         body.set_limit(forwarding.max_body);
         journal.bytes_in = Some(body.count());
         if may_have_trailers {
@@ -150,41 +155,11 @@ impl Gateway {
         let peer = asked.peer.address.ip();
         Origin {
             client: asked.info.client,
-            trusted_peer: self.inspector.trusts(peer).then_some(peer),
+            trusted_peer: asked.peer_is_trusted.then_some(peer),
             scheme: self.settings.site.scheme,
             request_id: asked.info.id.clone(),
             request_id_header: self.settings.request_id_header.clone(),
         }
-    }
-
-    /// Takes out of the answer what only we may say, ends the session if the application wants it, renews the cookie.
-    async fn ready_answer(
-        &self,
-        headers: &mut HeaderMap,
-        visitor: Option<&Visitor>,
-        asked: &Asked<'_>,
-    ) -> Result<(), Error> {
-        let wants_logout = headers
-            .remove(LOGOUT_HEADER)
-            .is_some_and(|value| value == "1");
-        self.scrub.cookies(headers);
-        let Some(visitor) = visitor else {
-            return Ok(());
-        };
-        if wants_logout {
-            let sessions = &self.parts.sessions;
-            sessions.revoke(&visitor.session, asked.now).await?;
-            self.parts.metrics.session_ended("application");
-            if visitor.session.carrier == Carrier::Cookie {
-                headers.append(SET_COOKIE, sessions.removal());
-                headers.append(SET_COOKIE, self.login.forget_attempts());
-            }
-        } else if !may_be_shared(headers)
-            && let Some(cookie) = visitor.renewed_cookie(&self.parts, asked.now).await?
-        {
-            headers.append(SET_COOKIE, sensitive(cookie));
-        }
-        Ok(())
     }
 }
 
@@ -223,23 +198,6 @@ impl Drop for OpenTunnel {
     }
 }
 
-/// Whether the answer is made to go on after the visitor has logged out.
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    kind.and_then(|kind| kind.split(';').next())
-        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
-}
-
-/// Whether a cache between us and visitors may keep the answer: then no session may go along.
-fn may_be_shared(headers: &HeaderMap) -> bool {
-    headers.get_all(CACHE_CONTROL).iter().any(|value| {
-        let value = value.to_str().unwrap_or("public").to_ascii_lowercase();
-        value.contains("public") || value.contains("s-maxage")
-    })
-}
-
 /// How often lists are asked again while somebody is connected.
 const LISTS_AGAIN: Duration = Duration::from_millis(250);
 
@@ -264,9 +222,4 @@ async fn unwelcome(sessions: &Sessions, session: &Session, rule: &Rule) {
             }
         }
     }
-}
-
-pub(super) fn sensitive(mut value: HeaderValue) -> HeaderValue {
-    value.set_sensitive(true);
-    value
 }

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response, request};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 
 use crate::listen::Peer;
-use crate::login;
 use crate::message::{Answer, Replayed, RequestBody, RequestInfo, Site};
 use crate::observe::SpanKind;
 use crate::proxy::Forwarding;
@@ -20,24 +19,26 @@ use crate::route::policy::{self, Decision};
 use crate::route::{Auth, Route, RouteId};
 use crate::target::Refusal;
 
+mod answer;
 mod bearer;
 mod body;
 mod endpoints;
 mod error;
 mod forward;
 mod forward_auth;
-mod hints;
+mod hosts;
+mod inspect;
 mod journal;
 mod parts;
-mod request;
+mod request_id;
 mod respond;
 mod scrub;
 mod spans;
+mod token;
 mod visitor;
 
 use bearer::BearerToken;
 use error::Error;
-use hints::Hints;
 use journal::Journal;
 use visitor::Visitor;
 
@@ -81,6 +82,8 @@ pub enum OptionalClaim {
 struct Asked<'a> {
     info: &'a RequestInfo,
     peer: &'a Peer,
+    /// Whether the peer may say where requests come from.
+    peer_is_trusted: bool,
     now: SystemTime,
     /// Shown instead of a cookie.
     token: Option<&'a BearerToken>,
@@ -99,31 +102,32 @@ impl Gateway {
     /// Answers one request. It cannot fail: every error becomes a response in `respond`.
     ///
     /// Dropping the future means that the client went away; nothing is lost but the answer.
-    pub async fn handle(&self, mut request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
+    pub async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
         let now = self.parts.clock.now();
+        let peer_is_trusted = self.inspector.trusts(peer.address.ip());
         let front = self.front_proxy(request.uri().path());
         let (mut info, judged) = match front {
             None => self.inspector.inspect(&request, &peer, now),
             Some(front) => self.inspector.inspect_question(front, &request, &peer, now),
         };
+        let (mut parts, body) = request.into_parts();
         if let Some(tracer) = &self.parts.tracer {
-            let is_trusted = self.inspector.trusts(peer.address.ip());
-            let trace = spans::begin(tracer, request.headers_mut(), is_trusted, now);
+            let trace = spans::begin(tracer, &mut parts.headers, peer_is_trusted, now);
             info.trace = Some(trace);
         }
-        let mut journal = Journal::begin(self, info.clone(), peer.listener, request.version());
-        let hints = Hints::of(request.headers());
-        let token = BearerToken::take(request.headers_mut());
+        let mut journal = Journal::begin(self, info.clone(), peer.listener, parts.version);
+        let token = BearerToken::take(&mut parts.headers);
         let asked = Asked {
             info: &info,
             peer: &peer,
+            peer_is_trusted,
             now,
             token: token.as_ref(),
         };
         let answered = match (judged, front) {
-            (Ok(()), None) => self.answer(request, &asked, &mut journal).await,
+            (Ok(()), None) => self.answer(&mut parts, body, &asked, &mut journal).await,
             (Ok(()), Some(front)) => {
-                let headers = request.headers();
+                let headers = &parts.headers;
                 // PERF: boxed like everything that few requests need, so that the others do not carry its size around.
                 Box::pin(self.decide_for(front, headers, &asked, &mut journal)).await
             }
@@ -131,7 +135,8 @@ impl Gateway {
         };
         let mut response = answered.unwrap_or_else(|error| {
             journal.failed(&error);
-            let answer = respond::to_answer(&error, &info, &hints.headers(), &self.parts);
+            // What chooses language and form of a page is not what is cut on the way to an application.
+            let answer = respond::to_answer(&error, &info, &parts.headers, &self.parts);
             own(match front {
                 None => answer,
                 Some(front) => front.translate(answer, &error),
@@ -149,43 +154,40 @@ impl Gateway {
 
     async fn answer(
         &self,
-        mut request: Request<Incoming>,
+        parts: &mut request::Parts,
+        body: Incoming,
         asked: &Asked<'_>,
         journal: &mut Journal,
     ) -> Result<Response<AnswerBody>, Error> {
         let info = asked.info;
-        let peer_is_trusted = self.inspector.trusts(asked.peer.address.ip());
-        let forged = self.scrub.request(request.headers_mut(), peer_is_trusted);
+        let forged = self
+            .scrub
+            .request(&mut parts.headers, asked.peer_is_trusted);
         if forged > 0 {
             self.parts.metrics.headers_stripped("identity", forged);
             journal.stripped_headers = forged;
         }
-        let request = request.map(|body| RequestBody::new(body, self.body_patience));
-        if let Some(answer) = self.own_endpoint(request.headers(), info)? {
+        let body = RequestBody::new(body, self.body_patience);
+        if let Some(answer) = self.own_endpoint(&parts.headers, info)? {
             return Ok(own(answer));
         }
         if let Some(endpoint) = self.login_endpoint(info)? {
-            let visitor = self.visitor(request.headers(), asked, journal).await?;
-            let session = visitor.as_deref().map(|visitor| &visitor.session);
-            let serving = self.login.serve(endpoint, request, info, session);
-            let mut answer = Box::pin(serving).await?;
-            if asked.token.is_some() {
-                login::challenge_token(&mut answer);
-            }
-            return Ok(own(answer));
+            let request = Request::from_parts(parts.clone(), body);
+            let serving = self.serve_login(endpoint, request, asked, journal);
+            return Box::pin(serving).await.map(own);
         }
-        let judged = self.judge(request.headers(), asked, journal).await?;
+        let judged = self.judge(&parts.headers, asked, journal).await?;
         let Judged {
             id, route, visitor, ..
         } = judged;
         match judged.decision {
             Decision::Allow { identity } => {
                 let visitor = visitor.filter(|_| identity);
-                self.forward(request, (id, route), visitor, asked, journal)
+                self.forward((parts, body), (id, route), visitor, asked, journal)
                     .await
             }
             Decision::LogIn(need) => {
-                let (login, headers) = (&self.login, request.headers());
+                let (login, headers) = (&self.login, &parts.headers);
                 let answer = match asked.token {
                     None => login.start(need, &route.rule, info, headers),
                     Some(_) => login.refuse_token(need, &route.rule, info, headers),

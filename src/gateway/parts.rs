@@ -18,7 +18,7 @@ use crate::session::Sessions;
 use crate::wechat::AccessTokens;
 
 use super::Settings;
-use super::request::Inspector;
+use super::inspect::Inspector;
 use super::scrub::Scrub;
 use super::visitor::Visitors;
 

@@ -13,9 +13,8 @@ use quick_cache::sync::Cache;
 use super::OptionalClaim;
 use super::error::Error;
 use super::parts::Parts;
-use crate::clock::unix_seconds;
+use super::token::Token;
 use crate::identity::Person;
-use crate::jwt::Claims;
 use crate::session::{Carrier, Session};
 use crate::wechat::Scope;
 
@@ -30,9 +29,9 @@ pub(super) struct Visitors {
     known: Cache<Box<str>, Arc<Visitor>>,
     /// Apart from cookies, so that neither is found in the other's place.
     known_tokens: Cache<Box<str>, Arc<Visitor>>,
-    jwt_header: HeaderName,
-    jwt_prefix: String,
-    claims: Vec<OptionalClaim>,
+    pub(super) jwt_header: HeaderName,
+    pub(super) jwt_prefix: String,
+    pub(super) claims: Vec<OptionalClaim>,
 }
 
 /// One opened cookie and everything made of it.
@@ -45,26 +44,18 @@ pub(super) struct Visitor {
     pub(super) log_user: String,
     /// How the session appears in logs.
     pub(super) log_session: String,
-    subject: Option<String>,
+    pub(super) subject: Option<String>,
     /// Subjects from before users were merged.
-    former_subjects: Vec<String>,
+    pub(super) former_subjects: Vec<String>,
     expires_at: SystemTime,
     /// The revocation count at which the cookie was judged.
     revocations: u64,
     /// One token per audience. Locked for a few lines, by requests of one session only.
-    tokens: Mutex<Vec<Token>>,
+    pub(super) tokens: Mutex<Vec<Token>>,
     /// Whether a fresh profile was asked for.
     asked_for_profile: AtomicBool,
     /// The cookie with its idle time begun anew, and when it was made.
     renewal: Mutex<Option<(SystemTime, HeaderValue)>>,
-}
-
-#[derive(Debug)]
-struct Token {
-    audience: Box<str>,
-    header: HeaderValue,
-    until: SystemTime,
-    generation: u64,
 }
 
 impl Visitors {
@@ -84,6 +75,23 @@ impl Visitors {
 
     /// Who sent these headers; `None` when nobody is logged in.
     pub(super) async fn find(
+        &self,
+        headers: &HeaderMap,
+        parts: &Parts,
+        now: SystemTime,
+    ) -> Result<Option<Arc<Visitor>>, Error> {
+        let Some(first) = parts.sessions.cookie_value(headers) else {
+            return Ok(None);
+        };
+        let revocations = parts.sessions.revocations();
+        match recall(&self.known, first, revocations, now) {
+            Some(visitor) => Ok(Some(visitor)),
+            // PERF: boxed, because nearly every request ends above.
+            None => Box::pin(self.open(headers, parts, now)).await,
+        }
+    }
+
+    async fn open(
         &self,
         headers: &HeaderMap,
         parts: &Parts,
@@ -112,106 +120,25 @@ impl Visitors {
         now: SystemTime,
     ) -> Result<Option<Arc<Visitor>>, Error> {
         let revocations = parts.sessions.revocations();
-        if let Some(visitor) = recall(&self.known_tokens, token, revocations, now) {
-            return Ok(Some(visitor));
+        match recall(&self.known_tokens, token, revocations, now) {
+            Some(visitor) => Ok(Some(visitor)),
+            None => Box::pin(self.open_token(token, parts, now)).await,
         }
+    }
+
+    async fn open_token(
+        &self,
+        token: &str,
+        parts: &Parts,
+        now: SystemTime,
+    ) -> Result<Option<Arc<Visitor>>, Error> {
+        let revocations = parts.sessions.revocations();
         let Some(session) = parts.sessions.load_token(token, now).await? else {
             return Ok(None);
         };
         let visitor = Arc::new(Visitor::new(session, revocations, parts, now).await?);
         self.known_tokens.insert(token.into(), Arc::clone(&visitor));
         Ok(Some(visitor))
-    }
-
-    /// The signed token for an audience, minted anew when the kept one gets old.
-    pub(super) fn token(
-        &self,
-        visitor: &Visitor,
-        audience: &str,
-        parts: &Parts,
-        now: SystemTime,
-    ) -> Result<(HeaderName, HeaderValue), Error> {
-        let generation = parts.minter.generation();
-        let mut tokens = visitor
-            .tokens
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let is_fresh = |token: &Token| token.generation == generation && now < token.until;
-        let kept = tokens
-            .iter()
-            .find(|token| *token.audience == *audience && is_fresh(token));
-        let header = match kept {
-            Some(token) => token.header.clone(),
-            None => {
-                let header = self.mint(visitor, audience, parts, now)?;
-                tokens.retain(|token| *token.audience != *audience && is_fresh(token));
-                tokens.push(Token {
-                    audience: audience.into(),
-                    header: header.clone(),
-                    until: now + parts.minter.reuse_for(),
-                    generation,
-                });
-                header
-            }
-        };
-        Ok((self.jwt_header.clone(), header))
-    }
-
-    fn mint(
-        &self,
-        visitor: &Visitor,
-        audience: &str,
-        parts: &Parts,
-        now: SystemTime,
-    ) -> Result<HeaderValue, Error> {
-        let claims = self.claims(visitor, audience, parts, now)?;
-        let token = parts.minter.mint(&claims).map_err(Error::Token)?;
-        parts.metrics.jwt_signed(parts.minter.algorithm().as_str());
-        let mut value = HeaderValue::try_from(format!("{}{token}", self.jwt_prefix))
-            .map_err(|_| Error::TokenHeader)?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
-
-    fn claims(
-        &self,
-        visitor: &Visitor,
-        audience: &str,
-        parts: &Parts,
-        now: SystemTime,
-    ) -> Result<Claims, Error> {
-        let session = &visitor.session;
-        let person = &session.person;
-        let issued = unix_seconds(now);
-        let wants = |claim: OptionalClaim| self.claims.contains(&claim);
-        let profile = person.profile.as_ref();
-        Ok(Claims {
-            iss: parts.minter.issuer().to_owned(),
-            aud: audience.to_owned(),
-            sub: visitor.subject.clone().ok_or(Error::NoSubject)?,
-            iat: issued,
-            nbf: issued,
-            exp: issued + parts.minter.lifetime().as_secs(),
-            jti: crate::seal::random_text(22),
-            sid: session.sid(),
-            auth_time: unix_seconds(session.started_at),
-            amr: vec![session.method.as_str()],
-            openid: person.openid.as_str().to_owned(),
-            unionid: person.unionid.as_ref().map(|id| id.as_str().to_owned()),
-            appid: person.app_id.as_str().to_owned(),
-            app: person.app.as_str().to_owned(),
-            scope: session.scope.as_str(),
-            nickname: profile
-                .filter(|_| wants(OptionalClaim::Nickname))
-                .map(|profile| profile.nickname.clone()),
-            picture: profile
-                .filter(|_| wants(OptionalClaim::Picture))
-                .map(|profile| profile.avatar.clone()),
-            profile_at: profile
-                .filter(|_| wants(OptionalClaim::ProfileAt))
-                .map(|profile| unix_seconds(profile.fetched_at)),
-            aka: visitor.former_subjects.clone(),
-        })
     }
 }
 
@@ -251,11 +178,7 @@ impl Visitor {
         parts: &Parts,
         now: SystemTime,
     ) -> Result<Option<HeaderValue>, Error> {
-        let is_due = self.session.carrier == Carrier::Cookie
-            && now
-                .duration_since(self.session.renewed_at)
-                .is_ok_and(|age| age >= RENEWAL_KEPT);
-        if !is_due {
+        if !self.is_renewal_due(now) {
             return Ok(None);
         }
         if let Some(cookie) = self.kept_renewal(now) {
@@ -267,6 +190,14 @@ impl Visitor {
             *renewal = Some((now, cookie.clone()));
         }
         Ok(cookie)
+    }
+
+    /// Whether the cookie's idle time began long enough ago to begin anew.
+    pub(super) fn is_renewal_due(&self, now: SystemTime) -> bool {
+        self.session.carrier == Carrier::Cookie
+            && now
+                .duration_since(self.session.renewed_at)
+                .is_ok_and(|age| age >= RENEWAL_KEPT)
     }
 
     /// Whether somebody should fetch the profile again; says so once.

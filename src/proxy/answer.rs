@@ -4,7 +4,7 @@ use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, TRAILER, TRANSFER_ENCODING, UPGRADE,
     WWW_AUTHENTICATE,
 };
-use http::{HeaderMap, HeaderName, StatusCode, Version, response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, response};
 
 use super::hop::{self, HopByHop};
 use super::settings::HeaderEdits;
@@ -63,8 +63,9 @@ pub(super) fn judge(
     if status.as_u16() > 599 {
         return Err(Unusable::Status);
     }
-    let length = length(headers)?;
-    let chunked = is_chunked(headers)?;
+    let said = Said::by(headers);
+    let length = length(&said.length)?;
+    let chunked = is_chunked(&said.coding)?;
     let body_end = match (chunked, length) {
         (true, None) if parts.version == Version::HTTP_11 => BodyEnd::Chunks,
         // HTTP/1.0 knows no chunks: whoever says so is not understood.
@@ -76,10 +77,7 @@ pub(super) fn judge(
     // After HTTP/1.0 hyper would write the next request as 1.0 too, which cannot carry a body of unknown length.
     let doubtful = parts.version != Version::HTTP_11
         || (bodyless && (chunked || length.is_some_and(|length| length > 0)));
-    let is_last = doubtful
-        || hop::has_token(headers, &CONNECTION, "close")
-        || binds_connection(headers, &WWW_AUTHENTICATE);
-    let reuse = match is_last {
+    let reuse = match doubtful || said.closes || said.binds {
         true => Reuse::Never,
         false => Reuse::Allowed,
     };
@@ -89,7 +87,8 @@ pub(super) fn judge(
 /// Whether a request or an answer belongs to an authentication of the connection instead of the request: another
 /// visitor's request on the same connection would run as this one.
 pub(super) fn request_binds_connection(headers: &HeaderMap) -> bool {
-    binds_connection(headers, &AUTHORIZATION)
+    let mut credentials = headers.get_all(AUTHORIZATION).iter();
+    credentials.any(binds_connection)
 }
 
 /// Removes what ends here and what visitors may not see, then applies the route's edits.
@@ -120,8 +119,8 @@ pub(super) fn clean(
     }
     headers::edit(headers, edits, hop::is_framing);
     if tunnel {
-        headers.insert(CONNECTION, http::HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, http::HeaderValue::from_static("websocket"));
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
     parts.version = Version::HTTP_11;
 }
@@ -146,36 +145,76 @@ fn switches_to_websocket(headers: &HeaderMap) -> bool {
     websocket && protocols.next().is_none() && hop::has_token(headers, &CONNECTION, "upgrade")
 }
 
-fn length(headers: &HeaderMap) -> Result<Option<u64>, Unusable> {
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let Some(length) = lengths.next() else {
+/// What the fields of an answer say about its framing and its connection.
+#[derive(Default)]
+struct Said<'h> {
+    length: Once<'h>,
+    coding: Once<'h>,
+    closes: bool,
+    binds: bool,
+}
+
+/// A field that may stand there once.
+#[derive(Default)]
+struct Once<'h> {
+    first: Option<&'h HeaderValue>,
+    is_doubled: bool,
+}
+
+impl<'h> Said<'h> {
+    /// PERF: one pass over what is there instead of four look-ups.
+    fn by(headers: &'h HeaderMap) -> Self {
+        let mut said = Self::default();
+        for (name, value) in headers {
+            if *name == CONTENT_LENGTH {
+                said.length.add(value);
+            } else if *name == TRANSFER_ENCODING {
+                said.coding.add(value);
+            } else if *name == CONNECTION {
+                said.closes |= hop::says(value, "close");
+            } else if *name == WWW_AUTHENTICATE {
+                said.binds |= binds_connection(value);
+            }
+        }
+        said
+    }
+}
+
+impl<'h> Once<'h> {
+    fn add(&mut self, value: &'h HeaderValue) {
+        self.is_doubled |= self.first.is_some();
+        self.first = Some(value);
+    }
+}
+
+fn length(length: &Once<'_>) -> Result<Option<u64>, Unusable> {
+    let Some(value) = length.first else {
         return Ok(None);
     };
-    let digits = length.to_str().map_err(|_| Unusable::Length)?;
+    let digits = value.to_str().map_err(|_| Unusable::Length)?;
     // `parse` alone would take a sign.
-    if lengths.next().is_some() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    if length.is_doubled || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Unusable::Length);
     }
     digits.parse().map(Some).map_err(|_| Unusable::Length)
 }
 
-fn is_chunked(headers: &HeaderMap) -> Result<bool, Unusable> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(false),
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(true),
-        (Some(_), _) => Err(Unusable::TransferEncoding),
+fn is_chunked(coding: &Once<'_>) -> Result<bool, Unusable> {
+    match coding.first {
+        None => Ok(false),
+        Some(value) if !coding.is_doubled && value.as_bytes().eq_ignore_ascii_case(b"chunked") => {
+            Ok(true)
+        }
+        Some(_) => Err(Unusable::TransferEncoding),
     }
 }
 
 /// NTLM and Negotiate log in a connection (RFC 4559, section 4 and 6).
-fn binds_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
-    headers.get_all(name).iter().any(|value| {
-        let value = value.as_bytes();
-        [&b"ntlm"[..], b"negotiate"].iter().any(|scheme| {
-            value
-                .get(..scheme.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-        })
+fn binds_connection(value: &HeaderValue) -> bool {
+    let value = value.as_bytes();
+    [&b"ntlm"[..], b"negotiate"].iter().any(|scheme| {
+        value
+            .get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     })
 }

@@ -4,35 +4,17 @@
 //! place, so that the same request can be written again for another connection. What the client's `Connection` names is
 //! looked for among the client's fields only: it can never name one of ours.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER};
-use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, request};
 use http_body::Body as _;
 
 use super::Additions;
 use super::claims::is_claim;
 use super::hop;
+use super::origin::{ORIGIN_FIELDS, X_FORWARDED_FOR};
 use super::settings::HeaderEdits;
-use crate::message::{RequestBody, Scheme};
-use crate::observe::write_address;
-
-const X_FORWARDED_FOR: &str = "x-forwarded-for";
-const X_FORWARDED_HOST: &str = "x-forwarded-host";
-const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
-const X_FORWARDED_PORT: &str = "x-forwarded-port";
-const X_REAL_IP: &str = "x-real-ip";
-
-/// Our fields about the origin of a request.
-const ORIGIN_FIELDS: [&str; 5] = [
-    X_FORWARDED_FOR,
-    X_FORWARDED_HOST,
-    X_FORWARDED_PROTO,
-    X_FORWARDED_PORT,
-    X_REAL_IP,
-];
+use crate::message::RequestBody;
 
 /// Fields we set on every request beside those about origin and identity.
 const OTHER_FIELDS: usize = 4;
@@ -42,6 +24,8 @@ const OTHER_FIELDS: usize = 4;
 pub(super) struct Fields<'a> {
     /// What the client sent.
     pub(super) parts: &'a request::Parts,
+    /// The `Host` a visitor asked for: [`visited_host`](super::origin::visited_host) of the same request.
+    pub(super) visited: Option<&'a [u8]>,
     pub(super) body: &'a RequestBody,
     /// The request asks for a WebSocket and may.
     pub(super) tunnel: bool,
@@ -106,14 +90,15 @@ impl<'a> Fields<'a> {
         match host {
             Some(host) => sink.value(&HOST, host),
             None => {
-                if let Some(host) = self.visited_host() {
+                if let Some(host) = self.visited {
                     sink.text("host", host);
                 }
             }
         }
-        self.write_clients(sink);
-        self.write_framing(sink);
-        self.write_origin(sink);
+        let taken = Taken::by(self);
+        let seen = self.write_clients(&taken, sink);
+        self.write_framing(&seen, sink);
+        self.write_origin(&taken, sink);
         for (name, value) in self.identity() {
             sink.value(name, value);
         }
@@ -127,33 +112,40 @@ impl<'a> Fields<'a> {
     }
 
     /// What the client sent and a server may see.
-    fn write_clients(self, sink: &mut impl Sink) {
+    fn write_clients(self, taken: &Taken, sink: &mut impl Sink) -> Seen {
         let headers = &self.parts.headers;
         let is_trusted = self.additions.origin.trusted_peer.is_some();
         let nominated = match headers.contains_key(CONNECTION) {
             true => hop::nominated(headers),
             false => Vec::new(),
         };
+        let mut seen = Seen::default();
         for (name, value) in headers {
-            let ends_here = hop::is_framing(name)
-                || is_claim(name.as_str(), is_trusted)
-                || nominated.contains(name);
-            if !ends_here && !self.is_ours(name.as_str()) && !self.is_edited(name.as_str()) {
+            if hop::is_framing(name) {
+                seen.te |= *name == TE;
+                seen.length |= *name == CONTENT_LENGTH;
+                continue;
+            }
+            let text = name.as_str();
+            let is_replaced =
+                || taken.may_hold(text) && (self.is_ours(text) || self.is_edited(text));
+            if !is_claim(text, is_trusted) && !nominated.contains(name) && !is_replaced() {
                 sink.value(name, value);
             }
         }
+        seen
     }
 
     /// Says where the body ends, derived from the body alone, whatever the client's fields say; and what else ends at this hop
     /// and is written anew.
-    fn write_framing(self, sink: &mut impl Sink) {
+    fn write_framing(self, seen: &Seen, sink: &mut impl Sink) {
         let headers = &self.parts.headers;
         let length = match self.body.is_empty() {
             true => Some(0),
             false => self.body.size_hint().exact(),
         };
         match length {
-            Some(0) if !announces_empty_body(headers, &self.parts.method) => {}
+            Some(0) if !seen.length && !usually_has_body(&self.parts.method) => {}
             Some(length) => sink.value(&CONTENT_LENGTH, &HeaderValue::from(length)),
             // Said here because hyper would drop the body of a GET that does not say so.
             None => sink.text("transfer-encoding", b"chunked"),
@@ -161,7 +153,7 @@ impl<'a> Fields<'a> {
         if self.tunnel {
             sink.text("connection", b"upgrade");
             sink.text("upgrade", b"websocket");
-        } else if hop::has_token(headers, &TE, "trailers") {
+        } else if seen.te && hop::has_token(headers, &TE, "trailers") {
             // RFC 9110, section 10.1.4: `TE` ends at each hop and says so.
             sink.text("connection", b"te");
             sink.text("te", b"trailers");
@@ -171,52 +163,6 @@ impl<'a> Fields<'a> {
         {
             sink.value(&TRAILER, announced);
         }
-    }
-
-    /// Tells where the request came from, instead of whatever a client or proxy said under the same name.
-    fn write_origin(self, sink: &mut impl Sink) {
-        let origin = self.additions.origin;
-        let mut put = |name: &'static str, text: &[u8]| {
-            if !self.is_fixed(name) && !self.is_edited(name) {
-                sink.text(name, text);
-            }
-        };
-        let mut client = String::with_capacity(LONGEST_ADDRESS);
-        write_address(&mut client, origin.client.to_canonical());
-        match origin.trusted_peer {
-            None => put(X_FORWARDED_FOR, client.as_bytes()),
-            Some(peer) => put(X_FORWARDED_FOR, &self.extended_chain(peer)),
-        }
-        put(X_REAL_IP, client.as_bytes());
-        put(X_FORWARDED_PROTO, origin.scheme.as_str().as_bytes());
-        let visited = self.visited_host();
-        let port = visited.and_then(visited_port);
-        put(
-            X_FORWARDED_PORT,
-            port.unwrap_or_else(|| own_port(origin.scheme)),
-        );
-        if let Some(visited) = visited {
-            put(X_FORWARDED_HOST, visited);
-        }
-        sink.value(&origin.request_id_header, origin.request_id.header());
-    }
-
-    /// The `Host` a visitor asked for: the field, or what only the target had.
-    pub(super) fn visited_host(self) -> Option<&'a [u8]> {
-        let field = self.parts.headers.get(HOST).map(HeaderValue::as_bytes);
-        let authority = || self.parts.uri.authority().map(Authority::as_str);
-        field.or_else(|| authority().map(str::as_bytes))
-    }
-
-    /// What a trusted proxy said, all lines in one, and its own address behind.
-    fn extended_chain(self, peer: IpAddr) -> Vec<u8> {
-        let mut chain = Vec::new();
-        for value in self.parts.headers.get_all(X_FORWARDED_FOR) {
-            chain.extend_from_slice(value.as_bytes());
-            chain.extend_from_slice(b", ");
-        }
-        chain.extend_from_slice(peer.to_canonical().to_string().as_bytes());
-        chain
     }
 
     fn identity(self) -> impl Iterator<Item = &'a (HeaderName, HeaderValue)> {
@@ -231,13 +177,13 @@ impl<'a> Fields<'a> {
     }
 
     /// Whether the field names the request or the visitor, which nothing else can set.
-    fn is_fixed(self, name: &str) -> bool {
+    pub(super) fn is_fixed(self, name: &str) -> bool {
         name == self.additions.origin.request_id_header.as_str()
             || self.identity().any(|(own, _)| own.as_str() == name)
     }
 
     /// Whether the route removes or replaces the field.
-    fn is_edited(self, name: &str) -> bool {
+    pub(super) fn is_edited(self, name: &str) -> bool {
         let HeaderEdits { set, remove } = self.edits;
         let mut edited = remove.iter().chain(set.iter().map(|(own, _)| own));
         edited.any(|own| own.as_str() == name && !self.is_out_of_reach(own))
@@ -249,8 +195,50 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// An IPv6 address in full.
-const LONGEST_ADDRESS: usize = 39;
+/// Fields of a client that are never passed on as they are, as far as they mean something.
+#[derive(Default)]
+struct Seen {
+    te: bool,
+    length: bool,
+}
+
+/// What the names that we set or a route edits have in common.
+///
+/// PERF: it lets nearly every field of a client, and all of ours about the origin, go by without comparing names one by one.
+pub(super) struct Taken {
+    /// Bit n is set when one of them begins with the byte n.
+    first: u128,
+    /// One of them is a field about the origin.
+    pub(super) origin: bool,
+}
+
+impl Taken {
+    fn by(fields: Fields<'_>) -> Self {
+        let HeaderEdits { set, remove } = fields.edits;
+        let edited = remove.iter().chain(set.iter().map(|(name, _)| name));
+        let identity = fields.identity().map(|(name, _)| name);
+        let fixed = identity.chain([&fields.additions.origin.request_id_header]);
+        let mut taken = Self {
+            first: first_byte(X_FORWARDED_FOR),
+            origin: false,
+        };
+        for name in edited.chain(fixed) {
+            taken.first |= first_byte(name.as_str());
+            taken.origin |= ORIGIN_FIELDS.contains(&name.as_str());
+        }
+        taken
+    }
+
+    fn may_hold(&self, name: &str) -> bool {
+        self.first & first_byte(name) != 0
+    }
+}
+
+/// A bit for the first byte of a name; names are ASCII.
+fn first_byte(name: &str) -> u128 {
+    let first = name.as_bytes().first().copied().unwrap_or_default();
+    1 << (first & 0x7f)
+}
 
 /// Applies edits, except to the fields for which `forbidden` says so.
 pub(super) fn edit(
@@ -270,22 +258,7 @@ pub(super) fn edit(
     }
 }
 
-/// RFC 9110, section 8.6: a method that usually has a body says that it has none; some servers answer 411 otherwise.
-fn announces_empty_body(headers: &HeaderMap, method: &Method) -> bool {
+/// RFC 9110, section 8.6: such a method says that it has no body, or some servers answer 411.
+fn usually_has_body(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
-        || headers.contains_key(CONTENT_LENGTH)
-}
-
-/// The port a visitor typed.
-fn visited_port(host: &[u8]) -> Option<&[u8]> {
-    let (_, port) = std::str::from_utf8(host).ok()?.rsplit_once(':')?;
-    port.parse::<u16>().is_ok().then_some(port.as_bytes())
-}
-
-/// The port that URLs of the scheme leave out.
-fn own_port(scheme: Scheme) -> &'static [u8] {
-    match scheme {
-        Scheme::Http => b"80",
-        Scheme::Https => b"443",
-    }
 }

@@ -5,7 +5,7 @@ use http::header::{
     HOST, ORIGIN, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, REFERER, SET_COOKIE, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -86,8 +86,12 @@ fn place(name: &str) -> Option<usize> {
 
 /// The fields that `Connection` names, except those that no peer may have removed.
 pub(super) fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
-    tokens(headers, &CONNECTION)
-        .filter(|token| !is_option_without_field(token))
+    let values = headers.get_all(CONNECTION).iter();
+    values
+        // PERF: nearly always one option stands there alone.
+        .filter(|value| !is_option_without_field(value.as_bytes()))
+        .flat_map(tokens)
+        .filter(|token| !is_option_without_field(token.as_bytes()))
         .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
         .filter(|name| !is_protected(name) && headers.contains_key(name))
         .collect()
@@ -95,7 +99,15 @@ pub(super) fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
 
 /// Whether a comma-separated field contains a token, in any case.
 pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    tokens(headers, name).any(|found| found.eq_ignore_ascii_case(token))
+    let mut values = headers.get_all(name).iter();
+    values.any(|value| says(value, token))
+}
+
+/// Whether one line of such a field contains the token.
+pub(super) fn says(value: &HeaderValue, token: &str) -> bool {
+    // PERF: nearly always it is the only one.
+    value.as_bytes().eq_ignore_ascii_case(token.as_bytes())
+        || tokens(value).any(|found| found.eq_ignore_ascii_case(token))
 }
 
 /// Fields that decide where a message begins and ends or which site it is for: nobody edits them.
@@ -103,20 +115,19 @@ pub(super) fn is_framing(name: &HeaderName) -> bool {
     *name == HOST || *name == CONTENT_LENGTH || place(name.as_str()).is_some()
 }
 
-fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
+fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
+    value
+        .to_str()
+        .unwrap_or_default()
+        .split(',')
         .map(str::trim)
         .filter(|token| !token.is_empty())
 }
 
-fn is_option_without_field(token: &str) -> bool {
+fn is_option_without_field(token: &[u8]) -> bool {
     ["keep-alive", "close", "upgrade", "te"]
         .into_iter()
-        .any(|option| token.eq_ignore_ascii_case(option))
+        .any(|option| token.eq_ignore_ascii_case(option.as_bytes()))
 }
 
 /// What `Connection` cannot name: who asks, where for, what the body is, and what was said about where it came from.

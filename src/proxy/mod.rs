@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, request};
 use tokio::time::Instant;
 
 use crate::drain::Drain;
@@ -45,6 +45,7 @@ mod interim;
 mod mark;
 mod multiplex;
 mod names;
+mod origin;
 mod outgoing;
 mod pool;
 mod retry;
@@ -176,8 +177,8 @@ impl Proxy {
     /// Forwards one request and waits for the head of its answer.
     ///
     /// The client's headers must be scrubbed of forged identity and of our own cookie already; hop-by-hop and forwarded fields
-    /// are handled here. `target` replaces the request's own. Extensions stay behind, except that a request that may become a
-    /// tunnel must still carry hyper's `OnUpgrade`. Cancelling closes the connection to the server.
+    /// are handled here. `target` replaces the request's own. Extensions stay behind, except that hyper's `OnUpgrade` is taken out
+    /// of a request that may become a tunnel. Cancelling closes the connection to the server.
     ///
     /// # Panics
     ///
@@ -185,20 +186,20 @@ impl Proxy {
     pub async fn forward(
         &self,
         forwarding: &Forwarding,
-        request: message::Request,
+        (parts, mut body): (&mut request::Parts, RequestBody),
         target: &PathAndQuery,
         additions: Additions<'_>,
     ) -> Result<Forwarded, Error> {
         let upstream = &self.upstreams[forwarding.upstream.0];
-        let (mut parts, mut body) = request.into_parts();
         limit(&mut body, forwarding.max_body)?;
         if is_call(&parts.headers) {
             // Either side of a call may say nothing for as long as the other may.
             body.set_patience(upstream.settings.idle_timeout);
         }
-        let client = tunnel::asked(&mut parts, &body);
+        let client = tunnel::asked(parts, &body);
         let fields = Fields {
-            parts: &parts,
+            parts,
+            visited: origin::visited_host(parts),
             body: &body,
             tunnel: client.is_some(),
             additions: &additions,
@@ -235,7 +236,7 @@ impl Proxy {
                 let headers = fields.to_map(None);
                 let (body, upload) = Outgoing::new(body);
                 sending.upload = upload;
-                Message::Hyper(outgoing_request(&parts, target, headers, body))
+                Message::Hyper(outgoing_request(parts, target, headers, body))
             }
         };
         let answered = sending.answer(message, began).await?;

@@ -241,7 +241,7 @@ impl<'a> Sending<'a> {
         server: &'s Server,
     ) -> Option<&'s HeaderValue> {
         match &self.upstream.settings.host_header {
-            HostHeader::Preserve if fields.visited_host().is_some() => None,
+            HostHeader::Preserve if fields.visited.is_some() => None,
             HostHeader::Preserve | HostHeader::Upstream => Some(&server.authority),
             HostHeader::Literal(host) => Some(host),
         }

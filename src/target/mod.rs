@@ -1,7 +1,7 @@
 //! The one canonical request target; what is refused; safe return addresses.
 //!
 //! A target is parsed once. Routes judge [`Target::decoded_path`] and [`Target::path_without_parameters`]; the upstream gets
-//! [`Target::to_path_and_query`]. Whatever could be read in two ways by two programs is refused here, so both are the same
+//! [`Target::as_path_and_query`]. Whatever could be read in two ways by two programs is refused here, so both are the same
 //! place. Paths are case-sensitive; the query is never judged and forwarded byte for byte.
 
 use std::borrow::Cow;
@@ -158,9 +158,9 @@ impl Target {
         self.path_and_query.as_str()
     }
 
-    /// Path and query as they go upstream, for a request under construction; shares the memory.
-    pub fn to_path_and_query(&self) -> PathAndQuery {
-        self.path_and_query.clone()
+    /// Path and query as they go upstream, for a request under construction.
+    pub fn as_path_and_query(&self) -> &PathAndQuery {
+        &self.path_and_query
     }
 
     /// The path as it goes upstream.

@@ -311,7 +311,7 @@ fn a_plain_target_shares_the_memory_of_the_request() {
 
     assert_eq!(target.as_str().as_ptr(), given.as_str().as_ptr());
     assert_eq!(
-        target.to_path_and_query().as_str().as_ptr(),
+        target.as_path_and_query().as_str().as_ptr(),
         given.as_str().as_ptr()
     );
     assert_eq!(target, parse("/orders/17?x=1"));

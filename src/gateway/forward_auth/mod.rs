@@ -143,7 +143,7 @@ impl Gateway {
             headers.insert(name, value);
         }
         if let Some(cookie) = visitor.renewed_cookie(&self.parts, asked.now).await? {
-            headers.append(SET_COOKIE, super::forward::sensitive(cookie));
+            headers.append(SET_COOKIE, super::answer::sensitive(cookie));
         }
         Ok(answer)
     }

@@ -1,6 +1,7 @@
 use http::{HeaderName, HeaderValue, Request};
 
 use super::super::headers::Fields;
+use super::super::origin::visited_host;
 use super::super::stripped;
 use super::support::*;
 use crate::message::RequestBody;
@@ -57,6 +58,7 @@ fn prepared_all(
     };
     let fields = Fields {
         parts: &parts,
+        visited: visited_host(&parts),
         body: &RequestBody::empty(),
         tunnel,
         additions: &additions,
@@ -284,6 +286,7 @@ fn the_port_is_the_one_that_was_typed() {
         };
         let fields = Fields {
             parts: &parts,
+            visited: visited_host(&parts),
             body: &RequestBody::empty(),
             tunnel: false,
             additions: &additions,

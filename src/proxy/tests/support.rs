@@ -396,7 +396,8 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Response<UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>> {
     let target = request.uri().path_and_query().unwrap().clone();
-    let request = request.map(|body| RequestBody::new(body, route.patience));
+    let (mut parts, body) = request.into_parts();
+    let body = RequestBody::new(body, route.patience);
     let additions = Additions {
         origin: &visitor(),
         headers: &identity(),
@@ -409,7 +410,7 @@ async fn answer(
         span: None,
     };
     match proxy
-        .forward(&route.forwarding, request, &target, additions)
+        .forward(&route.forwarding, (&mut parts, body), &target, additions)
         .await
     {
         Ok(forwarded) => {

@@ -1,16 +1,16 @@
 //! Who asks for what: request id, client address, host, canonical target.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use http::header::{AUTHORIZATION, EXPECT, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
+use http::{HeaderMap, HeaderName, Method, Request, Version};
 use ipnet::IpNet;
 
 use super::Error;
 use super::forward_auth::{FrontProxy, Question};
+use super::hosts::Hosts;
+use super::request_id::RequestIds;
 use crate::listen::Peer;
 use crate::message::{BrowserDetector, Host, Load, RequestId, RequestInfo, Site};
 use crate::target::{Refusal, Target};
@@ -18,7 +18,7 @@ use crate::target::{Refusal, Target};
 /// Learns about requests before anybody judges them.
 #[derive(Debug)]
 pub(super) struct Inspector {
-    hosts: HashMap<String, Host>,
+    hosts: Hosts,
     site: Site,
     trusted_proxies: Vec<IpNet>,
     request_id_header: HeaderName,
@@ -34,18 +34,11 @@ impl Inspector {
         seed: u64,
     ) -> Self {
         Self {
-            hosts: site
-                .hosts
-                .iter()
-                .map(|host| (host.as_str().to_owned(), host.clone()))
-                .collect(),
+            hosts: Hosts::new(site),
             site: site.clone(),
             trusted_proxies,
             request_id_header,
-            ids: RequestIds {
-                seed,
-                next: AtomicU64::new(0),
-            },
+            ids: RequestIds::new(seed),
             browsers: BrowserDetector::default(),
         }
     }
@@ -125,7 +118,7 @@ impl Inspector {
             info.load = Load::of(&question.method, headers);
             info.method = question.method;
             info.target = question.target?;
-            info.host = self.named_host(question.host)?;
+            info.host = self.hosts.named(question.host)?;
             Ok(())
         });
         (info, judged)
@@ -182,49 +175,8 @@ impl Inspector {
                 return Err(Error::BadRequest("authority"));
             }
         }
-        self.named_host(text)
+        self.hosts.named(text)
     }
-
-    fn named_host(&self, text: &str) -> Result<Host, Error> {
-        let name = canonical_host(text).ok_or(Error::BadRequest("host-header"))?;
-        let found = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            self.served(&name.to_ascii_lowercase())
-        } else {
-            self.served(name)
-        };
-        found.ok_or(Error::UnknownHost)
-    }
-
-    /// [`Site::host`], with exact names found at a cost that does not grow with their number.
-    fn served(&self, name: &str) -> Option<Host> {
-        let exact = self.hosts.get(name).cloned();
-        exact.or_else(|| self.site.host(name))
-    }
-}
-
-/// A host name without port and one trailing dot; `None` when it is not one.
-fn canonical_host(text: &str) -> Option<&str> {
-    if let Some(rest) = text.strip_prefix('[') {
-        let (address, port) = rest.split_once(']')?;
-        let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
-        let is_address = address.parse::<std::net::Ipv6Addr>().is_ok();
-        return (is_port && is_address).then_some(address);
-    }
-    let (name, port) = text
-        .split_once(':')
-        .map_or((text, None), |(name, port)| (name, Some(port)));
-    if !port.is_none_or(is_port) {
-        return None;
-    }
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    (!name.is_empty() && name.bytes().all(allowed)).then_some(name)
-}
-
-fn is_port(text: &str) -> bool {
-    // `parse` alone would take a sign.
-    text.bytes().all(|byte| byte.is_ascii_digit())
-        && text.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
 fn target<B>(request: &Request<B>) -> Result<Target, Error> {
@@ -280,77 +232,12 @@ fn judge_method(method: &Method) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes ids that no other process makes: a random seed, then a counter.
-#[derive(Debug)]
-struct RequestIds {
-    seed: u64,
-    next: AtomicU64,
-}
-
-impl RequestIds {
-    fn next(&self) -> RequestId {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut text = [0_u8; 24];
-        write_hex(
-            &mut text,
-            u128::from(self.seed) << 32 | u128::from(number & 0xffff_ffff),
-        );
-        let value = HeaderValue::from_bytes(&text).ok();
-        value
-            .and_then(RequestId::new)
-            .unwrap_or_else(RequestId::unknown)
-    }
-}
-
-fn write_hex(text: &mut [u8; 24], number: u128) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (place, byte) in text.iter_mut().rev().enumerate() {
-        let digit = (number >> (4 * place)) & 0xf;
-        *byte = DIGITS.get(digit as usize).copied().unwrap_or(b'0');
-    }
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
-
-    #[test]
-    fn hosts_are_compared_without_case_port_and_trailing_dot() {
-        let table = [
-            ("www.example.com", Some("www.example.com")),
-            ("www.example.com:8080", Some("www.example.com")),
-            ("www.example.com.", Some("www.example.com")),
-            ("[::1]:9500", Some("::1")),
-            ("", None),
-            (".", None),
-            ("a/b", None),
-            ("a@b", None),
-            ("a b", None),
-            ("a:b", None),
-            ("a:0", None),
-            ("a:70000", None),
-            ("a:+80", None),
-            ("[::1%25eth0]", None),
-            ("[::1", None),
-            ("a..", Some("a.")),
-        ];
-        for (text, host) in table {
-            assert_eq!(canonical_host(text), host, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn request_ids_differ_and_look_alike() {
-        let ids = RequestIds {
-            seed: 0xabc,
-            next: AtomicU64::new(0),
-        };
-        let (first, second) = (ids.next(), ids.next());
-        assert_ne!(first, second);
-        assert_eq!(first.as_str(), "0000000000000abc00000000");
-        assert_eq!(second.as_str(), "0000000000000abc00000001");
-    }
 
     #[test]
     fn the_client_is_found_from_the_right() {

@@ -1,0 +1,112 @@
+//! An application's answer, before it goes on to the visitor.
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE};
+use http::{HeaderMap, HeaderValue};
+
+use super::scrub::LOGOUT_HEADER;
+use super::visitor::Visitor;
+use super::{Asked, Error, Gateway};
+use crate::session::Carrier;
+
+/// What the fields of an application's answer mean to us.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// The field by which an application talks to us is there.
+    speaks_to_us: bool,
+    wants_logout: bool,
+    sets_cookies: bool,
+    /// A cache between us and visitors may keep the answer: then no session may go along.
+    pub(super) may_be_shared: bool,
+    /// The answer is made to go on after the visitor has logged out.
+    pub(super) is_event_stream: bool,
+}
+
+impl Told {
+    /// PERF: one pass over what is there instead of a look-up for each field that mostly is not.
+    pub(super) fn by(headers: &HeaderMap) -> Self {
+        let mut told = Self::default();
+        for (name, value) in headers {
+            if *name == LOGOUT_HEADER {
+                // Of several, the first counts.
+                told.wants_logout |= !told.speaks_to_us && value == "1";
+                told.speaks_to_us = true;
+            } else if *name == SET_COOKIE {
+                told.sets_cookies = true;
+            } else if *name == CACHE_CONTROL {
+                told.may_be_shared |= may_be_shared(value);
+            } else if *name == CONTENT_TYPE {
+                told.is_event_stream |= is_event_stream(value);
+            }
+        }
+        told
+    }
+}
+
+impl Gateway {
+    /// Takes out of the answer what only we may say, ends the session if the application wants it, renews the cookie.
+    pub(super) async fn ready_answer(
+        &self,
+        headers: &mut HeaderMap,
+        told: &Told,
+        visitor: Option<&Visitor>,
+        asked: &Asked<'_>,
+    ) -> Result<(), Error> {
+        if told.speaks_to_us {
+            headers.remove(LOGOUT_HEADER);
+        }
+        if told.sets_cookies {
+            self.scrub.cookies(headers);
+        }
+        let Some(visitor) = visitor else {
+            return Ok(());
+        };
+        if told.wants_logout {
+            // PERF: boxed, because few answers ask for it.
+            Box::pin(self.end_session(headers, visitor, asked)).await
+        } else if visitor.is_renewal_due(asked.now) && !told.may_be_shared {
+            let renewed = Box::pin(visitor.renewed_cookie(&self.parts, asked.now)).await?;
+            if let Some(cookie) = renewed {
+                headers.append(SET_COOKIE, sensitive(cookie));
+            }
+            Ok(())
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn end_session(
+        &self,
+        headers: &mut HeaderMap,
+        visitor: &Visitor,
+        asked: &Asked<'_>,
+    ) -> Result<(), Error> {
+        let sessions = &self.parts.sessions;
+        sessions.revoke(&visitor.session, asked.now).await?;
+        self.parts.metrics.session_ended("application");
+        if visitor.session.carrier == Carrier::Cookie {
+            headers.append(SET_COOKIE, sessions.removal());
+            headers.append(SET_COOKIE, self.login.forget_attempts());
+        }
+        Ok(())
+    }
+}
+
+fn is_event_stream(kind: &HeaderValue) -> bool {
+    const EVENT_STREAM: &[u8] = b"text/event-stream";
+    let Some((kind, rest)) = kind.as_bytes().split_at_checked(EVENT_STREAM.len()) else {
+        return false;
+    };
+    let has_ended = matches!(rest.trim_ascii_start(), [] | [b';', ..]);
+    has_ended && kind.eq_ignore_ascii_case(EVENT_STREAM)
+}
+
+/// A value that is no text may say anything.
+fn may_be_shared(control: &HeaderValue) -> bool {
+    let control = control.to_str().unwrap_or("public").to_ascii_lowercase();
+    control.contains("public") || control.contains("s-maxage")
+}
+
+pub(super) fn sensitive(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
+}

@@ -1,0 +1,115 @@
+//! The signed token by which an application knows a visitor: minted once, then handed out until it gets old.
+
+use std::sync::PoisonError;
+use std::time::SystemTime;
+
+use http::{HeaderName, HeaderValue};
+
+use super::OptionalClaim;
+use super::error::Error;
+use super::parts::Parts;
+use super::visitor::{Visitor, Visitors};
+use crate::clock::unix_seconds;
+use crate::jwt::Claims;
+
+/// A token for one audience.
+#[derive(Debug)]
+pub(super) struct Token {
+    audience: Box<str>,
+    header: HeaderValue,
+    until: SystemTime,
+    generation: u64,
+}
+
+impl Visitors {
+    /// The signed token for an audience, minted anew when the kept one gets old.
+    pub(super) fn token(
+        &self,
+        visitor: &Visitor,
+        audience: &str,
+        parts: &Parts,
+        now: SystemTime,
+    ) -> Result<(HeaderName, HeaderValue), Error> {
+        let generation = parts.minter.generation();
+        let mut tokens = visitor
+            .tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = |token: &Token| token.generation == generation && now < token.until;
+        let kept = tokens
+            .iter()
+            .find(|token| *token.audience == *audience && is_fresh(token));
+        let header = match kept {
+            Some(token) => token.header.clone(),
+            None => {
+                let header = self.mint(visitor, audience, parts, now)?;
+                tokens.retain(|token| *token.audience != *audience && is_fresh(token));
+                tokens.push(Token {
+                    audience: audience.into(),
+                    header: header.clone(),
+                    until: now + parts.minter.reuse_for(),
+                    generation,
+                });
+                header
+            }
+        };
+        Ok((self.jwt_header.clone(), header))
+    }
+
+    fn mint(
+        &self,
+        visitor: &Visitor,
+        audience: &str,
+        parts: &Parts,
+        now: SystemTime,
+    ) -> Result<HeaderValue, Error> {
+        let claims = self.claims(visitor, audience, parts, now)?;
+        let token = parts.minter.mint(&claims).map_err(Error::Token)?;
+        parts.metrics.jwt_signed(parts.minter.algorithm().as_str());
+        let mut value = HeaderValue::try_from(format!("{}{token}", self.jwt_prefix))
+            .map_err(|_| Error::TokenHeader)?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    fn claims(
+        &self,
+        visitor: &Visitor,
+        audience: &str,
+        parts: &Parts,
+        now: SystemTime,
+    ) -> Result<Claims, Error> {
+        let session = &visitor.session;
+        let person = &session.person;
+        let issued = unix_seconds(now);
+        let wants = |claim: OptionalClaim| self.claims.contains(&claim);
+        let profile = person.profile.as_ref();
+        Ok(Claims {
+            iss: parts.minter.issuer().to_owned(),
+            aud: audience.to_owned(),
+            sub: visitor.subject.clone().ok_or(Error::NoSubject)?,
+            iat: issued,
+            nbf: issued,
+            exp: issued + parts.minter.lifetime().as_secs(),
+            jti: crate::seal::random_text(22),
+            sid: session.sid(),
+            auth_time: unix_seconds(session.started_at),
+            amr: vec![session.method.as_str()],
+            openid: person.openid.as_str().to_owned(),
+            unionid: person.unionid.as_ref().map(|id| id.as_str().to_owned()),
+            appid: person.app_id.as_str().to_owned(),
+            app: person.app.as_str().to_owned(),
+            scope: session.scope.as_str(),
+            nickname: profile
+                .filter(|_| wants(OptionalClaim::Nickname))
+                .map(|profile| profile.nickname.clone()),
+            picture: profile
+                .filter(|_| wants(OptionalClaim::Picture))
+                .map(|profile| profile.avatar.clone()),
+            profile_at: profile
+                .filter(|_| wants(OptionalClaim::ProfileAt))
+                .map(|profile| unix_seconds(profile.fetched_at)),
+            aka: visitor.former_subjects.clone(),
+        })
+    }
+}
