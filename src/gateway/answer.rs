@@ -110,3 +110,82 @@ pub(super) fn sensitive(mut value: HeaderValue) -> HeaderValue {
     value.set_sensitive(true);
     value
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    /// Fields, whether they speak to us, and whether they ask for a logout.
+    type Row = (&'static [(&'static str, &'static str)], bool, bool);
+
+    fn told(fields: &[(&'static str, &'static str)]) -> Told {
+        let fields = fields.iter().map(|(name, value)| {
+            let value = HeaderValue::from_static(value);
+            (HeaderName::from_static(name), value)
+        });
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name, value);
+        }
+        Told::by(&headers)
+    }
+
+    #[test]
+    fn an_answer_asks_for_a_logout_with_its_first_word() {
+        let table: [Row; 5] = [
+            (&[], false, false),
+            (&[("x-wxgate-logout", "1")], true, true),
+            (&[("x-wxgate-logout", "0")], true, false),
+            (
+                &[("x-wxgate-logout", "1"), ("x-wxgate-logout", "0")],
+                true,
+                true,
+            ),
+            (
+                &[("x-wxgate-logout", "0"), ("x-wxgate-logout", "1")],
+                true,
+                false,
+            ),
+        ];
+        for (fields, speaks_to_us, wants_logout) in table {
+            let told = told(fields);
+            assert_eq!(told.speaks_to_us, speaks_to_us, "{fields:?}");
+            assert_eq!(told.wants_logout, wants_logout, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn event_streams_are_found_by_their_type_alone() {
+        for kind in [
+            "text/event-stream",
+            "Text/Event-Stream",
+            "text/event-stream;charset=utf-8",
+            "text/event-stream ; charset=utf-8",
+        ] {
+            assert!(told(&[("content-type", kind)]).is_event_stream, "{kind}");
+        }
+        for kind in [
+            "text/html",
+            "text/event-streams",
+            "text/event-stream x",
+            "text/event",
+            "",
+        ] {
+            assert!(!told(&[("content-type", kind)]).is_event_stream, "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_a_shared_cache_may_keep_is_known_in_every_line_and_case() {
+        let shared = [
+            ("cache-control", "no-cache"),
+            ("cache-control", "max-age=1, S-MaxAge=2"),
+        ];
+        assert!(told(&shared).may_be_shared);
+        assert!(told(&[("cache-control", "Public")]).may_be_shared);
+        assert!(!told(&[("cache-control", "private, max-age=60")]).may_be_shared);
+        assert!(!told(&[]).may_be_shared);
+    }
+}

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use http::header::{AUTHORIZATION, EXPECT, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, Method, Request, Version};
+use http::header::{AUTHORIZATION, EXPECT, HOST, TRANSFER_ENCODING, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 use ipnet::IpNet;
 
 use super::Error;
@@ -60,9 +60,10 @@ impl Inspector {
     ) -> (RequestInfo, Result<(), Error>) {
         let headers = request.headers();
         let is_trusted = self.trusts(peer.address.ip());
-        let host = self.host(request);
+        let head = Head::of(headers);
+        let host = self.host(&head, request.uri());
         let target = target(request);
-        let judged = judge_head(request, peer);
+        let judged = judge_head(&head, request, peer);
         let info = RequestInfo {
             id: self.id(headers, is_trusted),
             client: self.client(headers, peer.address.ip(), is_trusted),
@@ -75,7 +76,7 @@ impl Inspector {
                 Ok(target) => target.clone(),
                 Err(_) => root(),
             },
-            browser: self.browsers.of(headers),
+            browser: self.browsers.detect(head.user_agent()),
             load: Load::of(request.method(), headers),
             received: now,
             trace: None,
@@ -97,8 +98,9 @@ impl Inspector {
     ) -> (RequestInfo, Result<(), Error>) {
         let headers = request.headers();
         let is_trusted = self.trusts(peer.address.ip());
+        let head = Head::of(headers);
         let question = match is_trusted {
-            true => judge_head(request, peer)
+            true => judge_head(&head, request, peer)
                 .and_then(|()| Question::read(front, request, &self.site.path_prefix)),
             false => Err(Error::UntrustedProxy),
         };
@@ -108,7 +110,7 @@ impl Inspector {
             host: self.site.public_host.clone(),
             method: request.method().clone(),
             target: root(),
-            browser: self.browsers.of(headers),
+            browser: self.browsers.detect(head.user_agent()),
             load: Load::Background,
             received: now,
             trace: None,
@@ -159,23 +161,61 @@ impl Inspector {
     }
 
     /// The served host that was asked for.
-    fn host<B>(&self, request: &Request<B>) -> Result<Host, Error> {
-        let mut values = request.headers().get_all(HOST).iter();
-        let (Some(value), None) = (values.next(), values.next()) else {
+    fn host(&self, head: &Head<'_>, uri: &Uri) -> Result<Host, Error> {
+        let (Some(value), false) = (head.host, head.has_two_hosts) else {
             return Err(Error::BadRequest("host-header"));
         };
         let text = value
             .to_str()
             .map_err(|_| Error::BadRequest("host-header"))?;
-        if let Some(authority) = request.uri().authority() {
-            let scheme = request.uri().scheme_str();
-            if !authority.as_str().eq_ignore_ascii_case(text)
-                || !matches!(scheme, Some("http" | "https"))
-            {
+        if let Some(authority) = uri.authority() {
+            let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+            if !is_web || !authority.as_str().eq_ignore_ascii_case(text) {
                 return Err(Error::BadRequest("authority"));
             }
         }
         self.hosts.named(text)
+    }
+}
+
+/// The fields that are judged before anything else; of one that stands there twice, the first.
+#[derive(Default)]
+struct Head<'h> {
+    host: Option<&'h HeaderValue>,
+    has_two_hosts: bool,
+    has_credentials: bool,
+    has_two_credentials: bool,
+    transfer_encoding: Option<&'h HeaderValue>,
+    expect: Option<&'h HeaderValue>,
+    user_agent: Option<&'h HeaderValue>,
+}
+
+impl<'h> Head<'h> {
+    /// PERF: one pass over what is there instead of a look-up for each field that mostly is not.
+    fn of(headers: &'h HeaderMap) -> Self {
+        let mut head = Self::default();
+        for (name, value) in headers {
+            if *name == HOST {
+                head.has_two_hosts = head.host.is_some();
+                head.host.get_or_insert(value);
+            } else if *name == USER_AGENT {
+                head.user_agent.get_or_insert(value);
+            } else if *name == AUTHORIZATION {
+                head.has_two_credentials = head.has_credentials;
+                head.has_credentials = true;
+            } else if *name == TRANSFER_ENCODING {
+                head.transfer_encoding.get_or_insert(value);
+            } else if *name == EXPECT {
+                head.expect.get_or_insert(value);
+            }
+        }
+        head
+    }
+
+    /// Nothing where it is missing or no text.
+    fn user_agent(&self) -> &'h str {
+        let text = self.user_agent.and_then(|value| value.to_str().ok());
+        text.unwrap_or_default()
     }
 }
 
@@ -196,7 +236,7 @@ fn root() -> Target {
 }
 
 /// Refuses what hyper let through although two programs may read it differently.
-fn judge_head<B>(request: &Request<B>, peer: &Peer) -> Result<(), Error> {
+fn judge_head<B>(head: &Head<'_>, request: &Request<B>, peer: &Peer) -> Result<(), Error> {
     if peer.flaw.is_some() {
         return Err(Error::BadRequest("framing"));
     }
@@ -204,17 +244,16 @@ fn judge_head<B>(request: &Request<B>, peer: &Peer) -> Result<(), Error> {
     if request.version() > Version::HTTP_2 {
         return Err(Error::BadRequest("version"));
     }
-    let headers = request.headers();
-    if let Some(encoding) = headers.get(TRANSFER_ENCODING)
+    if let Some(encoding) = head.transfer_encoding
         && !encoding.as_bytes().eq_ignore_ascii_case(b"chunked")
     {
         return Err(Error::BadRequest("framing"));
     }
-    if headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
+    if head.has_two_credentials {
         // Which of them counts is each program's own guess.
         return Err(Error::BadRequest("authorization"));
     }
-    match headers.get(EXPECT) {
+    match head.expect {
         Some(expected) if !expected.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
             Err(Error::Expectation)
         }
@@ -235,8 +274,6 @@ fn judge_method(method: &Method) -> Result<(), Error> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]

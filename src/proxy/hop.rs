@@ -172,4 +172,37 @@ mod tests {
             assert_eq!(place(other), None, "{other}");
         }
     }
+
+    #[test]
+    fn tokens_are_found_in_any_case_and_place_and_never_inside_others() {
+        let says = |value: &'static str| says(&HeaderValue::from_static(value), "close");
+        for value in [
+            "close",
+            "Close",
+            " close",
+            "keep-alive, CLOSE",
+            "a,close ,b",
+        ] {
+            assert!(says(value), "{value}");
+        }
+        for value in ["", "keep-alive", "closed", "x-close", "a close", ","] {
+            assert!(!says(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn connection_names_fields_that_are_there_and_no_others() {
+        let nominated = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONNECTION, HeaderValue::from_static(value));
+            headers.insert(COOKIE, HeaderValue::from_static("a=1"));
+            headers.insert("x-hop", HeaderValue::from_static("1"));
+            nominated(&headers)
+        };
+        assert!(nominated("keep-alive").is_empty());
+        assert!(nominated("Close").is_empty());
+        assert!(nominated("cookie, x-other").is_empty());
+        assert_eq!(nominated("X-Hop"), ["x-hop"]);
+        assert_eq!(nominated("keep-alive, x-hop"), ["x-hop"]);
+    }
 }

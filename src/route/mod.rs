@@ -262,7 +262,13 @@ impl Routes {
             pattern::serves(&self.routes[id.0].methods, method) && self.matchers[id.0].matches(path)
         };
         let name = host.as_str();
-        let suffixes = name
+        // PERF: a name is only taken apart where something may begin with a `*`.
+        let suffixes = if self.below_hosts.is_empty() {
+            ""
+        } else {
+            name
+        };
+        let suffixes = suffixes
             .match_indices('.')
             .filter(|(place, _)| *place > 0)
             .filter_map(|(place, _)| self.below_hosts.get(&name[place..]));
