@@ -81,7 +81,7 @@ impl Handler for Current {
     async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
         let gateway = self.0.load_full();
         // PERF: the future is some kilobytes large. In a box hyper moves a pointer instead of all of it, several times.
-        Box::pin(async move { gateway.handle(request, peer).await }).await
+        Box::pin(gateway.handle(request, peer)).await
     }
 }
 

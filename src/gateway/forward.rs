@@ -22,7 +22,7 @@ impl Gateway {
     /// Sends the request on, with the visitor's identity where there is one.
     pub(super) async fn forward(
         &self,
-        (parts, mut body): (&mut request::Parts, RequestBody),
+        (parts, body): (&mut request::Parts, &mut RequestBody),
         (id, route): (RouteId, &Route),
         visitor: Option<Arc<Visitor>>,
         asked: &Asked<'_>,
@@ -32,7 +32,7 @@ impl Gateway {
         if body.announces_more_than(forwarding.max_body) {
             return Err(Error::AnnouncedTooLarge);
         }
-        self.ready_body(parts, &mut body, forwarding, journal);
+        self.ready_body(parts, body, forwarding, journal);
         let wanted = self.proxy.wanted(forwarding, &parts.headers);
         self.parts.sessions.cut_cookies(&mut parts.headers);
         let visitor = visitor.as_deref();
@@ -43,7 +43,8 @@ impl Gateway {
         let may_become_tunnel = parts.headers.contains_key(UPGRADE);
         let end = may_become_tunnel.then(|| {
             let end = visitor.map(|visitor| self.end_of(visitor, &route.rule, asked));
-            counted(end, &self.facts(id).metrics)
+            // PERF: boxed, because it is large and only few requests have one.
+            Box::new(counted(end, &self.facts(id).metrics))
         });
         let trace = asked.info.trace.as_ref();
         let mut span = trace.and_then(|trace| trace.span("upstream", SpanKind::Client));
@@ -59,7 +60,7 @@ impl Gateway {
             more: token,
             private: &self.private_names,
             wanted,
-            end: end.as_ref().map(|end| end as _),
+            end: end.as_deref().map(|end| end as _),
             interim: interim.as_ref().map(|send| send as _),
             traceparent,
             span: span.as_ref(),

@@ -102,7 +102,11 @@ impl Gateway {
     /// Answers one request. It cannot fail: every error becomes a response in `respond`.
     ///
     /// Dropping the future means that the client went away; nothing is lost but the answer.
-    pub async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
+    pub async fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> Response<AnswerBody> {
         let now = self.parts.clock.now();
         let peer_is_trusted = self.inspector.trusts(peer.address.ip());
         let front = self.front_proxy(request.uri().path());
@@ -115,7 +119,7 @@ impl Gateway {
             let trace = spans::begin(tracer, &mut parts.headers, peer_is_trusted, now);
             info.trace = Some(trace);
         }
-        let mut journal = Journal::begin(self, info.clone(), peer.listener, parts.version);
+        let mut journal = Journal::begin(&self, info.clone(), peer.listener, parts.version);
         let token = BearerToken::take(&mut parts.headers);
         let asked = Asked {
             info: &info,
@@ -167,7 +171,7 @@ impl Gateway {
             self.parts.metrics.headers_stripped("identity", forged);
             journal.stripped_headers = forged;
         }
-        let body = RequestBody::new(body, self.body_patience);
+        let mut body = RequestBody::new(body, self.body_patience);
         if let Some(answer) = self.own_endpoint(&parts.headers, info)? {
             return Ok(own(answer));
         }
@@ -183,7 +187,7 @@ impl Gateway {
         match judged.decision {
             Decision::Allow { identity } => {
                 let visitor = visitor.filter(|_| identity);
-                self.forward((parts, body), (id, route), visitor, asked, journal)
+                self.forward((parts, &mut body), (id, route), visitor, asked, journal)
                     .await
             }
             Decision::LogIn(need) => {
@@ -275,4 +279,21 @@ impl Gateway {
 fn own(mut answer: Answer) -> Response<AnswerBody> {
     respond::finish(&mut answer);
     answer.map(AnswerBody::own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A future is copied as a whole where it is made, and its memory is new for each request.
+    #[test]
+    fn what_a_request_keeps_while_it_waits_stays_small() {
+        fn size_of_future<F: Future>(_: fn(Arc<Gateway>, Request<Incoming>, Peer) -> F) -> usize {
+            size_of::<F>()
+        }
+
+        let size = size_of_future(Gateway::handle);
+
+        assert!(size <= 4096, "{size} bytes");
+    }
 }

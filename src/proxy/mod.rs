@@ -178,7 +178,7 @@ impl Proxy {
     ///
     /// The client's headers must be scrubbed of forged identity and of our own cookie already; hop-by-hop and forwarded fields
     /// are handled here. `target` replaces the request's own. Extensions stay behind, except that hyper's `OnUpgrade` is taken out
-    /// of a request that may become a tunnel. Cancelling closes the connection to the server.
+    /// of a request that may become a tunnel; so is a body that is not empty. Cancelling closes the connection to the server.
     ///
     /// # Panics
     ///
@@ -186,21 +186,21 @@ impl Proxy {
     pub async fn forward(
         &self,
         forwarding: &Forwarding,
-        (parts, mut body): (&mut request::Parts, RequestBody),
+        (parts, body): (&mut request::Parts, &mut RequestBody),
         target: &PathAndQuery,
         additions: Additions<'_>,
     ) -> Result<Forwarded, Error> {
         let upstream = &self.upstreams[forwarding.upstream.0];
-        limit(&mut body, forwarding.max_body)?;
-        if is_call(&parts.headers) {
+        limit(body, forwarding.max_body)?;
+        if !body.is_empty() && is_call(&parts.headers) {
             // Either side of a call may say nothing for as long as the other may.
             body.set_patience(upstream.settings.idle_timeout);
         }
-        let client = tunnel::asked(parts, &body);
+        let client = tunnel::asked(parts, body);
         let fields = Fields {
             parts,
             visited: origin::visited_host(parts),
-            body: &body,
+            body,
             tunnel: client.is_some(),
             additions: &additions,
             edits: &forwarding.request_headers,
@@ -234,6 +234,7 @@ impl Proxy {
             true => Message::Bare(fields, target),
             false => {
                 let headers = fields.to_map(None);
+                let body = std::mem::replace(body, RequestBody::empty());
                 let (body, upload) = Outgoing::new(body);
                 sending.upload = upload;
                 Message::Hyper(outgoing_request(parts, target, headers, body))
@@ -252,9 +253,7 @@ impl Proxy {
             true => None,
             false => upstream.affinity_cookie(answered.index),
         };
-        let response = self
-            .finish(answered, client, forwarding, &additions, upstream)
-            .await;
+        let response = self.finish(answered, client, forwarding, &additions, upstream);
         Ok(Forwarded {
             response,
             server,
@@ -285,7 +284,7 @@ impl Proxy {
     }
 
     /// Cuts the head, and joins the body or the tunnel with the connection.
-    async fn finish(
+    fn finish(
         &self,
         answered: Answered,
         client: Option<hyper::upgrade::OnUpgrade>,
@@ -316,18 +315,22 @@ impl Proxy {
                 return Response::from_parts(parts, body);
             }
         };
-        if let Some((stream, first)) = Box::pin(wire.into_tunnel()).await {
-            let tunnel = Tunnel {
-                client,
-                server: stream,
-                first,
-                idle,
-                end: additions.end.map(|make| make()),
-                guard: self.tunnels.guard(),
-                load: server,
-            };
-            tokio::spawn(tunnel.run());
-        }
+        let end = additions.end.map(|make| make());
+        let guard = self.tunnels.guard();
+        tokio::spawn(async move {
+            if let Some((stream, first)) = wire.into_tunnel().await {
+                let tunnel = Tunnel {
+                    client,
+                    server: stream,
+                    first,
+                    idle,
+                    end,
+                    guard,
+                    load: server,
+                };
+                tunnel.run().await;
+            }
+        });
         Response::from_parts(parts, Body::empty())
     }
 }

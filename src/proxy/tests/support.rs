@@ -397,7 +397,7 @@ async fn answer(
 ) -> Response<UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>> {
     let target = request.uri().path_and_query().unwrap().clone();
     let (mut parts, body) = request.into_parts();
-    let body = RequestBody::new(body, route.patience);
+    let mut body = RequestBody::new(body, route.patience);
     let additions = Additions {
         origin: &visitor(),
         headers: &identity(),
@@ -410,7 +410,12 @@ async fn answer(
         span: None,
     };
     match proxy
-        .forward(&route.forwarding, (&mut parts, body), &target, additions)
+        .forward(
+            &route.forwarding,
+            (&mut parts, &mut body),
+            &target,
+            additions,
+        )
         .await
     {
         Ok(forwarded) => {
