@@ -12,7 +12,7 @@ use http_body::Body as _;
 use super::Additions;
 use super::claims::is_claim;
 use super::hop;
-use super::origin::{ORIGIN_FIELDS, X_FORWARDED_FOR};
+use super::origin::{ORIGIN_FIELDS, X_FORWARDED_FOR, may_be_origin};
 use super::settings::HeaderEdits;
 use crate::message::RequestBody;
 
@@ -208,7 +208,7 @@ struct Seen {
 pub(super) struct Taken {
     /// Bit n is set when one of them begins with the byte n.
     first: u128,
-    /// One of them is a field about the origin.
+    /// One of them may be a field about the origin.
     pub(super) origin: bool,
 }
 
@@ -224,7 +224,7 @@ impl Taken {
         };
         for name in edited.chain(fixed) {
             taken.first |= first_byte(name.as_str());
-            taken.origin |= ORIGIN_FIELDS.contains(&name.as_str());
+            taken.origin |= may_be_origin(name.as_str());
         }
         taken
     }

@@ -91,8 +91,8 @@ pub(super) fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
         // PERF: nearly always one option stands there alone.
         .filter(|value| !is_option_without_field(value.as_bytes()))
         .flat_map(tokens)
-        .filter(|token| !is_option_without_field(token.as_bytes()))
-        .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
+        .filter(|token| !is_option_without_field(token))
+        .filter_map(|token| HeaderName::from_bytes(token).ok())
         .filter(|name| !is_protected(name) && headers.contains_key(name))
         .collect()
 }
@@ -105,9 +105,7 @@ pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> 
 
 /// Whether one line of such a field contains the token.
 pub(super) fn says(value: &HeaderValue, token: &str) -> bool {
-    // PERF: nearly always it is the only one.
-    value.as_bytes().eq_ignore_ascii_case(token.as_bytes())
-        || tokens(value).any(|found| found.eq_ignore_ascii_case(token))
+    tokens(value).any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// Fields that decide where a message begins and ends or which site it is for: nobody edits them.
@@ -115,12 +113,12 @@ pub(super) fn is_framing(name: &HeaderName) -> bool {
     *name == HOST || *name == CONTENT_LENGTH || place(name.as_str()).is_some()
 }
 
-fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
-    value
-        .to_str()
-        .unwrap_or_default()
-        .split(',')
-        .map(str::trim)
+/// A line that is no text has none.
+fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    let text = value.to_str().unwrap_or_default();
+    text.as_bytes()
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
         .filter(|token| !token.is_empty())
 }
 
