@@ -1,45 +1,12 @@
 import { send, startPhone } from "/phone/phone.js";
-
-// What each button does to WeChat, where the phone goes, and what to look for.
-const troubles = {
-  none: {
-    zh: "一切恢复正常。", en: "Everything works again.",
-  },
-  refuse: {
-    switches: { refuse: true },
-    zh: "微信带着 state 回来，但没有 code。访客看到一个可以重试的页面。",
-    en: "WeChat comes back with a state and without a code. The visitor gets a page with a fresh try.",
-  },
-  snapshot: {
-    switches: { snapshot: true },
-    zh: "微信给出的是虚拟身份，所以不建立登录，页面提示点“使用完整服务”。",
-    en: "WeChat names a virtual person, so nobody gets logged in; the page leads to the full service.",
-  },
-  replay: {
-    replays: true,
-    zh: "手机再次打开同一个回调，code 已经用过。访客已登录，所以直接回到页面，看不到 40163。",
-    en: "The phone opens the same callback again; its code is used up. The visitor is logged in and simply goes on: no 40163.",
-  },
-  secret: {
-    switches: { wrong_secret: true },
-    zh: "AppSecret 已在微信后台重置。访客看到中性的页面，日志告诉运维该改什么。",
-    en: "The AppSecret was reset at WeChat. The visitor gets a neutral page, the log tells the operator what to fix.",
-  },
-  slow: {
-    faults: [{ on: "exchange", trouble: { delay_ms: 30000 } }],
-    zh: "微信 30 秒后才回答。访客在 6 秒内得到一个页面，而不是一直等。",
-    en: "WeChat takes 30 seconds. The visitor gets a page within 6, instead of waiting.",
-  },
-  down: {
-    faults: [{ on: "any", trouble: "down" }],
-    zh: "微信不回答。已登录的访客不受影响，新的登录得到一个可以重试的页面。",
-    en: "WeChat does not answer. Who is logged in goes on; a new login gets a page with a fresh try.",
-  },
-};
+import { apps, scenes, troubles, words } from "/demo/scenes.js";
 
 const find = (selector) => document.querySelector(selector);
 let chosen = "none";
-let seen = 0;
+let said = () => "";
+let shown = "";
+let latest = null;
+let person = null;
 let visited = () => {};
 
 const phone = await startPhone(find("#phone"), {
@@ -49,6 +16,8 @@ const phone = await startPhone(find("#phone"), {
     watch();
   },
 });
+const language = () => (phone.state().language === "en" ? "en" : "zh");
+const computer = find("#computer iframe");
 
 // Resolves with the next page that the phone shows.
 function visit(path) {
@@ -57,19 +26,63 @@ function visit(path) {
   return next;
 }
 
-function tell() {
-  const language = phone.state().language === "en" ? "en" : "zh";
-  find("#told").textContent = chosen === "none" ? "" : troubles[chosen][language];
+// Says something in the language of the moment, and again when that changes.
+function say(text) {
+  said = text;
+  find("#told").textContent = said(language());
+}
+
+function openOnComputer(path) {
+  computer.contentWindow.location.replace(phone.state().computer + path);
+}
+
+async function showComputer(path) {
+  find("#computer").hidden = path === null;
+  if (path === null) return;
+  await phone.control({ forget_computer: true });
+  openOnComputer(path);
+}
+
+// The computer tells where it is, and what is in the code on its screen.
+addEventListener("message", (event) => {
+  const { state } = phone;
+  if (event.origin !== state().computer || event.source !== computer.contentWindow) return;
+  const { phone: path, code } = event.data;
+  if (typeof code === "string") {
+    const { pathname, search } = new URL(code);
+    phone.open(pathname + search);
+  }
+  if (typeof path === "string") {
+    const wechat = path.startsWith("/~wechat/");
+    find("#computer-address").value = wechat ? state().wechat + path.slice(8) : state().site + path;
+    find("#computer").dataset.path = path;
+    watch();
+  }
+});
+
+find("#scan").addEventListener("click", async () => {
+  const { person: holder, computer: origin } = await phone.control({ surface: "browser" });
+  computer.contentWindow.postMessage({ scan: holder }, origin);
+});
+
+function press(kind, name) {
   for (const button of document.querySelectorAll("[data-trouble]:not(.well)")) {
-    button.setAttribute("aria-pressed", String(button.dataset.trouble === chosen));
+    button.setAttribute("aria-pressed", String(kind === "trouble" && button.dataset.trouble === name));
+  }
+  for (const button of document.querySelectorAll(".steps [data-step]")) {
+    if (kind === "step" && button.dataset.step === name) button.setAttribute("aria-current", "step");
+    else button.removeAttribute("aria-current");
   }
 }
 
 async function cause(name) {
   chosen = name;
-  tell();
+  press("trouble", name);
+  say((speech) => troubles[name][speech]);
+  await showComputer(null);
   const { switches = {}, faults = [], replays } = troubles[name];
   await send("/sim/faults", { clear: true, switches, faults });
+  await phone.control({ surface: "browser" });
   if (!replays) {
     // A new visitor: who is logged in already would notice nothing.
     if (name !== "none") await phone.forget();
@@ -81,47 +94,85 @@ async function cause(name) {
   phone.open("/~phone/replay");
 }
 
+const stages = {
+  scan: { computer: "/orders", phone: "/" },
+  website: { computer: "/_wxgate/scan?to=%2Forders&tab=site", phone: "/" },
+  mini: { phone: "/~phone/mini-program?api=/api/me&page=/orders" },
+  app: { phone: "/~phone/app?api=/api/me&page=/orders" },
+};
+
 async function step(name) {
   if (chosen !== "none") {
     chosen = "none";
-    tell();
     await send("/sim/faults", { clear: true });
   }
-  for (const button of document.querySelectorAll("[data-step]")) {
-    if (button.dataset.step === name) button.setAttribute("aria-current", "step");
-    else button.removeAttribute("aria-current");
-  }
-  phone.open(`/${name}`);
+  press("step", name);
+  say((speech) => scenes[name][speech]);
+  const stage = stages[name] ?? { phone: `/${name}` };
+  await phone.control({ surface: "browser" });
+  await showComputer(stage.computer ?? null);
+  phone.open(stage.phone);
 }
 
-function show(entry) {
-  find("#request").textContent = `${entry.method} ${entry.target}`;
-  const pairs = entry.identity.length > 0 ? entry.identity : [["–", ""]];
-  find("#headers").replaceChildren(
-    ...pairs.flatMap(([name, value]) => {
-      const term = document.createElement("dt");
-      const text = document.createElement("dd");
-      term.textContent = name;
-      text.textContent = value || "–";
-      if (!value) text.className = "nothing";
-      return [term, text];
-    }),
-  );
-  find("#jwt").textContent = entry.jwt
-    ? `${JSON.stringify(entry.jwt.header, null, 2)}\n${JSON.stringify(entry.jwt.claims, null, 2)}`
-    : "–";
-  const panel = find(".received");
+function term(name, value) {
+  const dt = document.createElement("dt");
+  const dd = document.createElement("dd");
+  dt.textContent = name;
+  dd.textContent = value || "–";
+  if (!value) dd.className = "nothing";
+  return [dt, dd];
+}
+
+function freshen(panel) {
   panel.classList.add("fresh");
   setTimeout(() => panel.classList.remove("fresh"), 800);
 }
 
+// The same card in every scene: one subject, whichever app it was.
+function showPerson() {
+  const speech = language();
+  const card = find("#person");
+  const isKnown = Boolean(latest?.jwt);
+  card.classList.toggle("unknown", !isKnown);
+  const nickname = isKnown ? latest.jwt.claims.nickname : "";
+  find("#face").textContent = nickname ? [...nickname][0] : "?";
+  const note = isKnown ? `· ${nickname || ""}` : words.anonymous[speech];
+  find("#nickname").textContent = isKnown && !nickname ? words.unnamed[speech] : person ? note : "";
+  find("#subject").textContent = person ? person.subject : words.nobody[speech];
+  find("#apps").replaceChildren(
+    ...Object.entries(apps).map(([name, label]) => {
+      const item = document.createElement("li");
+      const openid = person?.openids[name];
+      const code = document.createElement("code");
+      code.textContent = openid ? `${openid.slice(0, 10)}…` : "";
+      item.append(openid ? `✓ ${label[speech]} ` : label[speech], code);
+      if (!openid) item.title = words.notSeen[speech];
+      item.dataset.app = name;
+      if (openid) item.classList.add("seen");
+      if (isKnown && person?.app === name) item.classList.add("now");
+      return item;
+    }),
+  );
+}
+
+function show() {
+  find("#request").textContent = `${latest.method} ${latest.target}`;
+  const pairs = latest.identity.length > 0 ? latest.identity : [["–", ""]];
+  find("#headers").replaceChildren(...pairs.flatMap(([name, value]) => term(name, value)));
+  find("#jwt").textContent = latest.jwt
+    ? `${JSON.stringify(latest.jwt.claims, null, 2)}\n${JSON.stringify(latest.jwt.header, null, 2)}`
+    : "–";
+  freshen(find(".received"));
+  freshen(find("#person"));
+}
+
 async function watch() {
-  const { latest, jwks } = await (await fetch("/demo/received")).json();
-  find("#jwks").href = jwks;
-  if (latest && latest.number !== seen) {
-    seen = latest.number;
-    show(latest);
-  }
+  const news = await (await fetch("/demo/received")).json();
+  find("#jwks").href = news.jwks;
+  if (!news.latest || news.latest.number === latest?.number) return;
+  ({ latest, person } = news);
+  show();
+  showPerson();
 }
 
 for (const button of document.querySelectorAll("[data-step]")) {
@@ -130,9 +181,16 @@ for (const button of document.querySelectorAll("[data-step]")) {
 for (const button of document.querySelectorAll("[data-trouble]")) {
   button.addEventListener("click", () => cause(button.dataset.trouble));
 }
-new MutationObserver(tell).observe(document.documentElement, { attributeFilter: ["lang"] });
+new MutationObserver(() => {
+  if (shown === language()) return;
+  shown = language();
+  say(said);
+  showPerson();
+}).observe(document.documentElement, { attributeFilter: ["lang"] });
 setInterval(() => document.hidden || watch().catch(() => {}), 1000);
 await send("/sim/faults", { clear: true });
+say((speech) => ({ zh: "从 1 开始。左边是一部装了微信的手机，它打开的网站在 wxgate 后面。", en: "Start with 1. On the left is a phone with WeChat; the site that it opens is behind wxgate." })[speech]);
+showPerson();
 phone.open("/");
 await watch();
 document.documentElement.dataset.ready = "true";

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use data_encoding::{BASE64_NOPAD, HEXLOWER};
 
-use super::{APP_ID, SITE_ID};
+use super::{APP_ID, MINI_ID, MOBILE_ID, SITE_ID};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Surroundings};
@@ -117,6 +117,19 @@ push = {{ token = "{push_token}", aes_key = "{push_key}" }}
 kind = "website"
 app_id = "{SITE_ID}"
 secret = {secret}
+
+[wechat.mini]
+kind = "mini-program"
+app_id = "{MINI_ID}"
+secret = {secret}
+
+[wechat.mobile]
+kind = "mobile-app"
+app_id = "{MOBILE_ID}"
+secret = {secret}
+
+[identity]
+subject = "unionid"
 
 [wechat_api]
 base_url = "{wechat}"

@@ -13,7 +13,7 @@ use http::request::Parts;
 use http::{HeaderValue, Response};
 use serde_json::json;
 
-use crate::simulator::{self, Extra, Simulator};
+use crate::simulator::{self, AppKind, Extra, Simulator};
 
 mod gallery;
 mod gateway;
@@ -30,6 +30,12 @@ pub const APP_ID: &str = "wx0123456789abcdef";
 
 /// The appid of the demo's website app.
 pub const SITE_ID: &str = "wxfedcba9876543210";
+
+/// The appid of the demo's mini program.
+pub const MINI_ID: &str = "wx00000000000000aa";
+
+/// The appid of the demo's app for phones.
+pub const MOBILE_ID: &str = "wx00000000000000bb";
 
 /// What the demo starts.
 #[derive(Clone, Debug)]
@@ -79,7 +85,11 @@ impl Demo {
         simulator.push_to(&format!("{gateway_url}/_wxgate/push/main"), push.account());
         simulator.add_app(APP_ID, &secret, &[&gateway_address.ip().to_string()]);
         let callback = gateway_address.ip().to_string();
-        simulator.add_app_of_kind(simulator::AppKind::Website, SITE_ID, &secret, &[&callback]);
+        simulator.add_app_of_kind(AppKind::Website, SITE_ID, &secret, &[&callback]);
+        simulator.add_app_of_kind(AppKind::MiniProgram, MINI_ID, &secret, &[]);
+        simulator.add_app_of_kind(AppKind::MobileApp, MOBILE_ID, &secret, &[]);
+        // Then the person has one subject from the first, silent login on.
+        simulator.set_base_has_unionid(true);
         let wiring = Wiring {
             address: gateway_address,
             wechat: simulator.url(),
@@ -148,12 +158,17 @@ fn pages(received: Arc<Received>, site: String, gallery: Gallery) -> Extra {
             "text/javascript; charset=utf-8",
             include_str!("demo.js"),
         )),
+        "/demo/scenes.js" => Some(file(
+            "text/javascript; charset=utf-8",
+            include_str!("scenes.js"),
+        )),
         "/demo/demo.css" => Some(file("text/css; charset=utf-8", include_str!("demo.css"))),
         "/demo/received" => {
             let answer = json!({
                 "site": site,
                 "jwks": format!("{site}/_wxgate/jwks"),
                 "latest": received.latest(),
+                "person": received.person(),
             });
             Some(file("application/json", answer.to_string()))
         }

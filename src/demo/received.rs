@@ -1,6 +1,7 @@
 //! What reached the sample site, decoded for people. Nothing is verified here: a real application must verify.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use data_encoding::BASE64URL_NOPAD;
 use http::HeaderMap;
@@ -13,6 +14,9 @@ const JWT_HEADER: &str = "x-wxgate-jwt-assertion";
 
 /// How much of a token is shown: enough to recognise it, too little to use it.
 const SHOWN: usize = 24;
+
+/// The most people that are remembered; the demo has a handful.
+const MOST_PEOPLE: usize = 50;
 
 /// One request as the application saw it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,28 +39,84 @@ pub(super) struct Token {
     pub(super) claims: Value,
 }
 
-/// The latest request.
+/// Whom the application knows by one subject.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Known {
+    pub(super) subject: String,
+    /// The app of the latest request: its name and its appid.
+    pub(super) app: String,
+    pub(super) app_id: String,
+    /// By app: what the person is called there.
+    pub(super) openids: BTreeMap<String, String>,
+}
+
+/// The latest request, and the people who came, the latest one first.
 #[derive(Debug, Default)]
 pub(super) struct Received {
-    latest: Mutex<Option<Entry>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    latest: Option<Entry>,
+    people: VecDeque<Known>,
 }
 
 impl Received {
     /// Remembers a request instead of the one before.
     pub(super) fn record(&self, request: &Parts) -> Entry {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = latest.as_ref().map_or(1, |entry| entry.number + 1);
+        let mut state = self.state();
+        let number = state.latest.as_ref().map_or(1, |entry| entry.number + 1);
         let entry = Entry::of(request, number);
-        *latest = Some(entry.clone());
+        if let Some(known) = entry.jwt.as_ref().and_then(Known::of) {
+            state.remember(known);
+        }
+        state.latest = Some(entry.clone());
         entry
     }
 
     /// The latest request; `None` before the first.
     pub(super) fn latest(&self) -> Option<Entry> {
-        self.latest
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.state().latest.clone()
+    }
+
+    /// Who came last with an identity.
+    pub(super) fn person(&self) -> Option<Known> {
+        self.state().people.front().cloned()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn remember(&mut self, mut known: Known) {
+        let place = self
+            .people
+            .iter()
+            .position(|other| other.subject == known.subject);
+        if let Some(before) = place.and_then(|place| self.people.remove(place)) {
+            for (app, openid) in before.openids {
+                known.openids.entry(app).or_insert(openid);
+            }
+        }
+        self.people.truncate(MOST_PEOPLE - 1);
+        self.people.push_front(known);
+    }
+}
+
+impl Known {
+    /// `None` for a token without the claims of ours.
+    fn of(token: &Token) -> Option<Self> {
+        let claim = |name: &str| Some(token.claims.get(name)?.as_str()?.to_owned());
+        let app = claim("app")?;
+        Some(Self {
+            subject: claim("sub")?,
+            app_id: claim("appid")?,
+            openids: BTreeMap::from([(app.clone(), claim("openid")?)]),
+            app,
+        })
     }
 }
 
@@ -152,6 +212,33 @@ mod tests {
         assert_eq!(entry.jwt.as_ref().unwrap().claims["sub"], "wechat:wx1:o123");
         assert!(!serde_json::to_string(&entry).unwrap().contains(&jwt));
         assert_eq!(received.latest().unwrap(), entry);
+    }
+
+    #[test]
+    fn one_subject_is_one_person_at_every_app() {
+        let received = Received::default();
+        let come = |app: &str, openid: &str, subject: &str| {
+            let claims = format!(
+                r#"{{"app":"{app}","appid":"wx-{app}","openid":"{openid}","sub":"{subject}"}}"#
+            );
+            received.record(&request(&token("{}", &claims)));
+        };
+        come("main", "o1", "alice");
+        come("main", "o9", "bob");
+        come("mini", "o2", "alice");
+        received.record(&request("nothing"));
+
+        let person = received.person().unwrap();
+
+        assert_eq!(person.subject, "alice");
+        assert_eq!(
+            (person.app.as_str(), person.app_id.as_str()),
+            ("mini", "wx-mini")
+        );
+        let openids = [("main", "o1"), ("mini", "o2")];
+        let openids = openids.map(|(app, openid)| (app.to_owned(), openid.to_owned()));
+        assert_eq!(person.openids, BTreeMap::from(openids));
+        assert_eq!(received.latest().unwrap().jwt, None);
     }
 
     #[test]

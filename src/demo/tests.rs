@@ -91,7 +91,13 @@ fn own_pages_are_served_and_others_left_to_the_gallery() {
     let site = "http://127.0.0.1:9500".to_owned();
     let with = pages(Arc::default(), site, Gallery::new().unwrap());
 
-    for path in ["/demo", "/demo/demo.js", "/demo/demo.css", "/demo/received"] {
+    for path in [
+        "/demo",
+        "/demo/demo.js",
+        "/demo/scenes.js",
+        "/demo/demo.css",
+        "/demo/received",
+    ] {
         assert!(with(&request(path)).is_some(), "{path}");
     }
     let denied = with(&request("/gallery/denied?lang=en&theme=dark")).unwrap();

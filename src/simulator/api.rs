@@ -209,7 +209,8 @@ fn token_json(world: &World, issued: &Issued, switches: Switches) -> Value {
     if grant.is_snapshot {
         add("is_snapshotuser", number(1, switches));
     }
-    if let Some(unionid) = unionid(world, grant, issued.knows_unionid, switches) {
+    let knows_unionid = issued.knows_unionid || world.base_has_unionid;
+    if let Some(unionid) = unionid(world, grant, knows_unionid, switches) {
         add("unionid", json!(unionid));
     }
     Value::Object(fields)

@@ -11,6 +11,7 @@ use minijinja::value::Serde;
 use serde::Serialize;
 use serde_json::json;
 
+use super::device::Screen;
 use super::phone::SiteOrigin;
 use super::push::PushAccount;
 use super::rewrite::{Places, Side};
@@ -120,7 +121,7 @@ pub(super) fn show(shared: &Shared, places: &Places) -> Response<Body> {
         .map(|message| pieces(message, places))
         .collect();
     let page = shared.render_text("chat.html", &context! { messages => Serde(messages) });
-    let reporter = &shared.reporter;
+    let reporter = shared.reporter(Screen::Phone);
     let page = page + &reporter.tag();
     let mut answer = server::answer(StatusCode::OK, "text/html; charset=utf-8", page);
     let headers = answer.headers_mut();

@@ -3,7 +3,9 @@
 //!
 //! [`Simulator`] serves the API, the authorize page and a phone for people, on loopback only. `world` and `tokens` know
 //! who is who, `api` and `pages` speak for them, [`faults`] makes them fail on demand. `qrconnect` is the page for website
-//! apps, `scene` and `chat` codes that followers read and what their account answers, `phone` the phone that people see, `web_view` its browser, `rewrite` and `reporter` what that browser changes, `jar` its cookies.
+//! apps, `scene` and `chat` codes that followers read and what their account answers, `phone` the phone that people see, `program` what
+//! runs on it beside WeChat's browser, `device` what each of them says of itself, `web_view` the browsers of phone and computer,
+//! `rewrite` and `reporter` what those browsers change, `jar` their cookies.
 
 use std::fmt;
 use std::io;
@@ -23,6 +25,7 @@ mod api;
 mod bodies;
 mod chat;
 mod clients;
+mod device;
 pub mod faults;
 mod jar;
 mod mini_program;
@@ -30,6 +33,7 @@ mod notice;
 mod pages;
 mod person;
 mod phone;
+mod program;
 mod push;
 mod qrconnect;
 mod query;
@@ -53,6 +57,7 @@ pub use scene::ScannedCode;
 pub use world::{AppKind, Call};
 
 use self::chat::PushTarget;
+use self::device::Screen;
 use self::phone::{Phone, SiteOrigin};
 use self::reporter::Reporter;
 use self::server::{Body, Closed};
@@ -78,7 +83,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Simulator {
     shared: Arc<Shared>,
-    _tasks: [AbortOnDropHandle<()>; 2],
+    _tasks: [AbortOnDropHandle<()>; 3],
 }
 
 impl Simulator {
@@ -96,7 +101,8 @@ impl Simulator {
         Self::start_with_options(address, options).await
     }
 
-    /// The same with everything that can be chosen. The phone's browser takes a second, free port of the same address.
+    /// The same with everything that can be chosen. The browsers of phone and computer take free
+    /// ports of the same address.
     ///
     /// Refuses a site that is not an http address on loopback. Cancelling leaves nothing behind.
     pub async fn start_with_options(address: SocketAddr, options: Options) -> io::Result<Self> {
@@ -109,7 +115,8 @@ impl Simulator {
         };
         let listener = server::bind(address).await?;
         let address = listener.local_addr()?;
-        let view_listener = server::bind(SocketAddr::new(address.ip(), 0)).await?;
+        let phone_view = server::bind(SocketAddr::new(address.ip(), 0)).await?;
+        let computer_view = server::bind(SocketAddr::new(address.ip(), 0)).await?;
         let origin = format!("http://{address}");
         let shared = Arc::new(Shared {
             world: Mutex::new(World::new()),
@@ -118,14 +125,15 @@ impl Simulator {
             clock: options.clock,
             wechat: SiteOrigin::parse(&origin).ok_or(io::ErrorKind::InvalidInput)?,
             address,
-            view: view_listener.local_addr()?,
-            reporter: Reporter::new(&origin),
+            views: [phone_view.local_addr()?, computer_view.local_addr()?],
+            reporters: [Reporter::of_phone(&origin), Reporter::of_computer(&origin)],
             templates: pages::templates().map_err(io::Error::other)?,
             extra: options.extra,
         });
         let _tasks = [
             server::serve(listener, with(&shared, main_answer)),
-            server::serve(view_listener, with(&shared, view_answer)),
+            server::serve(phone_view, with(&shared, phone_answer)),
+            server::serve(computer_view, with(&shared, computer_answer)),
         ];
         Ok(Self { shared, _tasks })
     }
@@ -142,7 +150,12 @@ impl Simulator {
 
     /// The origin of the phone's browser; pages in its frame have this address instead of their own.
     pub fn view_url(&self) -> String {
-        self.shared.view_origin()
+        self.shared.view_origin(Screen::Phone)
+    }
+
+    /// The same for the browser of the computer.
+    pub fn computer_url(&self) -> String {
+        self.shared.view_origin(Screen::Computer)
     }
 
     /// Registers a service account. `callback_hosts` are hosts, or hosts with the beginning of a path; empty allows any.
@@ -179,6 +192,11 @@ impl Simulator {
     /// Whether answers carry a unionid: whether the account belongs to an open platform.
     pub fn set_has_unionid(&self, has: bool) {
         lock(&self.shared.world).set_has_unionid(has);
+    }
+
+    /// Whether a login without profile tells the unionid too, as WeChat does for some followers of an account.
+    pub fn set_base_has_unionid(&self, has: bool) {
+        lock(&self.shared.world).base_has_unionid = has;
     }
 
     /// What `wx.login` of a mini program, or the SDK in an app for phones, gives to whoever holds the phone.
@@ -281,11 +299,18 @@ fn with<Answering>(
     move |request| answer(Arc::clone(&shared), request)
 }
 
-async fn view_answer(
+async fn phone_answer(
     shared: Arc<Shared>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Closed> {
-    Ok(web_view::answer(&shared, request).await)
+    Ok(web_view::answer(&shared, Screen::Phone, request).await)
+}
+
+async fn computer_answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Closed> {
+    Ok(web_view::answer(&shared, Screen::Computer, request).await)
 }
 
 async fn main_answer(

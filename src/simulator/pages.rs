@@ -59,6 +59,7 @@ pub(super) fn templates() -> Result<Environment<'static>, minijinja::Error> {
         ("phone.html", include_str!("phone.html")),
         ("offline.html", include_str!("offline.html")),
         ("chat.html", include_str!("chat.html")),
+        ("program.html", include_str!("program.html")),
     ] {
         templates.add_template(name, source)?;
     }

@@ -62,7 +62,7 @@ export async function startPhone(root, options = {}) {
       element("div", { class: "status" }, clock, element("span", {}, "SIMULATED"), element("span", {}, "5G ▮▮▮")),
       element("div", { class: "bar" }, back, title, reload),
       form,
-      frame,
+      element("div", { class: "screen" }, frame),
     ),
     element("div", { class: "below" }, people, element("div", { class: "row" }, scan, forget, languages)),
   );
@@ -94,6 +94,8 @@ export async function startPhone(root, options = {}) {
   // The address as the phone knows it, from the path in the frame.
   function real(path) {
     if (path.startsWith("/~wechat/")) return state.wechat + path.slice("/~wechat".length);
+    if (path.startsWith("/~phone/mini-program")) return `wechat://mini-program/${state.programs.mini_program ?? ""}`;
+    if (path.startsWith("/~phone/app")) return "app://com.example.shop";
     if (path.startsWith("/~phone/")) return address.value;
     return (state.site ?? "") + path;
   }
@@ -117,6 +119,7 @@ export async function startPhone(root, options = {}) {
   }
 
   async function go(text) {
+    if (state.surface !== "browser") await control({ surface: "browser" });
     const url = new URL(text.includes("://") ? text : `http://${text}`);
     if (url.origin === state.wechat && url.pathname.startsWith("/connect/")) {
       open(`/~wechat${url.pathname}${url.search}${url.hash}`);
@@ -170,5 +173,12 @@ export async function startPhone(root, options = {}) {
   const wanted = options.language ?? (navigator.language.startsWith("zh") ? "zh_CN" : "en");
   await control({ language: wanted });
   if (!options.waits) open("/");
-  return { open, control, forget: () => control({ forget: true }), state: () => state };
+  return {
+    open,
+    control,
+    forget: () => control({ forget: true }),
+    state: () => state,
+    path: () => root.dataset.path ?? "",
+    post: (message) => frame.contentWindow.postMessage(message, state.view),
+  };
 }

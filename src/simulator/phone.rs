@@ -11,8 +11,10 @@ use serde_json::json;
 use url::Url;
 
 use super::chat;
+use super::device::{COMPUTER, Device, Screen, Surface};
 use super::jar::Jar;
 use super::pages::DEFAULT_PERSON;
+use super::program;
 use super::server::{self, Body, is_loopback_name};
 use super::shared::{Shared, lock};
 
@@ -23,6 +25,24 @@ pub(super) enum Language {
     Chinese,
     #[serde(rename = "en")]
     English,
+}
+
+impl Language {
+    /// As WeChat writes it.
+    pub(super) fn in_wechat(self) -> &'static str {
+        match self {
+            Self::Chinese => "zh_CN",
+            Self::English => "en",
+        }
+    }
+
+    /// As browsers ask for pages.
+    pub(super) fn accepted(self) -> &'static str {
+        match self {
+            Self::Chinese => "zh-CN,zh;q=0.9",
+            Self::English => "en",
+        }
+    }
 }
 
 /// The one site that the phone opens: scheme and authority, always http on loopback.
@@ -36,11 +56,15 @@ pub(super) struct SiteOrigin {
 pub(super) struct Phone {
     pub(super) person: String,
     pub(super) language: Language,
+    /// Which program is open.
+    pub(super) surface: Surface,
     pub(super) site: Option<SiteOrigin>,
     /// Set at start; the address bar cannot change it.
     is_pinned: bool,
-    /// Each person has a phone of their own, so their cookies never meet.
-    jars: HashMap<String, Jar>,
+    /// Each person has a phone of their own, and each program on it a jar, so cookies never meet.
+    jars: HashMap<(String, Surface), Jar>,
+    /// The cookies of the computer.
+    computer: Jar,
     /// What accounts wrote to each person.
     chats: HashMap<String, Vec<String>>,
     /// Path and query of the last callback, as the reload and back buttons of a phone repeat it.
@@ -56,8 +80,12 @@ struct Control {
     language: Option<Language>,
     /// Opens another site; refused when the site was given at start.
     site: Option<String>,
+    /// Opens another program.
+    surface: Option<Surface>,
     /// Throws the cookies of this person away.
     forget: bool,
+    /// Throws the cookies of the computer away.
+    forget_computer: bool,
 }
 
 /// The camera is before a code.
@@ -103,17 +131,25 @@ impl Phone {
         Self {
             person: DEFAULT_PERSON.to_owned(),
             language: Language::Chinese,
+            surface: Surface::default(),
             is_pinned: site.is_some(),
             site,
             jars: HashMap::new(),
             chats: HashMap::new(),
+            computer: Jar::default(),
             last_callback: None,
         }
     }
 
-    /// The cookies of whoever holds the phone.
-    pub(super) fn jar(&mut self) -> &mut Jar {
-        self.jars.entry(self.person.clone()).or_default()
+    /// The cookies of the program that shows a page.
+    pub(super) fn jar(&mut self, screen: Screen) -> &mut Jar {
+        match screen {
+            Screen::Phone => {
+                let owner = (self.person.clone(), self.surface);
+                self.jars.entry(owner).or_default()
+            }
+            Screen::Computer => &mut self.computer,
+        }
     }
 
     /// The messages of whoever holds the phone, the oldest one first.
@@ -121,17 +157,21 @@ impl Phone {
         self.chats.entry(self.person.clone()).or_default()
     }
 
-    /// The phone's `User-Agent`: WeChat's browser on Android.
-    pub(super) fn user_agent(&self) -> String {
-        let language = match self.language {
-            Language::Chinese => "zh_CN",
-            Language::English => "en",
-        };
-        format!(
-            "Mozilla/5.0 (Linux; Android 14; Simulated Phone; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 \
-             Chrome/126.0.6478.188 Mobile Safari/537.36 XWEB/1260079 MMWEBSDK/20240501 MMWEBID/1 \
-             MicroMessenger/8.0.50.2701(0x28003253) WeChat/arm64 Weixin NetType/WIFI Language/{language} ABI/arm64"
-        )
+    /// What a device says of itself on the way to a page; `app_id` is that of the program that is open.
+    pub(super) fn device(&self, screen: Screen, app_id: Option<&str>) -> Device {
+        let (language, surface) = (self.language, self.surface);
+        let is_phone = screen == Screen::Phone;
+        Device {
+            user_agent: match screen {
+                Screen::Phone => surface.user_agent(language, app_id),
+                Screen::Computer => COMPUTER.to_owned(),
+            },
+            person: is_phone.then(|| self.person.clone()),
+            cookies: None,
+            package: is_phone.then(|| surface.package()),
+            language,
+            is_program: false,
+        }
     }
 
     fn press(&mut self, control: Control, is_known: bool) -> Result<(), &'static str> {
@@ -142,6 +182,7 @@ impl Phone {
             }
             if self.site.as_ref() != Some(&site) {
                 self.jars.clear();
+                self.computer = Jar::default();
                 self.last_callback = None;
             }
             self.site = Some(site);
@@ -151,14 +192,21 @@ impl Phone {
                 return Err("nobody has this name");
             }
             self.person = person;
+            self.surface = Surface::default();
             self.last_callback = None;
         }
         if let Some(language) = control.language {
             self.language = language;
         }
+        if let Some(surface) = control.surface {
+            self.surface = surface;
+        }
         if control.forget {
-            self.jars.remove(&self.person);
+            self.jars.retain(|(person, _), _| *person != self.person);
             self.last_callback = None;
+        }
+        if control.forget_computer {
+            self.computer = Jar::default();
         }
         Ok(())
     }
@@ -204,13 +252,20 @@ fn state(shared: &Shared) -> Response<Body> {
         .map(|person| json!({ "name": person.name, "nickname": person.nickname }))
         .collect();
     let active = shared.faults.active();
+    let programs = json!({
+        "mini_program": program::app_id(shared, Surface::MiniProgram),
+        "app": program::app_id(shared, Surface::App),
+    });
     let phone = lock(&shared.phone);
     let state = json!({
         "people": people,
         "person": phone.person,
         "language": phone.language,
         "site": phone.site.as_ref().map(SiteOrigin::as_text),
-        "view": shared.view_origin(),
+        "surface": phone.surface,
+        "programs": programs,
+        "view": shared.view_origin(Screen::Phone),
+        "computer": shared.view_origin(Screen::Computer),
         "wechat": shared.origin(),
         "trouble": active,
     });

@@ -1,12 +1,14 @@
 //! What the phone's browser changes in requests and answers, as plain functions: addresses, headers, pages.
 
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, COOKIE, HOST, LOCATION, ORIGIN, REFERER, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONNECTION, CONTENT_LENGTH,
+    CONTENT_TYPE, COOKIE, HOST, LOCATION, ORIGIN, REFERER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::device::Device;
 use super::pages::PERSON_HEADER;
 use super::phone::SiteOrigin;
 use super::query::Query;
@@ -75,14 +77,6 @@ pub(super) struct Places {
     pub(super) view: String,
 }
 
-/// What the phone says of itself.
-#[derive(Clone, Debug)]
-pub(super) struct Device {
-    pub(super) user_agent: String,
-    pub(super) person: String,
-    pub(super) cookies: Option<String>,
-}
-
 impl Places {
     pub(super) fn origin(&self, side: Side) -> &SiteOrigin {
         match side {
@@ -140,6 +134,9 @@ impl Places {
         from_frame: &HeaderMap,
         device: &Device,
     ) -> HeaderMap {
+        if device.is_program {
+            return self.program_headers(from_frame, device);
+        }
         let mut headers = from_frame.clone();
         for name in NOT_FORWARDED {
             headers.remove(name);
@@ -163,19 +160,31 @@ impl Places {
         self.rewrite_fetch_metadata(side, came_from, &mut headers);
         set(&mut headers, HOST, &self.origin(side).authority());
         set(&mut headers, USER_AGENT, &device.user_agent);
-        headers
-            .entry("x-requested-with")
-            .or_insert(HeaderValue::from_static("com.tencent.mm"));
+        set(&mut headers, ACCEPT_LANGUAGE, device.language.accepted());
+        if let Some(package) = device.package {
+            headers
+                .entry("x-requested-with")
+                .or_insert(HeaderValue::from_static(package));
+        }
         if let Some(cookies) = &device.cookies {
             set(&mut headers, COOKIE, cookies);
         }
-        if side == Side::Wechat {
-            set(
-                &mut headers,
-                HeaderName::from_static(PERSON_HEADER),
-                &device.person,
-            );
+        if let (Side::Wechat, Some(person)) = (side, &device.person) {
+            set(&mut headers, HeaderName::from_static(PERSON_HEADER), person);
         }
+        headers
+    }
+
+    /// The headers of a program's own request: what its code set, and who it is.
+    fn program_headers(&self, from_frame: &HeaderMap, device: &Device) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for name in [AUTHORIZATION, ACCEPT, CONTENT_TYPE, CONTENT_LENGTH] {
+            if let Some(value) = from_frame.get(&name) {
+                headers.insert(name, value.clone());
+            }
+        }
+        set(&mut headers, HOST, &self.site.authority());
+        set(&mut headers, USER_AGENT, &device.user_agent);
         headers
     }
 
@@ -233,7 +242,8 @@ impl Places {
                 set(headers, HeaderName::from_static(name), &address);
             }
         }
-        reporter.open_policies(headers, &self.site.as_text(), &self.view);
+        let (site, wechat) = (self.site.as_text(), self.wechat.as_text());
+        reporter.open_policies(headers, [&site, &wechat], &self.view);
     }
 
     /// Rewrites the addresses in attributes of a page. Text stays: it may show an address to people.
@@ -247,18 +257,34 @@ impl Places {
             let origin = origin.as_text();
             let shown = self.to_view(side, &origin);
             let shown = shown.strip_suffix('/').unwrap_or(&shown);
-            for before in ["=\"", "='", "url=", "URL="] {
-                for after in ['/', '"', '\'', '?', '#'] {
-                    let from = format!("{before}{origin}{after}");
-                    text = text.replace(&from, &format!("{before}{shown}{after}"));
+            // Templates that are careful write a slash as a reference.
+            for slash in ["/", "&#x2f;"] {
+                let origin = origin.replace('/', slash);
+                for before in ["=\"", "='", "url=", "URL="] {
+                    for after in [slash, "\"", "'", "?", "#"] {
+                        let from = format!("{before}{origin}{after}");
+                        text = text.replace(&from, &format!("{before}{shown}{after}"));
+                    }
                 }
             }
         }
         for end in ['"', '\''] {
             text = text.replace(&format!("{MARK}{end}"), &end.to_string());
         }
-        text.into_bytes()
+        without_sandbox(&text).into_bytes()
     }
+}
+
+/// A frame in a page is a frame in a frame here: what its sandbox allows would be allowed for the page around the device.
+fn without_sandbox(page: &str) -> String {
+    let mut text = String::with_capacity(page.len());
+    let mut rest = page;
+    while let Some((before, after)) = rest.split_once(" sandbox=\"") {
+        text.push_str(before);
+        rest = after.split_once('"').map_or("", |(_, after)| after);
+    }
+    text.push_str(rest);
+    text
 }
 
 fn or_root(rest: &str) -> String {

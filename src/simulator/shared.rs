@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::clock::Clock;
 
 use super::Extra;
+use super::device::Screen;
 use super::faults::Faults;
 use super::phone::{self, Phone, SiteOrigin};
 use super::reporter::Reporter;
@@ -29,8 +30,9 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) wechat: SiteOrigin,
     pub(super) address: SocketAddr,
-    pub(super) view: SocketAddr,
-    pub(super) reporter: Reporter,
+    /// The phone's browser, and the computer's.
+    pub(super) views: [SocketAddr; 2],
+    pub(super) reporters: [Reporter; 2],
     pub(super) templates: Environment<'static>,
     pub(super) extra: Option<Extra>,
 }
@@ -49,8 +51,20 @@ impl Shared {
         format!("http://{}", self.address)
     }
 
-    pub(super) fn view_origin(&self) -> String {
-        format!("http://{}", self.view)
+    pub(super) fn view_origin(&self, screen: Screen) -> String {
+        let [phone, computer] = self.views;
+        match screen {
+            Screen::Phone => format!("http://{phone}"),
+            Screen::Computer => format!("http://{computer}"),
+        }
+    }
+
+    pub(super) fn reporter(&self, screen: Screen) -> &Reporter {
+        let [phone, computer] = &self.reporters;
+        match screen {
+            Screen::Phone => phone,
+            Screen::Computer => computer,
+        }
     }
 
     pub(super) fn render(
@@ -79,8 +93,9 @@ impl Shared {
     pub(super) fn allow_phone(&self, headers: &mut HeaderMap) {
         let policy = format!(
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-             frame-src {}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-            self.view_origin()
+             frame-src {} {}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            self.view_origin(Screen::Phone),
+            self.view_origin(Screen::Computer),
         );
         if let Ok(policy) = HeaderValue::from_str(&policy) {
             headers.insert(CONTENT_SECURITY_POLICY, policy);

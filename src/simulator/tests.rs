@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::server::{self, Closed};
 use super::*;
 
+mod devices;
 mod scenes;
 
 const APP: &str = "wx0123456789abcdef";
@@ -850,6 +851,17 @@ async fn stub_answer(own: &str, request: Request<Incoming>) -> http::Response<Bo
             );
             answer
         }
+        "/framed" => {
+            let wechat = head.uri.query().unwrap();
+            let escaped = wechat.replace('/', "&#x2f;");
+            let mut answer = html(format!(
+                "<iframe src=\"{escaped}&#x2f;connect/qrconnect?x=1\" sandbox=\"allow-scripts\"></iframe>"
+            ));
+            let policy = format!("default-src 'none'; frame-src {wechat} 'self'");
+            let policy = HeaderValue::from_str(&policy).unwrap();
+            answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+            answer
+        }
         "/away" => server::redirect(StatusCode::FOUND, "https://elsewhere.example/x"),
         "/home" => server::redirect(StatusCode::FOUND, &format!("{own}/page?y#z")),
         "/long" => html("x".repeat(3 * 1024 * 1024)),
@@ -921,21 +933,7 @@ impl PhoneBench {
 
     /// The headers that reached the site.
     async fn seen(&self, path: &str, headers: &[(&str, &str)]) -> HeaderMap {
-        let seen: Value = self.open(path, headers).await.json().await.unwrap();
-        let pairs = seen["headers"].as_array().unwrap().iter();
-        pairs
-            .map(|pair| {
-                let name = pair[0]
-                    .as_str()
-                    .unwrap()
-                    .parse::<http::HeaderName>()
-                    .unwrap();
-                (
-                    name,
-                    HeaderValue::from_str(pair[1].as_str().unwrap()).unwrap(),
-                )
-            })
-            .collect()
+        headers_of(&self.open(path, headers).await.json().await.unwrap())
     }
 
     fn authorize(&self) -> String {
@@ -945,6 +943,18 @@ impl PhoneBench {
             "/~wechat/connect/oauth2/authorize?appid={APP}&redirect_uri={callback}&response_type=code&scope=snsapi_base&state=s"
         )
     }
+}
+
+/// What the stub site was asked with.
+fn headers_of(seen: &Value) -> HeaderMap {
+    let pairs = seen["headers"].as_array().unwrap().iter();
+    pairs
+        .map(|pair| {
+            let [name, value] = [0, 1].map(|at| pair[at].as_str().unwrap());
+            let name: http::HeaderName = name.parse().unwrap();
+            (name, HeaderValue::from_str(value).unwrap())
+        })
+        .collect()
 }
 
 #[tokio::test]
@@ -1276,7 +1286,11 @@ async fn start_pages_lead_to_one_name_and_allow_only_the_phones_frame() {
         .unwrap()
         .to_owned();
     assert!(
-        policy.contains(&format!("frame-src {};", bench.simulator.view_url())),
+        policy.contains(&format!(
+            "frame-src {} {};",
+            bench.simulator.view_url(),
+            bench.simulator.computer_url()
+        )),
         "{policy}"
     );
     assert!(page.text().await.unwrap().contains("SIMULATED"));

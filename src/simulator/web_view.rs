@@ -1,7 +1,7 @@
-//! The phone's browser: fetches pages as WeChat would, from the site and from this WeChat, never from anywhere else.
+//! The browsers of phone and computer: each fetches pages as a real one would, from the site and from this WeChat, never from anywhere else.
 //!
-//! Both appear under one origin so that the phone page can show them in a frame: the site at its own paths, WeChat below
-//! `/~wechat`. Cookies stay here, in the phone's jar; what the surrounding browser sends is ignored. Scripts of a page
+//! Both appear under one origin so that the page around can show them in a frame: the site at its own paths, WeChat below
+//! `/~wechat`. Cookies stay here, in the device's jar; what the surrounding browser sends is ignored. Scripts of a page
 //! therefore see no `document.cookie`.
 
 use std::io;
@@ -23,9 +23,11 @@ use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::chat;
+use super::device::{Device, Screen};
 use super::phone::SiteOrigin;
+use super::program::{self, PROGRAM_HEADER};
 use super::query::Query;
-use super::rewrite::{Device, FOREIGN, Places, REPLAY, Side};
+use super::rewrite::{FOREIGN, Places, REPLAY, Side};
 use super::server::{self, Body, BodyFailure};
 use super::shared::{Shared, lock};
 
@@ -52,20 +54,30 @@ pub(super) enum Error {
 }
 
 /// Answers one request of the frame.
-pub(super) async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<Body> {
+pub(super) async fn answer(
+    shared: &Shared,
+    screen: Screen,
+    request: Request<Incoming>,
+) -> Response<Body> {
     if !server::is_for_loopback(request.headers()) {
         return server::answer(StatusCode::MISDIRECTED_REQUEST, "text/plain", "");
     }
     let (head, body) = request.into_parts();
     match head.uri.path() {
-        REPLAY => return replay(shared),
-        FOREIGN => return foreign(shared, head.uri.query().unwrap_or_default()),
+        REPLAY if screen == Screen::Phone => return replay(shared),
+        FOREIGN => return foreign(shared, screen, head.uri.query().unwrap_or_default()),
         _ => {}
+    }
+    if screen == Screen::Phone
+        && let Some(answer) = program::answer(shared, &head)
+    {
+        return answer;
     }
     let site = lock(&shared.phone).site.clone();
     let Some(site) = site else {
         return offline(
             shared,
+            screen,
             "手机还没有打开网站 (type the address of a site on this machine)",
             None,
         );
@@ -73,18 +85,24 @@ pub(super) async fn answer(shared: &Shared, request: Request<Incoming>) -> Respo
     let places = Places {
         site,
         wechat: shared.wechat.clone(),
-        view: shared.view_origin(),
+        view: shared.view_origin(screen),
     };
-    if head.uri.path() == chat::CHAT {
+    if screen == Screen::Phone && head.uri.path() == chat::CHAT {
         return chat::show(shared, &places);
     }
     let Some((side, target)) = places.target(&head.uri) else {
-        return offline(shared, "没有这个页面 (no such page)", None);
+        return offline(shared, screen, "没有这个页面 (no such page)", None);
     };
-    match fetch(shared, &places, side, target, head, body).await {
+    let asked = Asked {
+        screen,
+        side,
+        target,
+    };
+    match fetch(shared, &places, asked, head, body).await {
         Ok(answer) => answer,
         Err(error) => offline(
             shared,
+            screen,
             "无法打开网页 (the page cannot be opened)",
             Some(&error.to_string()),
         ),
@@ -98,25 +116,27 @@ fn replay(shared: &Shared) -> Response<Body> {
         Some(path) => server::redirect(StatusCode::FOUND, &path),
         None => offline(
             shared,
+            Screen::Phone,
             "还没有登录过 (nobody logged in on this phone yet)",
             None,
         ),
     }
 }
 
-fn foreign(shared: &Shared, query: &str) -> Response<Body> {
+fn foreign(shared: &Shared, screen: Screen, query: &str) -> Response<Body> {
     let query = Query::parse(query);
     offline(
         shared,
+        screen,
         "模拟手机只打开本机的演示网站 (this phone opens the demo's own site only)",
         query.get("to"),
     )
 }
 
 /// A page of the phone itself. Status 200: the phone works, only there is nothing to show.
-fn offline(shared: &Shared, text: &str, address: Option<&str>) -> Response<Body> {
+fn offline(shared: &Shared, screen: Screen, text: &str, address: Option<&str>) -> Response<Body> {
     let page = shared.render_text("offline.html", &context! { text, address });
-    let reporter = &shared.reporter;
+    let reporter = shared.reporter(screen);
     let mut answer = server::answer(
         StatusCode::OK,
         "text/html; charset=utf-8",
@@ -127,11 +147,21 @@ fn offline(shared: &Shared, text: &str, address: Option<&str>) -> Response<Body>
     answer
 }
 
+/// What a frame wants.
+struct Asked {
+    screen: Screen,
+    side: Side,
+    target: Uri,
+}
+
 async fn fetch(
     shared: &Shared,
     places: &Places,
-    side: Side,
-    target: Uri,
+    Asked {
+        screen,
+        side,
+        target,
+    }: Asked,
     head: Parts,
     body: Incoming,
 ) -> Result<Response<Body>, Error> {
@@ -140,44 +170,55 @@ async fn fetch(
     let mut request = Request::new(body);
     *request.method_mut() = head.method;
     *request.uri_mut() = target;
+    let is_program = screen == Screen::Phone && head.headers.contains_key(PROGRAM_HEADER);
+    let surface = lock(&shared.phone).surface;
+    let app_id = program::app_id(shared, surface);
     {
         let mut phone = lock(&shared.phone);
-        let cookies = phone.jar().header(&path, now);
+        let cookies = phone.jar(screen).header(&path, now);
         let device = Device {
-            user_agent: phone.user_agent(),
-            person: phone.person.clone(),
             cookies: cookies.filter(|_| side == Side::Site),
+            is_program,
+            ..phone.device(screen, app_id.as_deref())
         };
         *request.headers_mut() = places.request_headers(side, &head.headers, &device);
     }
     let is_head = request.method() == http::Method::HEAD;
     let (mut head, body) = send(places.origin(side), request).await?.into_parts();
-    keep_cookies(shared, places, side, &head, &path);
-    if let Some(callback) = places.callback(side, &head.headers) {
+    if side == Side::Site && !is_program {
+        keep_cookies(shared, places, screen, &head, &path);
+    }
+    if screen == Screen::Phone
+        && let Some(callback) = places.callback(side, &head.headers)
+    {
         lock(&shared.phone).last_callback = Some(callback);
     }
-    places.answer_headers(side, &mut head.headers, &shared.reporter);
+    let reporter = shared.reporter(screen);
+    places.answer_headers(side, &mut head.headers, reporter);
     if is_head || !is_page(&head) {
         return Ok(Response::from_parts(head, body.boxed_unsync()));
     }
     let page = Limited::new(body, LONGEST_PAGE).collect().await;
     let page = page.map_err(Error::Page)?.to_bytes();
     let mut page = places.rewrite_page(side, &page);
-    page.extend_from_slice(shared.reporter.tag().as_bytes());
+    page.extend_from_slice(reporter.tag().as_bytes());
     head.headers.insert("content-length", page.len().into());
     head.headers.remove("etag");
     Ok(Response::from_parts(head, server::full(page)))
 }
 
-fn keep_cookies(shared: &Shared, places: &Places, side: Side, head: &response::Parts, path: &str) {
-    if side != Side::Site {
-        return;
-    }
+fn keep_cookies(
+    shared: &Shared,
+    places: &Places,
+    screen: Screen,
+    head: &response::Parts,
+    path: &str,
+) {
     let now = shared.clock.now();
     let mut phone = lock(&shared.phone);
     for line in head.headers.get_all("set-cookie") {
         if let Ok(line) = line.to_str() {
-            phone.jar().store(line, places.site.host(), path, now);
+            phone.jar(screen).store(line, places.site.host(), path, now);
         }
     }
 }

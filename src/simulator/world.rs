@@ -76,6 +76,8 @@ pub(super) struct World {
     sheets: HashMap<String, (Authorization, SystemTime)>,
     last: Option<Authorization>,
     has_unionid: bool,
+    /// Whether a login without profile tells the unionid too.
+    pub(super) base_has_unionid: bool,
     pub(super) logins: usize,
     authorizations: usize,
     calls: VecDeque<Call>,
@@ -102,6 +104,7 @@ impl World {
             sheets: HashMap::new(),
             last: None,
             has_unionid: true,
+            base_has_unionid: false,
             logins: 0,
             authorizations: 0,
             calls: VecDeque::new(),
@@ -153,6 +156,12 @@ impl World {
 
     pub(super) fn app(&self, appid: &str) -> Option<&App> {
         self.apps.get(appid)
+    }
+
+    /// The app of a kind with the lowest appid.
+    pub(super) fn first_app(&self, kind: AppKind) -> Option<String> {
+        let apps = self.apps.iter().filter(|(_, app)| app.kind == kind);
+        apps.map(|(appid, _)| appid).min().cloned()
     }
 
     pub(super) fn set_has_unionid(&mut self, has: bool) {

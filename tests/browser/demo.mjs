@@ -3,10 +3,12 @@
 //   node tests/browser/demo.mjs START GATEWAY [SCREENSHOT]
 //
 // START is the start page (http://127.0.0.1:9510/demo), GATEWAY the site behind the gateway (http://127.0.0.1:9500).
-// Needs the package playwright-core and a Chromium, /usr/bin/chromium or the one that CHROMIUM names. Ends with
+// Needs the packages playwright-core and axe-core, and a Chromium, /usr/bin/chromium or the one that CHROMIUM names. Ends with
 // "N passed, N failed", and with exit code 1 when something failed.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 
 import { chromium } from "playwright-core";
 
@@ -21,16 +23,16 @@ const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: ["--no-sandbox"],
 });
-const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en-US" });
+const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en-US", reducedMotion: "reduce" });
 const page = await context.newPage();
 
 const complaints = [];
-let view = "";
-// An error page in the phone has an honest status, which the browser reports as a failed resource.
-const isStatusOfPhonePage = (message) =>
-  message.text().startsWith("Failed to load resource") && new URL(message.location().url).origin === view;
+let views = [];
+// An error page in the phone, or on the computer, has an honest status, which the browser reports as a failed resource.
+const isStatusOfPage = (message) =>
+  message.text().startsWith("Failed to load resource") && views.includes(new URL(message.location().url).origin);
 page.on("console", (message) => {
-  if (message.type() === "error" && !isStatusOfPhonePage(message)) complaints.push(message.text());
+  if (message.type() === "error" && !isStatusOfPage(message)) complaints.push(message.text());
 });
 page.on("pageerror", (error) => complaints.push(String(error)));
 context.on("request", (request) => {
@@ -39,6 +41,7 @@ context.on("request", (request) => {
 });
 
 const phone = page.frameLocator("iframe[name=phone-screen]");
+const computer = page.frameLocator("iframe[name=computer-screen]");
 const shown = () => phone.locator("body").innerText();
 const address = () => page.locator(".phone input").inputValue();
 const simulator = async (path) => (await context.request.get(wechat + path)).json();
@@ -79,6 +82,32 @@ async function received(check, timeout = 5000) {
 const header = (entry, name) => entry.identity.find(([known]) => known === name)?.[1] ?? "";
 const trouble = (name) => page.locator(`[data-trouble=${name}]`).click();
 const step = (name) => page.locator(`[data-step=${name}]`).click();
+const card = page.locator("#person");
+const seenAt = (app) => page.locator(`#apps [data-app=${app}].now.seen`).waitFor({ timeout: 5000 });
+
+// The person of the scene before this one, by this app: the same subject, another openid.
+let subject = "";
+const openids = new Map();
+async function samePersonAt(app) {
+  const { jwt } = await received((entry) => entry.jwt?.claims.app === app);
+  await seenAt(app);
+  assert.equal(jwt.claims.sub, subject);
+  assert.equal(await card.locator("#subject").innerText(), subject);
+  openids.set(app, jwt.claims.openid);
+  assert.equal(new Set(openids.values()).size, openids.size, "each app has its own openid");
+}
+
+async function noViolations() {
+  const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+  for (const frame of [page, page.frame("phone-screen"), page.frame("computer-screen")]) {
+    if (frame.url() === "about:blank") continue;
+    await frame.evaluate(axe);
+    const found = await frame.evaluate(() => globalThis.axe.run(document, { iframes: false }));
+    const told = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
+    assert.deepEqual(told, [], frame.url());
+    assert.ok(found.passes.length > 5, `axe looked at almost nothing of ${frame.url()}`);
+  }
+}
 
 // The buttons of the gateway's purpose page (P3) and of WeChat's consent sheet.
 async function consent(answer) {
@@ -91,7 +120,8 @@ const scenes = {
   async "the start page is ready, says that it is simulated, and speaks the browser's language"() {
     await page.goto(start);
     await page.locator("html[data-ready=true]").waitFor();
-    view = (await simulator("/phone/state")).view;
+    const state = await simulator("/phone/state");
+    views = [state.view, state.computer];
     await sees(/Welcome/);
     assert.match(await page.locator(".ribbon").innerText(), /SIMULATED/);
     assert.match(await page.locator(".steps").innerText(), /Log in silently/);
@@ -105,7 +135,7 @@ const scenes = {
     assert.equal(entry.jwt, null);
   },
 
-  async "step 1: the phone logs in silently"() {
+  async "scene 1: the phone logs in silently"() {
     await step("orders");
     await isAt(/\/orders$/);
     await sees(/My orders/);
@@ -122,7 +152,9 @@ const scenes = {
     assert.equal(head.alg, "ES256");
     assert.equal(claims.openid, header(entry, "x-wechat-openid"));
     assert.equal(claims.iss, gateway);
-    assert.equal(claims.sub, `wechat:${claims.appid}:${claims.openid}`);
+    assert.equal(claims.sub, `wechat:union:${claims.unionid}`);
+    subject = claims.sub;
+    await samePersonAt("main");
     await page.locator("#jwt").getByText("ES256").waitFor();
     assert.match(await page.locator("#headers").innerText(), new RegExp(claims.openid));
     const keys = await (await context.request.get(await page.locator("#jwks").getAttribute("href"))).json();
@@ -136,7 +168,7 @@ const scenes = {
     assert.equal((await simulator("/sim/state")).logins, 1);
   },
 
-  async "step 2: consent, then the nickname arrives"() {
+  async "scene 2: consent, then the nickname arrives"() {
     await step("member");
     await consent(/Allow/);
     await isAt(/\/member$/);
@@ -144,10 +176,66 @@ const scenes = {
     const entry = await received((entry) => entry.target === "/member");
     assert.match(decodeURIComponent(header(entry, "x-wechat-nickname")), /^爱丽丝/);
     assert.match(header(entry, "x-wechat-unionid"), /^o6_bm/);
-    assert.match(entry.jwt.claims.unionid, /^o6_bm/);
+    assert.equal(entry.jwt.claims.sub, subject);
+    assert.match(await card.innerText(), /爱丽丝/);
   },
 
-  async "step 3: the application's own view"() {
+  async "scene 3: the computer logs in by a code that the phone scans"() {
+    await step("scan");
+    await computer.locator("#scan[data-state=waiting]").waitFor();
+    await page.getByRole("button", { name: "Scan with the phone" }).click();
+    await sees(/Which number does its screen show/);
+    await computer.locator("#scan[data-state=scanned]").waitFor();
+    const number = await computer.locator("#match").innerText();
+    await phone.getByRole("button", { name: number, exact: true }).click();
+    await computer.getByRole("heading", { name: "My orders" }).waitFor();
+    await sees(/Done/);
+    const entry = await received((entry) => entry.target === "/orders");
+    const agent = entry.headers.find(([name]) => name === "user-agent")[1];
+    assert.doesNotMatch(agent, /MicroMessenger/);
+    await samePersonAt("main");
+    assert.match(await page.locator("#computer-address").inputValue(), /:\d+\/orders$/);
+    await noViolations();
+  },
+
+  async "scene 4: the computer logs in by WeChat's own code"() {
+    await step("website");
+    await computer.frameLocator("iframe.frame").getByText("Scan with WeChat").waitFor();
+    await page.getByRole("button", { name: "Scan with the phone" }).click();
+    await computer.getByRole("heading", { name: "My orders" }).waitFor();
+    await samePersonAt("site");
+  },
+
+  async "scene 5: the mini program has a token, and its web-view a session"() {
+    await step("mini");
+    await sees(/wx\.login\(\)[^]*mini-program\/login[^]*subject: wechat:union:/);
+    assert.equal(await page.locator("#computer").isHidden(), true);
+    const asked = await received((entry) => entry.target === "/api/me" && entry.jwt?.claims.app === "mini");
+    assert.ok(!asked.headers.some(([name]) => name === "cookie" || name === "authorization"), "the token ends at wxgate");
+    await samePersonAt("mini");
+    await noViolations();
+    await phone.locator("#view").click();
+    await isAt(/\/orders$/);
+    await sees(/My orders/);
+    const opened = await received((entry) => entry.target === "/orders");
+    assert.equal(opened.jwt.claims.app, "mini");
+    assert.match(opened.headers.find(([name]) => name === "user-agent")[1], /miniProgram\/wx/);
+  },
+
+  async "scene 6: an app of one's own, by WeChat's SDK"() {
+    await step("app");
+    await sees(/SendAuth[^]*app\/login[^]*nickname: 爱丽丝/);
+    await samePersonAt("mobile");
+    await phone.locator("#view").click();
+    await sees(/My orders/);
+    const opened = await received((entry) => entry.target === "/orders");
+    assert.doesNotMatch(opened.headers.find(([name]) => name === "user-agent")[1], /MicroMessenger/);
+    assert.equal(await page.locator("#apps .seen").count(), 4);
+    await step("member");
+    await isAt(/\/member$/);
+  },
+
+  async "all headers: the application's own view"() {
     await step("debug");
     await isAt(/\/debug$/);
     await sees(/What the app receives/);
@@ -237,6 +325,26 @@ const scenes = {
     await sees(/Welcome/);
     await step("orders");
     await sees(/My orders/);
+  },
+
+  async "nothing is wrong for people who use assistive technology"() {
+    await noViolations();
+  },
+
+  async "the start page fits a phone, in both schemes"() {
+    for (const [width, colorScheme] of [[390, "dark"], [320, "light"], [1280, "dark"]]) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.emulateMedia({ colorScheme });
+      const over = await page.evaluate(() => {
+        const { clientWidth, scrollWidth } = document.documentElement;
+        const sticksOut = (element) => element.getBoundingClientRect().right > clientWidth;
+        return scrollWidth > clientWidth ? [...document.querySelectorAll("body *")].filter(sticksOut).map((element) => element.outerHTML.slice(0, 60)) : [];
+      });
+      assert.deepEqual(over, [], `too wide at ${width} px`);
+      await noViolations();
+    }
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.emulateMedia({ colorScheme: "light" });
   },
 
   async "the page speaks Chinese too, and so does the phone"() {
