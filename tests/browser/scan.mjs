@@ -128,7 +128,7 @@ const scenes = {
 
   async "WeChat's own code in the frame logs the computer in"() {
     const { context, page } = await device("computer");
-    await page.goto(`${gateway}/orders`);
+    await page.goto(`${gateway}/_wxgate/scan?to=%2Forders&tab=site`);
     await page.frameLocator("iframe.frame").getByRole("button", { name: "alice", exact: true }).click();
     await page.waitForURL(/\/orders#?$/);
     assert.match(await text(page), /openid/i);
