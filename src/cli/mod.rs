@@ -27,9 +27,19 @@ mod serve;
 mod service;
 mod sim;
 
+/// Stands below the list of commands.
+const FIRST_STEPS: &str = "First steps:
+  wxgate demo      the whole loop on this machine, without an account
+  wxgate init      a small configuration, by a few questions
+  wxgate check     every problem of a configuration in one run
+  wxgate run       serve
+  wxgate doctor    what WeChat, the proxy before and the application behind say
+
+Every problem has a code with an explanation: wxgate help E104";
+
 /// Put WeChat login in front of any website without changing it.
 #[derive(Debug, Parser)]
-#[command(name = "wxgate", version, propagate_version = true)]
+#[command(name = "wxgate", version, propagate_version = true, after_help = FIRST_STEPS)]
 struct CommandLine {
     #[command(flatten)]
     global: Global,
@@ -179,6 +189,9 @@ fn misunderstood(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
+    }
+    if std::env::args().nth(1).is_some_and(|word| word == "help") {
+        eprintln!("Codes of problems have an explanation as well: wxgate help E104");
     }
     // Docker reserves 2 for itself, so `healthcheck` must not return it, whatever else is on the line.
     let is_healthcheck = std::env::args_os().any(|word| word == "healthcheck");

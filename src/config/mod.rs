@@ -154,10 +154,16 @@ impl Document {
             Problems::new(path, &Overlay::new("", &[]), &[], vec![problem])
         };
         let bytes = std::fs::read(path).map_err(|error| {
-            of_file(format!(
-                "cannot read {}",
-                surroundings::explain(path, &error)
-            ))
+            let what = format!("cannot read {}", surroundings::explain(path, &error));
+            let problem = Problem::of_file(Code::UnreadableConfig, what);
+            let hint = (error.kind() == std::io::ErrorKind::NotFound)
+                .then(|| "`wxgate init` writes one; `-c FILE` names another".to_owned());
+            Problems::new(
+                path,
+                &Overlay::new("", &[]),
+                &[],
+                vec![problem.maybe_hint(hint)],
+            )
         })?;
         let text = String::from_utf8(bytes)
             .map_err(|_| of_file(format!("`{}` is not UTF-8", path.display())))?;

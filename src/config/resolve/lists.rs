@@ -142,7 +142,10 @@ impl Lists {
                 continue;
             }
             let what = format!("names \"{}\", which is not in `[lists]`", item.value);
-            let hint = choice(&item.value, self.names.iter().map(String::as_str));
+            let hint = choice(&item.value, self.names.iter().map(String::as_str)).or_else(|| {
+                let name = &item.value;
+                Some(format!("add `[lists.{name}]` with `ids` or `file`"))
+            });
             let problem = Problem::new(Code::UnknownList, &item.place, what);
             reader.report(problem.maybe_hint(hint));
         }

@@ -24,7 +24,9 @@ pub(super) fn settings(
     if idle.value.0 > whole.value.0 && !idle.is_broken && !whole.is_broken {
         let what = "is longer than `sessions.max_lifetime`";
         let problem = Problem::new(Code::TimesContradict, &idle.place, what);
-        reader.report(problem.also(&whole.place, "max_lifetime"));
+        let hint =
+            "shorten `idle_timeout`, or set a longer `max_lifetime` (7d when it is not given)";
+        reader.report(problem.also(&whole.place, "max_lifetime").hint(hint));
     }
     let site = site?;
     let secure = site.scheme == Scheme::Https;

@@ -45,7 +45,13 @@ fn app(name: &str, item: &Item<AppFile>, reader: &mut Reader<'_>) -> Option<App>
         let id = AppId::parse(text);
         if id.is_none() {
             let what = "must be letters and digits such as \"wx0123456789abcdef\"";
-            reader.report(Problem::new(Code::BadText, &file.app_id.place, what));
+            let is_original_id = text.starts_with("gh_");
+            let hint = is_original_id.then(|| {
+                "`gh_…` is the account's original id; the AppID begins with `wx`: mp.weixin.qq.com: 设置与开发 > 开发接口管理 > 基本配置"
+                    .to_owned()
+            });
+            let problem = Problem::new(Code::BadText, &file.app_id.place, what);
+            reader.report(problem.maybe_hint(hint));
         }
         id
     });
