@@ -8,7 +8,7 @@ use wxgate::simulator::{Push, PushAccount};
 
 use crate::support::{
     APP_ID, Browser, PUSH_KEY, PUSH_TOKEN, Reply, ScriptedSite, Setup, Talk, TestGateway, exchange,
-    logged_in, push_account, push_keys, send_push,
+    free_address, logged_in, push_account, push_keys, send_push,
 };
 
 const MEMBER: &str = "/member";
@@ -39,7 +39,12 @@ fn openid(gateway: &TestGateway, name: &str) -> String {
 
 fn revocation(gateway: &TestGateway, account: &PushAccount) -> Push {
     let alice = openid(gateway, "alice");
-    account.consent("user_authorization_revoke", &alice, gateway.clock().now())
+    account.consent(
+        "user_authorization_revoke",
+        &alice,
+        None,
+        gateway.clock().now(),
+    )
 }
 
 async fn is_logged_in(browser: &mut Browser) -> bool {
@@ -106,7 +111,7 @@ async fn a_withdrawn_consent_ends_every_session_of_the_person() {
             );
             let mut bob = logged_in(&gateway, "bob").await;
             let alice = openid(&gateway, "alice");
-            let push = account(key, is_json).consent(event, &alice, gateway.clock().now());
+            let push = account(key, is_json).consent(event, &alice, None, gateway.clock().now());
 
             let reply = send(&gateway, &push).await;
 
@@ -154,6 +159,43 @@ async fn a_withdrawn_consent_ends_open_streams_within_a_second() {
         .expect("an orderly end");
 }
 
+#[tokio::test]
+async fn a_person_at_the_simulated_wechat_withdraws_and_closes_the_account() {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (deed, ended) in [
+        ("withdraw", "user_authorization_revoke"),
+        ("close", "user_authorization_cancellation"),
+    ] {
+        let own = free_address();
+        let gateway = TestGateway::with(|setup| {
+            pushed_to(setup);
+            setup.listen = own.to_string();
+            setup.public_url = format!("http://{own}");
+        })
+        .await;
+        let address = format!("http://{own}/_wxgate/push/main");
+        assert!(gateway.simulator().push_to(&address, safe()));
+        let mut alice = logged_in(&gateway, "alice").await;
+        let mut bob = logged_in(&gateway, "bob").await;
+        let act = async |app_id: &str| {
+            let order = format!(r#"{{"app_id":"{app_id}","person":"alice","deed":"{deed}"}}"#);
+            let url = format!("{}/sim/person", gateway.simulator().url());
+            let request = client.post(url).header("content-type", "application/json");
+            let reply = request.body(order).send().await.unwrap();
+            (reply.status().as_u16(), reply.text().await.unwrap())
+        };
+
+        assert_eq!(act("wx0000000000000000").await.0, 404);
+        assert!(is_logged_in(&mut alice).await);
+        let (status, told) = act(APP_ID).await;
+
+        assert_eq!(status, 200, "{told}");
+        assert!(told.contains(ended) && told.contains("success"), "{told}");
+        assert!(!is_logged_in(&mut alice).await);
+        assert!(is_logged_in(&mut bob).await);
+    }
+}
+
 /// Logged in without asking the site, whose answers never end.
 async fn logged_in_at(gateway: &TestGateway) -> Browser {
     let mut alice = gateway.browser_in_wechat("alice");
@@ -174,7 +216,7 @@ async fn a_changed_profile_is_taken_out_of_the_session_that_goes_on() {
     assert_ne!(gateway.upstream().last().header("x-wechat-nickname"), "");
     gateway.clock().advance(Duration::from_secs(5));
     let now = gateway.clock().now();
-    let push = safe().consent("user_info_modified", &openid(&gateway, "alice"), now);
+    let push = safe().consent("user_info_modified", &openid(&gateway, "alice"), None, now);
 
     send(&gateway, &push).await;
 

@@ -1,16 +1,19 @@
 import { send, startPhone } from "/phone/phone.js";
-import { apps, scenes, troubles, words } from "/demo/scenes.js";
+import { apps, deeds, scenes, troubles, words } from "/demo/scenes.js";
 
 const find = (selector) => document.querySelector(selector);
+const faces = ["🍀", "🍎", "🌙", "⭐"];
 let chosen = "none";
 let said = () => "";
 let shown = "";
 let latest = null;
 let person = null;
+let account = "";
 let visited = () => {};
 
 const phone = await startPhone(find("#phone"), {
   waits: true,
+  onscan: scan,
   onvisit(path) {
     visited(path);
     watch();
@@ -32,6 +35,11 @@ function say(text) {
   find("#told").textContent = said(language());
 }
 
+// The buttons are at the end of the page, what they do is told further up.
+function bringUp() {
+  find("#told").scrollIntoView({ block: "center" });
+}
+
 function openOnComputer(path) {
   computer.contentWindow.location.replace(phone.state().computer + path);
 }
@@ -48,7 +56,8 @@ addEventListener("message", (event) => {
   const { state } = phone;
   if (event.origin !== state().computer || event.source !== computer.contentWindow) return;
   const { phone: path, code } = event.data;
-  if (typeof code === "string") {
+  if (code === "") phone.scanAccount();
+  else if (typeof code === "string") {
     const { pathname, search } = new URL(code);
     phone.open(pathname + search);
   }
@@ -60,10 +69,15 @@ addEventListener("message", (event) => {
   }
 });
 
-find("#scan").addEventListener("click", async () => {
+// The phone's camera is before the computer's screen.
+async function scan() {
+  if (find("#computer").hidden) {
+    say((speech) => words.noCode[speech]);
+    return;
+  }
   const { person: holder, computer: origin } = await phone.control({ surface: "browser" });
   computer.contentWindow.postMessage({ scan: holder }, origin);
-});
+}
 
 function press(kind, name) {
   for (const button of document.querySelectorAll("[data-trouble]:not(.well)")) {
@@ -79,6 +93,7 @@ async function cause(name) {
   chosen = name;
   press("trouble", name);
   say((speech) => troubles[name][speech]);
+  bringUp();
   await showComputer(null);
   const { switches = {}, faults = [], replays } = troubles[name];
   await send("/sim/faults", { clear: true, switches, faults });
@@ -95,7 +110,8 @@ async function cause(name) {
 }
 
 const stages = {
-  scan: { computer: "/orders", phone: "/" },
+  scan: { computer: "/_wxgate/scan?to=%2Forders&tab=scan", phone: "/" },
+  follow: { computer: "/_wxgate/scan?to=%2Forders&tab=follow", phone: "/" },
   website: { computer: "/_wxgate/scan?to=%2Forders&tab=site", phone: "/" },
   mini: { phone: "/~phone/mini-program?api=/api/me&page=/orders" },
   app: { phone: "/~phone/app?api=/api/me&page=/orders" },
@@ -112,6 +128,31 @@ async function step(name) {
   await phone.control({ surface: "browser" });
   await showComputer(stage.computer ?? null);
   phone.open(stage.phone);
+}
+
+// The person does something at WeChat, WeChat tells wxgate, and everybody looks again.
+async function change(deed) {
+  press("deed", deed);
+  if (!person) {
+    say((speech) => deeds.nobody[speech]);
+    return;
+  }
+  const holder = phone.state().people.find(({ name }) => name === phone.state().person);
+  const base = [...holder.nickname].filter((letter) => !faces.includes(letter) && letter !== "🌸").join("").trim();
+  const order = { app_id: person.app_id, person: holder.name, deed };
+  if (deed === "rename") {
+    order.app_id = account;
+    order.nickname = `${base} ${faces[(faces.findIndex((face) => holder.nickname.includes(face)) + 1) % faces.length]}`;
+  }
+  const told = await send("/sim/person", order);
+  const fill = (text) => text.replace("{event}", told.event).replace("{reply}", told.reply || told.status);
+  say((speech) => fill(deeds[deed][speech]));
+  bringUp();
+  await phone.control(deed === "rename" ? { surface: "browser" } : {});
+  if (deed === "rename") phone.open("/member");
+  else if (/^\/~phone\/(mini-program|app)\b/.test(phone.path())) phone.post({ ask: true });
+  else phone.open("/debug");
+  if (!find("#computer").hidden && deed !== "rename") openOnComputer("/debug");
 }
 
 function term(name, value) {
@@ -144,7 +185,7 @@ function showPerson() {
       const item = document.createElement("li");
       const openid = person?.openids[name];
       const code = document.createElement("code");
-      code.textContent = openid ? `${openid.slice(0, 10)}…` : "";
+      code.textContent = openid ? `${openid.slice(0, 6)}…` : "";
       item.append(openid ? `✓ ${label[speech]} ` : label[speech], code);
       if (!openid) item.title = words.notSeen[speech];
       item.dataset.app = name;
@@ -169,17 +210,22 @@ function show() {
 async function watch() {
   const news = await (await fetch("/demo/received")).json();
   find("#jwks").href = news.jwks;
+  ({ account } = news);
   if (!news.latest || news.latest.number === latest?.number) return;
   ({ latest, person } = news);
   show();
   showPerson();
 }
 
+find("#scan").addEventListener("click", scan);
 for (const button of document.querySelectorAll("[data-step]")) {
   button.addEventListener("click", () => step(button.dataset.step));
 }
 for (const button of document.querySelectorAll("[data-trouble]")) {
   button.addEventListener("click", () => cause(button.dataset.trouble));
+}
+for (const button of document.querySelectorAll("[data-deed]")) {
+  button.addEventListener("click", () => change(button.dataset.deed));
 }
 new MutationObserver(() => {
   if (shown === language()) return;

@@ -43,15 +43,16 @@ impl PushSecrets {
         })
     }
 
-    /// As WeChat's console shows it: base64 without its last mark.
-    fn letters(&self) -> String {
-        BASE64_NOPAD.encode(&self.key)
+    /// The key as WeChat's console shows it: base64 without its last mark.
+    fn as_toml(&self) -> String {
+        let (token, key) = (&self.token, BASE64_NOPAD.encode(&self.key));
+        format!("{{ token = \"{token}\", aes_key = \"{key}\" }}")
     }
 
-    /// The account as the simulated WeChat knows it.
-    pub(super) fn account(&self) -> PushAccount {
+    /// An account as the simulated WeChat knows it; one token and key serve all.
+    pub(super) fn account(&self, appid: &str) -> PushAccount {
         PushAccount {
-            appid: APP_ID.to_owned(),
+            appid: appid.to_owned(),
             token: self.token.clone(),
             key: Some(self.key),
             is_json: false,
@@ -95,7 +96,7 @@ impl Wiring {
             push,
             upstream,
         } = self;
-        let (push_token, push_key) = (&push.token, push.letters());
+        let push = push.as_toml();
         let state = quoted(&state.to_string_lossy());
         let (secret, upstream) = (quoted(secret), quoted(upstream));
         format!(
@@ -111,22 +112,25 @@ shutdown_grace = "2s"
 kind = "service-account"
 app_id = "{APP_ID}"
 secret = {secret}
-push = {{ token = "{push_token}", aes_key = "{push_key}" }}
+push = {push}
 
 [wechat.site]
 kind = "website"
 app_id = "{SITE_ID}"
 secret = {secret}
+push = {push}
 
 [wechat.mini]
 kind = "mini-program"
 app_id = "{MINI_ID}"
 secret = {secret}
+push = {push}
 
 [wechat.mobile]
 kind = "mobile-app"
 app_id = "{MOBILE_ID}"
 secret = {secret}
+push = {push}
 
 [identity]
 subject = "unionid"

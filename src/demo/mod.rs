@@ -37,6 +37,14 @@ pub const MINI_ID: &str = "wx00000000000000aa";
 /// The appid of the demo's app for phones.
 pub const MOBILE_ID: &str = "wx00000000000000bb";
 
+/// What the gateway calls each of them.
+const APPS: [(&str, &str); 4] = [
+    ("main", APP_ID),
+    ("site", SITE_ID),
+    ("mini", MINI_ID),
+    ("mobile", MOBILE_ID),
+];
+
 /// What the demo starts.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -82,7 +90,10 @@ impl Demo {
             .with_context(|| format!("cannot start the simulator on {}", options.simulator))?;
         let secret = gateway::random_secret()?;
         let push = PushSecrets::random()?;
-        simulator.push_to(&format!("{gateway_url}/_wxgate/push/main"), push.account());
+        for (name, appid) in APPS {
+            let address = format!("{gateway_url}/_wxgate/push/{name}");
+            simulator.push_to(&address, push.account(appid));
+        }
         simulator.add_app(APP_ID, &secret, &[&gateway_address.ip().to_string()]);
         let callback = gateway_address.ip().to_string();
         simulator.add_app_of_kind(AppKind::Website, SITE_ID, &secret, &[&callback]);
@@ -166,6 +177,7 @@ fn pages(received: Arc<Received>, site: String, gallery: Gallery) -> Extra {
         "/demo/received" => {
             let answer = json!({
                 "site": site,
+                "account": APP_ID,
                 "jwks": format!("{site}/_wxgate/jwks"),
                 "latest": received.latest(),
                 "person": received.person(),

@@ -17,6 +17,10 @@ export const scenes = {
     zh: "电脑没有微信。点“用手机扫码”，然后在手机上选出电脑显示的数字：电脑就登录了。",
     en: "The computer has no WeChat. Press “Scan with the phone”, then choose on the phone the number that the computer shows.",
   },
+  follow: {
+    zh: "二维码是服务号自己的。点“用手机扫码”：关注服务号，它发来一个链接。打开链接，选出电脑显示的数字。",
+    en: "The code is the account's own. Press “Scan with the phone”: the person follows the account, and its message has a link. Open it and choose the number.",
+  },
   website: {
     zh: "同一台电脑，用网站应用登录：二维码是微信的。点“用手机扫码”。",
     en: "The same computer with a website app: the code is WeChat's own. Press “Scan with the phone”.",
@@ -68,6 +72,25 @@ export const troubles = {
   },
 };
 
+// What a person does at WeChat; `{event}` and `{reply}` are WeChat's message and wxgate's answer.
+export const deeds = {
+  nobody: {
+    zh: "还没有人登录：先选一个场景。", en: "Nobody is logged in yet: choose a scene first.",
+  },
+  withdraw: {
+    zh: "微信推送 {event}，wxgate 回答 {reply}。这个应用里的登录立刻结束：下一个请求没有身份。",
+    en: "WeChat pushed {event}, wxgate answered {reply}. The logins of this app ended at once: the next request has no identity.",
+  },
+  rename: {
+    zh: "微信推送 {event}，wxgate 回答 {reply}。旧昵称立刻从登录里消失。点“清除 Cookie”再点 2 重新登录：应用收到新昵称。",
+    en: "WeChat pushed {event}, wxgate answered {reply}. The old nickname is gone at once. Press “Clear cookies”, then 2: a new login brings the new one.",
+  },
+  close: {
+    zh: "微信推送 {event}，wxgate 回答 {reply}。这个人在所有应用里的登录都结束了，电脑上的也是。",
+    en: "WeChat pushed {event}, wxgate answered {reply}. Every login of the person ended, at all apps and on the computer too.",
+  },
+};
+
 export const apps = {
   main: { zh: "服务号", en: "Service account" },
   site: { zh: "网站应用", en: "Website app" },
@@ -77,6 +100,7 @@ export const apps = {
 
 export const words = {
   nobody: { zh: "还没有人", en: "nobody yet" },
+  noCode: { zh: "镜头前没有二维码：先选一个电脑的场景。", en: "There is no code before the camera: choose a scene with the computer first." },
   anonymous: { zh: "· 刚才的请求没有身份", en: "· the last request came without an identity" },
   unnamed: { zh: "· 没有要昵称", en: "· nickname not asked for" },
   notSeen: { zh: "还没来过", en: "not seen yet" },

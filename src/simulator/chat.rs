@@ -54,6 +54,11 @@ impl PushTarget {
             account,
         })
     }
+
+    /// Signs and seals what is pushed there.
+    pub(super) fn account(&self) -> &PushAccount {
+        &self.account
+    }
 }
 
 /// `POST /phone/scan`: whoever holds the phone reads the code that an account made last, as if it were before the camera.
@@ -91,7 +96,7 @@ async fn tell(shared: &Shared, code: &ScannedCode) -> Option<String> {
 }
 
 /// The body of an answer with status 200.
-async fn send(target: &PushTarget, query: &str, body: &str) -> Option<String> {
+pub(super) async fn send(target: &PushTarget, query: &str, body: &str) -> Option<String> {
     let address: Uri = format!("{}?{query}", target.path).parse().ok()?;
     let request = Request::post(address)
         .header(HOST, target.site.authority())

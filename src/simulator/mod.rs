@@ -25,6 +25,7 @@ mod api;
 mod bodies;
 mod chat;
 mod clients;
+mod deed;
 mod device;
 pub mod faults;
 mod jar;
@@ -335,6 +336,7 @@ async fn main_answer(
         ("GET", "/sim/faults") => server::json(StatusCode::OK, &shared.faults.active()),
         ("POST", "/sim/faults") => shared.script(&request.headers, body).await,
         ("GET", "/sim/state") => shared.state(),
+        ("POST", "/sim/person") => deed::act(&shared, &request.headers, body).await,
         ("POST", "/sim/code") => shared.client_code(&request.headers, body).await,
         _ => match shared.elsewhere(&request) {
             Some(address) => server::redirect(StatusCode::FOUND, &address),

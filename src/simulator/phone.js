@@ -153,13 +153,14 @@ export async function startPhone(root, options = {}) {
     go(address.value).catch((error) => (title.textContent = error.message));
   });
   // The camera is before the code that the account made last.
-  scan.addEventListener("click", async () => {
+  async function scanAccount() {
     try {
       open((await send("/phone/scan", {})).open);
     } catch (error) {
       title.textContent = error.message;
     }
-  });
+  }
+  scan.addEventListener("click", () => (options.onscan ? options.onscan() : scanAccount()));
   forget.addEventListener("click", async () => {
     await control({ forget: true });
     open("/");
@@ -178,6 +179,7 @@ export async function startPhone(root, options = {}) {
     control,
     forget: () => control({ forget: true }),
     state: () => state,
+    scanAccount,
     path: () => root.dataset.path ?? "",
     post: (message) => frame.contentWindow.postMessage(message, state.view),
   };

@@ -42,9 +42,15 @@ impl PushAccount {
     }
 
     /// A person changed what an app may know: `event` is `user_authorization_revoke`, `user_authorization_cancellation`
-    /// or `user_info_modified`.
-    pub fn consent(&self, event: &str, openid: &str, now: SystemTime) -> Push {
-        let fields = [
+    /// or `user_info_modified`. The unionid is seldom told.
+    pub fn consent(
+        &self,
+        event: &str,
+        openid: &str,
+        unionid: Option<&str>,
+        now: SystemTime,
+    ) -> Push {
+        let mut fields = vec![
             // It comes from the platform; who it is about is said below.
             ("FromUserName", "gh_platform"),
             ("Event", event),
@@ -52,6 +58,7 @@ impl PushAccount {
             ("AppID", &self.appid),
             ("RevokeInfo", "205"),
         ];
+        fields.extend(unionid.map(|unionid| ("UnionID", unionid)));
         self.event(&fields, now)
     }
 
@@ -163,7 +170,7 @@ fn as_xml(fields: &[(&str, &str)]) -> String {
 fn as_json(fields: &[(&str, &str)]) -> String {
     let field = |(name, value): &(&str, &str)| {
         let name = match *name {
-            "OpenID" | "RevokeInfo" => format!(" {name}"),
+            "OpenID" | "UnionID" | "RevokeInfo" => format!(" {name}"),
             name => name.to_owned(),
         };
         (name, json!(value))

@@ -17,7 +17,7 @@ pub(super) struct Reporter {
 const SAY: &str = "const say=()=>parent.postMessage({phone:location.pathname+location.search+location.hash,title:document.title},\"LISTENER\");\
                    addEventListener(\"pageshow\",say);addEventListener(\"hashchange\",say);";
 
-/// The camera of the phone is before the screen: the address in the code on it, or the button of whoever scans a code of WeChat's own.
+/// The camera of the phone is before the screen: the address in the code on it (nothing for the code of an account), or the button of whoever scans a code of WeChat's own.
 /// WeChat's page may stand in a frame; so may the callback after it, which then goes on in the window.
 const COMPUTER: &str = "if(parent!==top){if(!location.pathname.startsWith(\"/~wechat/\"))parent.location.replace(location.href)}\
                         addEventListener(\"message\",({data,origin})=>{\
@@ -25,7 +25,7 @@ const COMPUTER: &str = "if(parent!==top){if(!location.pathname.startsWith(\"/~we
                         const link=document.getElementById(\"address\"),frame=document.querySelector(\"iframe\");\
                         const button=document.querySelector(`button[name=person][value=\"${CSS.escape(data.scan)}\"]`);\
                         if(button)button.click();else if(frame)frame.contentWindow.postMessage(data,location.origin);\
-                        else if(link)parent.postMessage({code:link.href},\"LISTENER\")});";
+                        else if(link||document.getElementById(\"qr\"))parent.postMessage({code:link?link.href:\"\"},\"LISTENER\")});";
 
 impl Reporter {
     /// Tells the page at this origin, and nobody else.

@@ -81,6 +81,7 @@ async function received(check, timeout = 5000) {
 
 const header = (entry, name) => entry.identity.find(([known]) => known === name)?.[1] ?? "";
 const trouble = (name) => page.locator(`[data-trouble=${name}]`).click();
+const deed = (name) => page.locator(`[data-deed=${name}]`).click();
 const step = (name) => page.locator(`[data-step=${name}]`).click();
 const card = page.locator("#person");
 const seenAt = (app) => page.locator(`#apps [data-app=${app}].now.seen`).waitFor({ timeout: 5000 });
@@ -95,6 +96,13 @@ async function samePersonAt(app) {
   assert.equal(await card.locator("#subject").innerText(), subject);
   openids.set(app, jwt.claims.openid);
   assert.equal(new Set(openids.values()).size, openids.size, "each app has its own openid");
+}
+
+async function chooseNumber() {
+  await computer.locator("#scan[data-state=scanned]").waitFor();
+  const number = await computer.locator("#match").innerText();
+  await phone.getByRole("button", { name: number, exact: true }).click();
+  await computer.getByRole("heading", { name: "My orders" }).waitFor();
 }
 
 async function noViolations() {
@@ -180,15 +188,12 @@ const scenes = {
     assert.match(await card.innerText(), /爱丽丝/);
   },
 
-  async "scene 3: the computer logs in by a code that the phone scans"() {
+  async "scene 4: the computer logs in by a code that the phone scans"() {
     await step("scan");
     await computer.locator("#scan[data-state=waiting]").waitFor();
     await page.getByRole("button", { name: "Scan with the phone" }).click();
     await sees(/Which number does its screen show/);
-    await computer.locator("#scan[data-state=scanned]").waitFor();
-    const number = await computer.locator("#match").innerText();
-    await phone.getByRole("button", { name: number, exact: true }).click();
-    await computer.getByRole("heading", { name: "My orders" }).waitFor();
+    await chooseNumber();
     await sees(/Done/);
     const entry = await received((entry) => entry.target === "/orders");
     const agent = entry.headers.find(([name]) => name === "user-agent")[1];
@@ -198,7 +203,17 @@ const scenes = {
     await noViolations();
   },
 
-  async "scene 4: the computer logs in by WeChat's own code"() {
+  async "scene 5: the computer logs in by the account's code and its message"() {
+    await step("follow");
+    await computer.locator("#scan[data-state=waiting]").waitFor();
+    await page.locator("#scan").click();
+    await phone.getByRole("link", { name: /http/ }).last().click();
+    await sees(/Which number does its screen show/);
+    await chooseNumber();
+    await samePersonAt("main");
+  },
+
+  async "scene 6: the computer logs in by WeChat's own code"() {
     await step("website");
     await computer.frameLocator("iframe.frame").getByText("Scan with WeChat").waitFor();
     await page.getByRole("button", { name: "Scan with the phone" }).click();
@@ -206,7 +221,7 @@ const scenes = {
     await samePersonAt("site");
   },
 
-  async "scene 5: the mini program has a token, and its web-view a session"() {
+  async "scene 7: the mini program has a token, and its web-view a session"() {
     await step("mini");
     await sees(/wx\.login\(\)[^]*mini-program\/login[^]*subject: wechat:union:/);
     assert.equal(await page.locator("#computer").isHidden(), true);
@@ -222,7 +237,7 @@ const scenes = {
     assert.match(opened.headers.find(([name]) => name === "user-agent")[1], /miniProgram\/wx/);
   },
 
-  async "scene 6: an app of one's own, by WeChat's SDK"() {
+  async "scene 8: an app of one's own, by WeChat's SDK"() {
     await step("app");
     await sees(/SendAuth[^]*app\/login[^]*nickname: 爱丽丝/);
     await samePersonAt("mobile");
@@ -235,7 +250,7 @@ const scenes = {
     await isAt(/\/member$/);
   },
 
-  async "all headers: the application's own view"() {
+  async "scene 3: the application's own view"() {
     await step("debug");
     await isAt(/\/debug$/);
     await sees(/What the app receives/);
@@ -267,6 +282,51 @@ const scenes = {
     await received((entry) => entry.target === "/orders" && ![alice, ""].includes(header(entry, "x-wechat-openid")));
     await page.locator("[data-person=alice]").click();
     await sees(/Welcome/);
+  },
+
+  async "change of mind: consent withdrawn ends the session"() {
+    await step("orders");
+    await received((entry) => entry.target === "/orders" && entry.jwt?.claims.app === "main");
+    await deed("withdraw");
+    await sees(/Nobody is logged in/);
+    assert.match(await page.locator("#told").innerText(), /user_authorization_revoke, wxgate answered success/);
+    await received((entry) => entry.target === "/debug" && entry.jwt === null);
+    await card.getByText("without an identity").waitFor();
+  },
+
+  async "change of mind: a new nickname reaches the application"() {
+    await step("member");
+    await consent(/Allow/);
+    await received((entry) => entry.target === "/member" && entry.jwt !== null);
+    await deed("rename");
+    await sees(/No nickname/);
+    await page.getByRole("button", { name: "Clear cookies" }).click();
+    await sees(/Welcome/);
+    await step("member");
+    await consent(/Allow/);
+    await sees(/爱丽丝 🍀/);
+    const entry = await received((entry) => entry.target === "/member" && entry.jwt?.claims.nickname === "爱丽丝 🍀");
+    assert.equal(entry.jwt.claims.sub, subject);
+    await card.getByText("爱丽丝 🍀").waitFor();
+  },
+
+  async "change of mind: the mini program's token ends with the consent"() {
+    await step("mini");
+    await sees(/subject: wechat:union:/);
+    await samePersonAt("mini");
+    await deed("withdraw");
+    await sees(/401[^]*error: /);
+  },
+
+  async "change of mind: a closed account ends every session, on the computer too"() {
+    await step("website");
+    await computer.frameLocator("iframe.frame").getByText("Scan with WeChat").waitFor();
+    await page.locator("#scan").click();
+    await computer.getByRole("heading", { name: "My orders" }).waitFor();
+    await samePersonAt("site");
+    await deed("close");
+    await computer.getByText("Nobody is logged in").waitFor();
+    await sees(/Nobody is logged in/);
   },
 
   async "trouble: a refusal ends at a page with a fresh try"() {
