@@ -1,13 +1,20 @@
 //! `wxgate doctor`, the real binary, against a running gateway and a WeChat that is broken in each way.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use wxgate::simulator::{Endpoint, Trouble};
 
-use crate::support::{Setup, TestGateway, Upstream, free_address, wxgate};
+use crate::support::{
+    Authority, ScriptedSite, SecureSite, Setup, TestGateway, Upstream, exchange, free_address, get,
+    wxgate,
+};
 
 /// A gateway whose public address is the one where it listens.
 struct Clinic {
@@ -94,6 +101,8 @@ async fn a_good_set_up_has_nothing_to_mend() {
         "server.public_url way",
         "header size",
         "clock",
+        "front proxy: Host",
+        "front proxy: visitor's address",
         "verification file on 127.0.0.1",
     ] {
         let (state, said) = found.about(what);
@@ -324,6 +333,233 @@ async fn the_text_that_is_signed_for_a_page_is_shown_without_the_ticket() {
             "{bad}"
         );
     }
+}
+
+/// Passes connections on to the gateway and changes the head of each one's first request.
+async fn front_proxy(gateway: SocketAddr, edit: fn(String) -> String) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut visitor, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(visitor.read_u8().await?);
+                }
+                let mut inner = TcpStream::connect(gateway).await?;
+                let head = edit(String::from_utf8(head).unwrap());
+                let head = with_header(head, "Connection: close");
+                inner.write_all(head.as_bytes()).await?;
+                tokio::io::copy_bidirectional(&mut visitor, &mut inner).await
+            });
+        }
+    });
+    address
+}
+
+fn with_header(head: String, header: &str) -> String {
+    head.replacen("\r\n", &format!("\r\n{header}\r\n"), 1)
+}
+
+#[tokio::test]
+async fn what_the_front_proxy_really_sends_is_told() {
+    const HOST: &str = "front proxy: Host";
+    const ADDRESS: &str = "front proxy: visitor's address";
+    type Case = (
+        bool,
+        fn(String) -> String,
+        &'static str,
+        &'static str,
+        &'static str,
+    );
+    let cases: [Case; 5] = [
+        (false, |head| head, ADDRESS, "ok", "no proxy"),
+        (
+            false,
+            |head| {
+                let (before, after) = head.split_once("host: ").unwrap();
+                let (_, after) = after.split_once("\r\n").unwrap();
+                format!("{before}host: inside.example\r\n{after}")
+            },
+            HOST,
+            "fail",
+            "proxy_set_header Host",
+        ),
+        (
+            false,
+            |head| with_header(head, "X-Forwarded-For: 203.0.113.5"),
+            ADDRESS,
+            "fail",
+            "server.trusted_proxies = [\"127.0.0.1/32\"]",
+        ),
+        (true, |head| head, ADDRESS, "fail", "X-Forwarded-For"),
+        (
+            true,
+            |head| with_header(head, "X-Forwarded-For: 203.0.113.5"),
+            ADDRESS,
+            "ok",
+            "203.0.113.5",
+        ),
+    ];
+    for (is_trusted, edit, what, expected, words) in cases {
+        let inner = free_address();
+        let proxy = front_proxy(inner, edit).await;
+        let setup = Setup {
+            listen: inner.to_string(),
+            public_url: format!("http://{proxy}"),
+            server: match is_trusted {
+                true => "trusted_proxies = [\"127.0.0.1/32\"]".to_owned(),
+                false => String::new(),
+            },
+            ..Setup::default()
+        };
+        let gateway = TestGateway::with(|changed| *changed = setup.clone()).await;
+        let clinic = Clinic { gateway, setup };
+
+        let found = clinic.doctor(&[]).await;
+
+        let (state, said) = found.about(what);
+        assert_eq!(state, expected, "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn how_a_request_arrived_is_told_to_nobody_without_a_proof() {
+    let gateway = TestGateway::start().await;
+    let address = gateway.address();
+    let reply = exchange(address, get("/_wxgate/way")).await;
+    assert_eq!(reply.status, 404);
+    for wrong in [
+        "Wxgate-Proof 1800000000.AAAA",
+        "Wxgate-Proof x",
+        "Bearer x",
+        "Basic eDp5",
+    ] {
+        let mut request = get("/_wxgate/way");
+        let value = wrong.parse().unwrap();
+        request.headers_mut().insert("authorization", value);
+        let reply = exchange(address, request).await;
+        assert_eq!(reply.status, 404, "{wrong}");
+        assert!(!reply.text().contains("peer"), "{}", reply.text());
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_is_measured_against_wechats() {
+    let clinic = Clinic::open("", "").await;
+    for (seconds, state, code, words) in [
+        (5, "ok", 0, "behind"),
+        (-60, "warn", 0, "ahead of"),
+        (60, "warn", 0, "behind"),
+        (-600, "fail", 1, "ahead of"),
+        (600, "fail", 1, "behind"),
+    ] {
+        let wechat = ScriptedSite::start(move |_, mut talk| async move {
+            talk.head().await?;
+            let now = Timestamp::now() + SignedDuration::from_secs(seconds);
+            let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT");
+            let body = r#"{"errcode":40029}"#;
+            let length = body.len();
+            talk.say(&format!(
+                "HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            ))
+            .await
+        })
+        .await;
+        let mut setup = clinic.setup.clone();
+        setup.api_url = Some(wechat.url());
+        let config = clinic.gateway.config_text(&setup);
+
+        let found = clinic.doctor_with(&config, &[]).await;
+
+        let (seen, said) = found.about("clock");
+        assert_eq!(seen, state, "{seconds}: {said}");
+        assert!(said.contains(words), "{seconds}: {said}");
+        assert!(found.code >= code, "{}", found.text);
+    }
+}
+
+#[tokio::test]
+async fn a_port_of_the_application_that_is_open_to_others_is_found() {
+    let clinic = Clinic::open("", "").await;
+    let config = clinic.gateway.config_text(&clinic.setup);
+    let site = clinic.gateway.upstream().url();
+    let own_port = site.rsplit_once(':').unwrap().1;
+    let found = clinic.doctor(&[]).await;
+    let (closed, said) = found.about(&format!("upstream port {own_port}"));
+    if closed == "skip" {
+        // A machine without a network has nobody who could ask.
+        assert!(said.contains("no other address"), "{said}");
+        return;
+    }
+    assert_eq!(closed, "ok", "{said}");
+
+    let open = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = open.local_addr().unwrap().port();
+    let config = config.replace(&site, &format!("http://127.0.0.1:{port}"));
+    let found = clinic.doctor_with(&config, &[]).await;
+    let (state, said) = found.about(&format!("upstream port {port}"));
+    assert_eq!(state, "warn", "{said}");
+    assert!(
+        said.contains("past wxgate") && said.contains("127.0.0.1 only"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn certificates_of_upstreams_are_judged_before_visitors_meet_them() {
+    let clinic = Clinic::open("", "").await;
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let names = ["127.0.0.1", "localhost"];
+    let cases = [
+        // Each is read before the next one takes its file.
+        (ours.issue(&names).server(None, &[]), "ok", "is trusted"),
+        (
+            ours.issue_expired(&names).server(None, &[]),
+            "fail",
+            "renew it",
+        ),
+        (
+            theirs.issue(&names).server(None, &[]),
+            "fail",
+            "fullchain.pem",
+        ),
+        (
+            ours.issue(&["other.example"]).server(None, &[]),
+            "fail",
+            "server_name",
+        ),
+    ];
+    for (server, state, words) in cases {
+        let site = SecureSite::answering(server).await;
+        let mut setup = clinic.setup.clone();
+        setup.sections = format!(
+            "[upstreams.secure]\nservers = [\"{}\"]\ntls = {{ ca = \"{}\" }}",
+            site.url(),
+            ours.file().display()
+        );
+        let config = clinic.gateway.config_text(&setup);
+        let config = config.replace(
+            &format!("\"{}\"", clinic.gateway.upstream().url()),
+            "\"secure\"",
+        );
+
+        let found = clinic.doctor_with(&config, &[]).await;
+
+        let (seen, said) = found.about("certificate of upstream secure");
+        assert_eq!(seen, state, "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+    // What listens there has no TLS.
+    let plain = Upstream::start().await;
+    let config = clinic.gateway.config_text(&clinic.setup);
+    let secure = plain.url().replace("http:", "https:");
+    let config = config.replace(&clinic.gateway.upstream().url(), &secure);
+    let found = clinic.doctor_with(&config, &[]).await;
+    let (state, said) = found.about(&format!("certificate of upstream {secure}"));
+    assert_eq!(state, "fail", "{said}");
+    assert!(said.contains("no TLS"), "{said}");
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ mod scrub;
 mod spans;
 mod token;
 mod visitor;
+mod way;
 
 use bearer::BearerToken;
 use error::Error;
@@ -164,6 +165,10 @@ impl Gateway {
         journal: &mut Journal,
     ) -> Result<Response<AnswerBody>, Error> {
         let info = asked.info;
+        let own_path = self.below_prefix(info.target.path());
+        if own_path == Some(way::NAME) {
+            return Ok(own(self.way(&parts.headers, asked)?));
+        }
         let forged = self
             .scrub
             .request(&mut parts.headers, asked.peer_is_trusted);
@@ -172,7 +177,7 @@ impl Gateway {
             journal.stripped_headers = forged;
         }
         let mut body = RequestBody::new(body, self.body_patience);
-        if let Some(answer) = self.own_endpoint(&parts.headers, info)? {
+        if let Some(answer) = self.own_endpoint(own_path, &parts.headers, info)? {
             return Ok(own(answer));
         }
         if let Some(endpoint) = self.login_endpoint(info)? {

@@ -21,7 +21,7 @@ use crate::observe::{IdentityMask, Metrics};
 use crate::pages::Pages;
 use crate::route::Rule;
 use crate::route::policy::Need;
-use crate::seal::Sealer;
+use crate::seal::{Sealer, is_proof};
 use crate::session::{Session, Sessions};
 use crate::store::{self, Store};
 use crate::target::Target;
@@ -127,6 +127,12 @@ struct Visit<'r> {
 }
 
 impl Login {
+    /// Whether a proof for this purpose is of somebody who knows the AppSecret of one of our apps.
+    pub fn accepts_proof(&self, proof: &str, purpose: &str, now: SystemTime) -> bool {
+        let mut apps = self.parts.wechat.apps().iter();
+        apps.any(|app| is_proof(proof, &app.secret, purpose, now))
+    }
+
     /// With these parts.
     pub fn new(settings: Settings, parts: Parts) -> Self {
         let attempts = AttemptsCookie::new(

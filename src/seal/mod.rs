@@ -19,9 +19,12 @@ use aws_lc_rs::rand;
 use crate::secret::Secret;
 
 mod file;
+mod proof;
 mod ring;
 #[cfg(test)]
 mod tests;
+
+pub use proof::{is_proof, proof};
 
 use ring::{Ring, RingSecret};
 

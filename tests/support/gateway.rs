@@ -17,6 +17,7 @@ pub(crate) const APP_ID: &str = "wx0123456789abcdef";
 pub(crate) const APP_SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 
 /// What a test changes about the configuration.
+#[derive(Clone)]
 pub(crate) struct Setup {
     /// Lines of `[server]` beside the necessary ones.
     pub(crate) server: String,

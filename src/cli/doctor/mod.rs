@@ -15,12 +15,14 @@ use crate::observe::Metrics;
 use crate::wechat;
 
 mod account;
+mod certificate;
 mod explain;
 mod finding;
 mod js;
 mod net;
 mod site;
 mod upstream;
+mod way;
 
 use finding::{Finding, State};
 
@@ -90,7 +92,9 @@ async fn examine(config: &Config, args: &DoctorArgs) -> anyhow::Result<Vec<Findi
     account::examine(&patient, args.app.as_deref(), &mut findings).await?;
     if args.app.is_none() {
         site::examine(&patient, &mut findings).await;
-        upstream::examine(config, &mut findings).await;
+        way::examine(&patient, &mut findings).await;
+        certificate::examine(&patient, &mut findings).await;
+        upstream::examine(&patient, &mut findings).await;
     }
     Ok(findings)
 }

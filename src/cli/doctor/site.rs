@@ -31,7 +31,6 @@ pub(super) async fn examine(patient: &Patient<'_>, findings: &mut Vec<Finding>) 
         verification_files(patient, host, findings).await;
     }
     findings.push(callback_domains(patient));
-    findings.push(proxies(patient));
 }
 
 async fn name(site: &Site) -> Finding {
@@ -185,20 +184,4 @@ fn callback_domains(patient: &Patient<'_>) -> Finding {
         format!("only WeChat's page says whether they are right (10003 when not): {list}"),
     )
     .fix(format!("enter exactly these, without https://, at {menu}"))
-}
-
-fn proxies(patient: &Patient<'_>) -> Finding {
-    let what = "server.trusted_proxies";
-    if patient.config.gateway.trusted_proxies.is_empty() {
-        return Finding::skip(
-            what,
-            "is empty: right when visitors connect to wxgate directly",
-        )
-        .fix("compare client_ip in the access log with your own address; behind a proxy list its address");
-    }
-    Finding::skip(
-        what,
-        "whether these are the addresses that requests come from is seen while it runs",
-    )
-    .fix("compare client_ip in the access log with your own address")
 }

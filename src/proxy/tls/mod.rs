@@ -173,6 +173,21 @@ impl Tls {
         self.settings.http2
     }
 
+    /// The certificate that a server shows on this connection, which must be good. Cancelling closes it.
+    pub async fn certificate(
+        &self,
+        name: ServerName<'static>,
+        stream: TcpStream,
+    ) -> io::Result<CertificateDer<'static>> {
+        let stream = self.connector.connect(name, stream).await?;
+        let (_, session) = stream.get_ref();
+        let chain = session.peer_certificates();
+        let first = chain
+            .and_then(<[_]>::first)
+            .ok_or(io::ErrorKind::NotFound)?;
+        Ok(first.clone().into_owned())
+    }
+
     /// Makes one connection safe. The second value says that the server chose HTTP/2. Cancelling closes the connection.
     pub(super) async fn shake(
         &self,
