@@ -135,7 +135,7 @@ impl Demo {
         format!(
             "wxgate {version} demo - everything is simulated, loopback only, nothing leaves this machine\n\
              \n\
-             \x20 1  start here: a phone       {phone_url}\n\
+             \x20 1  start here: all scenes    {phone_url}\n\
              \x20 2  site behind the gateway   {gateway_url}/\n\
              \x20 3  what the app receives     {debug_url}\n\
              \n\

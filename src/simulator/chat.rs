@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::device::Screen;
-use super::phone::SiteOrigin;
+use super::origin::SiteOrigin;
 use super::push::PushAccount;
 use super::rewrite::{Places, Side};
 use super::scene::ScannedCode;

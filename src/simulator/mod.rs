@@ -5,7 +5,7 @@
 //! who is who, `api` and `pages` speak for them, [`faults`] makes them fail on demand. `qrconnect` is the page for website
 //! apps, `scene` and `chat` codes that followers read and what their account answers, `phone` the phone that people see, `program` what
 //! runs on it beside WeChat's browser, `device` what each of them says of itself, `web_view` the browsers of phone and computer,
-//! `rewrite` and `reporter` what those browsers change, `jar` their cookies.
+//! `dispatch` tells who answers, `rewrite` and `reporter` what those browsers change, `jar` their cookies.
 
 use std::fmt;
 use std::io;
@@ -13,9 +13,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use http::Response;
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock::Clock;
@@ -27,10 +26,12 @@ mod chat;
 mod clients;
 mod deed;
 mod device;
+mod dispatch;
 pub mod faults;
 mod jar;
 mod mini_program;
 mod notice;
+mod origin;
 mod pages;
 mod person;
 mod phone;
@@ -59,9 +60,10 @@ pub use world::{AppKind, Call};
 
 use self::chat::PushTarget;
 use self::device::Screen;
-use self::phone::{Phone, SiteOrigin};
+use self::dispatch::{computer_answer, main_answer, phone_answer, with};
+use self::origin::SiteOrigin;
+use self::phone::Phone;
 use self::reporter::Reporter;
-use self::server::{Body, Closed};
 use self::shared::{Shared, lock};
 use self::world::World;
 
@@ -289,61 +291,4 @@ impl fmt::Debug for Options {
             .field("site", &self.site)
             .finish_non_exhaustive()
     }
-}
-
-/// A handler that holds what is shared.
-fn with<Answering>(
-    shared: &Arc<Shared>,
-    answer: impl Fn(Arc<Shared>, Request<Incoming>) -> Answering + Clone + Send + 'static,
-) -> impl Fn(Request<Incoming>) -> Answering + Clone + Send + 'static {
-    let shared = Arc::clone(shared);
-    move |request| answer(Arc::clone(&shared), request)
-}
-
-async fn phone_answer(
-    shared: Arc<Shared>,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, Closed> {
-    Ok(web_view::answer(&shared, Screen::Phone, request).await)
-}
-
-async fn computer_answer(
-    shared: Arc<Shared>,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, Closed> {
-    Ok(web_view::answer(&shared, Screen::Computer, request).await)
-}
-
-async fn main_answer(
-    shared: Arc<Shared>,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, Closed> {
-    if !server::is_for_loopback(request.headers()) {
-        let answer = server::answer(StatusCode::MISDIRECTED_REQUEST, "text/plain", "");
-        return Ok(answer);
-    }
-    let (request, body) = request.into_parts();
-    let path = request.uri.path();
-    if let Some(endpoint) = Endpoint::of(path) {
-        return api::answer(&shared, endpoint, &request, body).await;
-    }
-    Ok(match (request.method.as_str(), path) {
-        ("GET", pages::AUTHORIZE) => pages::authorize(&shared, &request),
-        ("GET", scene::SHOW) => scene::show(&shared, &request),
-        ("GET", qrconnect::QRCONNECT) => qrconnect::show(&shared, &request),
-        ("POST", qrconnect::SCANNED) => qrconnect::scanned(&shared, body).await,
-        ("POST", pages::CONFIRM) => pages::confirm(&shared, body).await,
-        ("GET", "/sim/faults") => server::json(StatusCode::OK, &shared.faults.active()),
-        ("POST", "/sim/faults") => shared.script(&request.headers, body).await,
-        ("GET", "/sim/state") => shared.state(),
-        ("POST", "/sim/person") => deed::act(&shared, &request.headers, body).await,
-        ("POST", "/sim/code") => shared.client_code(&request.headers, body).await,
-        _ => match shared.elsewhere(&request) {
-            Some(address) => server::redirect(StatusCode::FOUND, &address),
-            None if path == "/phone" || path.starts_with("/phone/") => {
-                phone::answer(&shared, &request, body).await
-            }
-            None => shared.extra_answer(&request),
-        },
-    })
 }

@@ -8,14 +8,14 @@ use hyper::body::Incoming;
 use minijinja::context;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use url::Url;
 
 use super::chat;
 use super::device::{COMPUTER, Device, Screen, Surface};
 use super::jar::Jar;
+use super::origin::SiteOrigin;
 use super::pages::DEFAULT_PERSON;
 use super::program;
-use super::server::{self, Body, is_loopback_name};
+use super::server::{self, Body};
 use super::shared::{Shared, lock};
 
 /// The language of the phone: goes into its `User-Agent`.
@@ -43,12 +43,6 @@ impl Language {
             Self::English => "en",
         }
     }
-}
-
-/// The one site that the phone opens: scheme and authority, always http on loopback.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SiteOrigin {
-    url: Url,
 }
 
 /// What the phone remembers.
@@ -92,38 +86,6 @@ struct Control {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Scan {}
-
-impl SiteOrigin {
-    /// Takes the origin of an `http` address on loopback; `None` for every other place.
-    pub(super) fn parse(address: &str) -> Option<Self> {
-        let url = Url::parse(address).ok()?;
-        let is_here = url.scheme() == "http" && url.host_str().is_some_and(is_loopback_name);
-        let url = Url::parse(&url.origin().ascii_serialization()).ok()?;
-        is_here.then_some(Self { url })
-    }
-
-    /// `http://127.0.0.1:9500`
-    pub(super) fn as_text(&self) -> String {
-        self.url.origin().ascii_serialization()
-    }
-
-    /// `127.0.0.1:9500`
-    pub(super) fn authority(&self) -> String {
-        let port = self.url.port().map(|port| format!(":{port}"));
-        format!("{}{}", self.host(), port.unwrap_or_default())
-    }
-
-    /// Without port; an IPv6 address keeps its brackets.
-    pub(super) fn host(&self) -> &str {
-        self.url.host_str().unwrap_or_default()
-    }
-
-    /// Where to connect to: a name or address without brackets, and a port.
-    pub(super) fn endpoint(&self) -> (String, u16) {
-        let host = self.host().trim_matches(['[', ']']).to_owned();
-        (host, self.url.port().unwrap_or(80))
-    }
-}
 
 impl Phone {
     /// In the hands of Alice.

@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::device::Device;
+use super::origin::SiteOrigin;
 use super::pages::PERSON_HEADER;
-use super::phone::SiteOrigin;
 use super::query::Query;
 use super::reporter::Reporter;
 

@@ -5,12 +5,13 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use http::header::CONTENT_SECURITY_POLICY;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use hyper::body::Incoming;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
-use super::server::{self, Closed};
+use super::server::{self, Body, Closed};
 use super::*;
 
 mod devices;

@@ -24,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::chat;
 use super::device::{Device, Screen};
-use super::phone::SiteOrigin;
+use super::origin::SiteOrigin;
 use super::program::{self, PROGRAM_HEADER};
 use super::query::Query;
 use super::rewrite::{FOREIGN, Places, REPLAY, Side};
