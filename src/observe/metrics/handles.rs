@@ -8,7 +8,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::histogram::Histogram;
-use super::{Counters, Gauges, Histograms, Labels, label};
+use super::upstreams::Holder;
+use super::{Counters, Histograms, Labels, label};
 
 /// Kinds of answer (method and status) that a route resolves only once; further kinds cost a look-up each time.
 const ANSWER_SLOTS: usize = 32;
@@ -122,7 +123,7 @@ pub struct UpstreamMetrics {
     pub(super) requests: Counters,
     pub(super) errors: Counters,
     pub(super) durations: Histogram,
-    pub(super) healthy: Gauges,
+    pub(super) holder: Holder,
     pub(super) probes: Counters,
     pub(super) statuses_seen: Slots<u16, Counter, STATUS_SLOTS>,
 }
@@ -165,10 +166,7 @@ impl UpstreamMetrics {
 
     /// Whether requests are sent to this server.
     pub fn set_healthy(&self, healthy: bool) {
-        let labels = vec![label("upstream", &self.name), label("server", &self.server)];
-        self.healthy
-            .get_or_create_owned(&labels)
-            .set(i64::from(healthy));
+        self.holder.set_healthy(healthy);
     }
 }
 
