@@ -1,11 +1,19 @@
 //! A new configuration for a running gateway: all of it or nothing, and nobody notices.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http2 as client;
+use hyper::server::conn::http2 as server;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -277,6 +285,34 @@ async fn connections_to_upstreams_live_on() {
     assert_eq!((site.heads().len(), site.connections()), (2, 1));
 }
 
+#[tokio::test]
+async fn the_state_of_a_server_that_is_gone_disappears() {
+    let (old, new) = (Upstream::start().await, Upstream::start().await);
+    let mut process = Process::start(&old.url()).await;
+    let states = async |process: &Process| {
+        let metrics = process.admin("/metrics").await;
+        let states = metrics
+            .text()
+            .lines()
+            .filter(|line| line.starts_with("wxgate_upstream_healthy{"));
+        states.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let of = |site: &Upstream| {
+        let (url, address) = (site.url(), site.address());
+        format!("wxgate_upstream_healthy{{upstream=\"{url}\",server=\"{address}\"}} 1")
+    };
+    assert_eq!(states(&process).await, [of(&old)]);
+
+    process.configure(&new.url(), |_| ());
+    process.signal("HUP");
+    process.says(RELOADED).await;
+
+    eventually("only the new server is there", async || {
+        states(&process).await == [of(&new)]
+    })
+    .await;
+}
+
 /// A site that answers as fast as it can, and how many requests it has answered.
 async fn fast_site() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -397,6 +433,102 @@ async fn fifty_reloads_under_load_lose_none_of_a_hundred_thousand_requests() {
     assert!(asked >= 100_000, "{asked}");
     assert_eq!(answered.load(Ordering::Relaxed), asked);
     assert_eq!((good, bad), (40, 10));
+}
+
+/// A site that knows HTTP/2 beforehand, and how many requests it has answered.
+async fn fast_site_over_http2() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let answered = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&answered);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let count = Arc::clone(&count);
+            let answer = service_fn(move |_: Request<Incoming>| {
+                count.fetch_add(1, Ordering::Relaxed);
+                let body = Full::new(Bytes::from_static(b"done"));
+                async { Ok::<_, Infallible>(Response::new(body)) }
+            });
+            let builder = server::Builder::new(TokioExecutor::new());
+            // The gateway may leave at any time.
+            tokio::spawn(builder.serve_connection(TokioIo::new(stream), answer));
+        }
+    });
+    (address, answered)
+}
+
+/// Asks one by one on a connection that others share, and never twice, until it is enough and `done`; says how many.
+async fn ask_over_http2(
+    mut sender: client::SendRequest<Full<Bytes>>,
+    enough: usize,
+    done: Arc<AtomicBool>,
+) -> usize {
+    let mut asked = 0;
+    while asked < enough || !done.load(Ordering::Relaxed) {
+        let request = Request::post("http://www.example.test/page").body(Full::default());
+        let answer = sender.send_request(request.unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(
+            answer.into_body().collect().await.unwrap().to_bytes(),
+            "done"
+        );
+        asked += 1;
+    }
+    asked
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reloads_under_load_lose_no_request_over_http2() {
+    const CONNECTIONS: usize = 4;
+    const STREAMS: usize = 10;
+    const REQUESTS: usize = 10_000;
+    const RELOADS: usize = 20;
+    let (site, answered) = fast_site_over_http2().await;
+    let address = free_address();
+    // Each one changes the upstream, so that its connections end with their last requests.
+    let round = |number: usize| {
+        move |setup: &mut ProcessSetup| {
+            setup.sections = format!(
+                "[upstreams.app]\nservers = [\"h2c://{site}\"]\nretries = {}\n\
+                 [[server.listeners]]\naddress = \"{address}\"\nh2c = true\n",
+                number % 2
+            );
+        }
+    };
+    let mut process = Process::with("app", round(0)).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let mut clients = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let builder = client::Builder::new(TokioExecutor::new());
+        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        for _ in 0..STREAMS {
+            let enough = REQUESTS / CONNECTIONS / STREAMS;
+            let asking = ask_over_http2(sender.clone(), enough, Arc::clone(&done));
+            clients.push(tokio::spawn(asking));
+        }
+    }
+
+    for number in 1..=RELOADS {
+        let share = number * REQUESTS / (RELOADS + 1);
+        eventually("the load goes on", async || {
+            answered.load(Ordering::Relaxed) >= share
+        })
+        .await;
+        process.configure("app", round(number));
+        process.signal("HUP");
+        process.says_times(RELOADED, number).await;
+    }
+    done.store(true, Ordering::Relaxed);
+
+    let mut asked = 0;
+    for client in clients {
+        asked += client.await.unwrap();
+    }
+    assert!(asked >= REQUESTS, "{asked}");
+    assert_eq!(answered.load(Ordering::Relaxed), asked);
 }
 
 #[tokio::test]

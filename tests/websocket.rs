@@ -14,8 +14,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
 
 use crate::support::{
-    Browser, ScriptedSite, Setup, Talk, TestGateway, eventually, exchange, get, log_out,
-    log_out_everywhere, logged_in,
+    Browser, ScriptedSite, Setup, Talk, TestCertificate, TestGateway, TlsClient, eventually,
+    exchange, get, log_out, log_out_everywhere, logged_in, open_route,
 };
 
 type Socket = WebSocketStream<TcpStream>;
@@ -130,6 +130,92 @@ async fn fragments_and_pings_between_them_pass() {
         .unwrap();
 
     assert_eq!(said(&mut socket).await, Message::text("one two three"));
+}
+
+#[tokio::test]
+async fn websockets_pass_over_tls() {
+    let (site, asked) = echo().await;
+    let certificate = TestCertificate::of(&["www.example.test"]);
+    let folder = tempfile::TempDir::new().unwrap();
+    let (cert, key) = certificate.write(folder.path(), "listener");
+    let gateway = TestGateway::with(|setup| {
+        setup.sections = format!(
+            "[[server.listeners]]\naddress = \"127.0.0.1:0\"\ntls = {{ cert = \"{}\", key = \"{}\" }}\n",
+            cert.display(),
+            key.display()
+        );
+        in_front_of(&site)(setup);
+    })
+    .await;
+    let address = gateway.app().addresses().nth(1).unwrap();
+    let client = TlsClient::new("www.example.test", &[&certificate]).offering(&["http/1.1"]);
+    let alice = logged_in(&gateway, "alice").await;
+
+    let mut request = "wss://www.example.test/live".into_client_request().unwrap();
+    let cookies = alice.cookie_header().parse().unwrap();
+    request.headers_mut().insert("cookie", cookies);
+    let stream = client.connect(address).await.unwrap();
+    let (mut socket, _) = client_async(request, stream).await.unwrap();
+    for message in [Message::text("hello"), Message::binary(vec![7; 1 << 20])] {
+        socket.send(message.clone()).await.unwrap();
+        let said = tokio::time::timeout(Duration::from_secs(5), socket.next()).await;
+        assert!(
+            said.unwrap().unwrap().unwrap() == message,
+            "changed on the way"
+        );
+    }
+    socket.close(None).await.unwrap();
+
+    assert!(asked.lock().unwrap()[0].contains_key("x-wxgate-jwt-assertion"));
+}
+
+#[tokio::test]
+async fn either_side_may_finish_before_the_other() {
+    const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let last = Arc::new(Mutex::new(String::new()));
+    let kept = Arc::clone(&last);
+    let site = ScriptedSite::start(move |number, mut talk| {
+        let kept = Arc::clone(&kept);
+        async move {
+            talk.head().await?;
+            talk.say(format!("HTTP/1.1 101 Switching Protocols\r\n{UPGRADE}"))
+                .await?;
+            if number == 0 {
+                // The client has finished, and still hears what is said.
+                let heard = talk.rest().await;
+                talk.say(format!("heard {heard}")).await?;
+            } else {
+                talk.say("all").await?;
+                tokio::io::AsyncWriteExt::shutdown(&mut talk.stream).await?;
+                *kept.lock().unwrap() = talk.rest().await;
+            }
+            Ok(())
+        }
+    })
+    .await;
+    let gateway = TestGateway::with(|setup| setup.routes = open_route(&site.url(), "")).await;
+    let ask = format!("GET / HTTP/1.1\r\nHost: www.example.test\r\n{UPGRADE}");
+
+    let mut first = Talk::saying(gateway.address(), &ask).await;
+    assert!(first.head().await.unwrap().starts_with("HTTP/1.1 101"));
+    first.say("this").await.unwrap();
+    tokio::io::AsyncWriteExt::shutdown(&mut first.stream)
+        .await
+        .unwrap();
+    assert_eq!(first.closed().await, "heard this");
+
+    let mut second = Talk::saying(gateway.address(), &ask).await;
+    assert!(second.head().await.unwrap().starts_with("HTTP/1.1 101"));
+    let heard = tokio::time::timeout(Duration::from_secs(5), second.rest()).await;
+    assert_eq!(heard.unwrap(), "all");
+    second.say("and you").await.unwrap();
+    tokio::io::AsyncWriteExt::shutdown(&mut second.stream)
+        .await
+        .unwrap();
+    eventually("the tunnel ends when both have finished", async || {
+        *last.lock().unwrap() == "and you"
+    })
+    .await;
 }
 
 #[tokio::test]
