@@ -104,7 +104,8 @@ fn refused(what: String, error: &str) -> Finding {
     let has = |word: &str| error.contains(word);
     let (said, fix) = if has("expired") || has("Expired") {
         ("has expired", "renew it")
-    } else if has("UnknownIssuer") {
+    } else if has("UnknownIssuer") || has("BadSignature") {
+        // The second one where another authority has the same name.
         (
             "is not trusted: its authority is unknown, or the certificates in between are missing",
             "put the whole chain into the file (fullchain.pem, not cert.pem); for an authority of your own, upstreams take tls.ca",
