@@ -52,6 +52,11 @@ async fn the_status_page_says_what_is_served_and_how_it_fares() {
     assert_eq!(route("site")["path"], "/");
     assert!(route("site")["requests"].as_u64().unwrap() >= 2);
     assert_eq!(route("closed")["denied"], 1);
+    // The start is less than five minutes ago.
+    for field in ["requests", "denied"] {
+        let lately = &route("closed")[format!("{field}_5m")];
+        assert_eq!(lately, &route("closed")[field], "{field}");
+    }
     let server = &page["upstreams"][0]["servers"][0];
     let upstream = gateway.upstream().url();
     assert!(

@@ -5,7 +5,9 @@ use std::time::Duration;
 use http::Method;
 use serde_json::Value;
 
-use crate::support::{Browser, Setup, TestGateway, client_apps, logged_in};
+use crate::support::{
+    Browser, Setup, TestGateway, client_apps, eventually, exchange, get, logged_in,
+};
 
 const JSON: (&str, &str) = ("accept", "application/json");
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
@@ -126,6 +128,45 @@ async fn one_login_too_many_ends_the_oldest_session() {
     assert!(!is_somebody(&gateway, &browsers[0]).await);
     assert!(is_somebody(&gateway, &browsers[1]).await);
     assert!(is_somebody(&gateway, &browsers[2]).await);
+    let evicted = "wxgate_sessions_ended_total{reason=\"evicted\"}";
+    assert_eq!(gateway.metric(evicted).await, 1.0);
+
+    // A seat whose session was over is taken without anybody losing anything.
+    gateway.clock().advance(Duration::from_secs(13 * 60 * 60));
+    logged_in(&gateway, "alice").await;
+    assert_eq!(gateway.metric(evicted).await, 1.0);
+}
+
+#[tokio::test]
+async fn kept_sessions_are_counted_and_sealed_ones_are_not() {
+    let active = "wxgate_sessions_active{mode=\"store\"}";
+    let setup = Setup {
+        store: "embedded",
+        ..in_store("")
+    };
+    let mut gateway = TestGateway::with(|changed| {
+        changed.store = setup.store;
+        changed.sections.clone_from(&setup.sections);
+    })
+    .await;
+    logged_in(&gateway, "alice").await;
+    logged_in(&gateway, "bob").await;
+    // Counted at the start, and then once a minute.
+    gateway.restart(&setup).await;
+    eventually("two are counted", async || {
+        gateway.metric(active).await == 2.0
+    })
+    .await;
+
+    let sealed = TestGateway::start().await;
+    logged_in(&sealed, "alice").await;
+    let reply = exchange(sealed.admin_address(), get("/metrics")).await;
+    assert!(
+        reply
+            .text()
+            .contains("wxgate_sessions_created_total{app=\"main\"} 1")
+    );
+    assert!(!reply.text().contains("wxgate_sessions_active{"));
 }
 
 #[tokio::test]
@@ -244,12 +285,12 @@ async fn a_profile_is_refreshed_in_the_background_once_a_day() {
     assert_eq!(gateway.calls("/sns/oauth2/refresh_token"), 0);
 
     keep_coming(&gateway, &mut alice, 10).await;
-    crate::support::eventually("the profile is fetched", async || {
+    eventually("the profile is fetched", async || {
         gateway.calls("/sns/userinfo") == 2
     })
     .await;
 
-    crate::support::eventually("the site learns the name", async || {
+    eventually("the site learns the name", async || {
         nickname(&gateway, &mut alice).await == "新名字"
     })
     .await;
@@ -285,9 +326,9 @@ async fn a_refresh_token_that_wechat_takes_no_more_is_forgotten() {
                 .next(Endpoint::Refresh, Trouble::Errcode(errcode));
         }
         keep_coming(&gateway, &mut alice, 30).await;
-        crate::support::eventually("WeChat is asked", async || refreshes() == tries).await;
+        eventually("WeChat is asked", async || refreshes() == tries).await;
 
-        crate::support::eventually("the outcome is known", async || {
+        eventually("the outcome is known", async || {
             keep_coming(&gateway, &mut alice, 10).await;
             refreshes() == later
         })

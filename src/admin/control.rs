@@ -12,6 +12,7 @@ use super::explain::Explain;
 use super::generation::Generation;
 use super::operator::Operator;
 use super::query::Query;
+use super::recent::Recent;
 use crate::clock::Clock;
 use crate::message::{self, Answer};
 use crate::observe::IdentityMask;
@@ -49,6 +50,8 @@ pub struct Control {
     pub clock: Clock,
     /// When the process began to serve.
     pub began: SystemTime,
+    /// What was counted lately.
+    pub recent: Arc<Recent>,
     /// Judges requests that nobody made.
     pub explain: Explain,
 }

@@ -50,6 +50,10 @@ pub struct RouteFacts {
     pub requests: u64,
     /// Refused to people who are logged in.
     pub denied: u64,
+    /// Of both, those of the last five minutes.
+    pub requests_5m: u64,
+    /// See `requests_5m`.
+    pub denied_5m: u64,
 }
 
 /// An upstream.

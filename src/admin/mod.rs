@@ -40,6 +40,7 @@ mod orders;
 mod page;
 mod query;
 mod readiness;
+mod recent;
 mod series;
 mod sessions;
 mod status;
@@ -52,6 +53,7 @@ pub use control::{Control, Order, Orders};
 pub use explain::{Asked, Explain, Explained};
 pub use generation::{AppFacts, Generation, RouteFacts, ServerFacts, UpstreamFacts};
 pub use readiness::{Check, Readiness, STORE_PATIENCE, State};
+pub use recent::Recent;
 pub use token::TokenShares;
 
 /// What [`Metrics::encode_text`] writes.

@@ -110,7 +110,13 @@ impl Admin {
             Place::Status | Place::StatusJson => self.status(control).await.json(),
             Place::Explain => control.explain(&query, wants_page(asked.headers)),
             Place::Sessions => control.list_sessions(&query).await,
-            Place::Revoke => control.revoke_sessions(&query, &operator).await,
+            Place::Revoke => {
+                let answer = control.revoke_sessions(&query, &operator).await;
+                if answer.status().is_success() {
+                    self.metrics.session_ended("revoked");
+                }
+                answer
+            }
             Place::Reload => control.reload(&operator).await,
             Place::LogLevel => control.log_level(&query, &operator),
             Place::Drain => {

@@ -1,5 +1,7 @@
 //! Numbers of the status page: read off the page of metrics, so that both say the same.
 
+use std::collections::BTreeSet;
+
 /// Every series with its value.
 #[derive(Debug)]
 pub(super) struct Series<'p>(Vec<(&'p str, &'p str, f64)>);
@@ -25,6 +27,18 @@ impl<'p> Series<'p> {
             .sum();
         // Counters are whole and far smaller than what a float can hold exactly.
         format!("{sum:.0}").parse().unwrap_or(0)
+    }
+
+    /// The values of a label among the series of a family, each once.
+    pub(super) fn values_of(&self, family: &str, label: &str) -> BTreeSet<String> {
+        let start = format!("{label}=\"");
+        let of_family = self.0.iter().filter(|(name, _, _)| *name == family);
+        let values = of_family.filter_map(|(_, labels, _)| {
+            let (_, rest) = labels.split_once(&start)?;
+            // Names of routes hold no quotation mark unless escaped; such a route is not found, and counts since the start.
+            rest.split('"').next().map(str::to_owned)
+        });
+        values.collect()
     }
 
     /// The value of one series, where it is there.

@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use minijinja::context;
 use minijinja::value::Serde;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::control::Control;
 use super::generation::Generation;
 use super::page;
 use super::readiness::{Check, State};
+use super::recent::{Counts, Recent};
 use super::series::Series;
 use crate::message::{self, Answer};
 use crate::observe::{LoginFailure, Metrics};
@@ -91,7 +93,7 @@ impl Status {
                 .into_iter()
                 .map(failure_line)
                 .collect(),
-            generation: counted(&control.generation, &series),
+            generation: counted(&control.generation, &series, &control.recent),
         }
     }
 
@@ -106,14 +108,13 @@ impl Status {
 }
 
 /// The generation with what was counted since the start.
-fn counted(generation: &Generation, series: &Series<'_>) -> Generation {
+fn counted(generation: &Generation, series: &Series<'_>, recent: &Recent) -> Generation {
     let mut counted = generation.clone();
     for route in &mut counted.routes {
-        let name = ("route", route.name.as_str());
-        let denied = [name, ("decision", "denied")];
-        let requests = series.sum("wxgate_http_requests_total", &[name]);
-        route.denied = series.sum("wxgate_auth_decisions_total", &denied);
-        route.requests = requests;
+        let present = Counts::of(series, &route.name);
+        let lately = recent.of(&route.name, present, Instant::now());
+        (route.requests, route.denied) = (present.requests, present.denied);
+        (route.requests_5m, route.denied_5m) = (lately.requests, lately.denied);
     }
     for upstream in &mut counted.upstreams {
         let name = ("upstream", upstream.name.as_str());

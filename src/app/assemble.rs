@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use super::explain;
 use super::facts;
 use super::lasting::{Keys, Noting};
-use crate::admin::{Admin, Control, Orders, Readiness, TokenShares};
+use crate::admin::{Admin, Control, Orders, Readiness, Recent, TokenShares};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::drain::Drain;
@@ -38,6 +38,7 @@ pub(super) struct Shared {
     pub(super) metrics: Arc<Metrics>,
     pub(super) noting: ArcSwap<Noting>,
     pub(super) readiness: Arc<Readiness>,
+    pub(super) recent: Arc<Recent>,
     limits: Arc<Limits>,
     orders: Orders,
     began: SystemTime,
@@ -60,6 +61,7 @@ impl Shared {
         readiness.watch_store(store.clone());
         Ok(Self {
             readiness: Arc::new(readiness),
+            recent: Arc::default(),
             orders,
             began: now,
             limits: Arc::new(Limits::new(config.limits.clone())),
@@ -95,7 +97,8 @@ impl Shared {
         let pages = Arc::new(Pages::new(config.pages.clone()).context("pages")?);
         let (settings, sealer) = (config.sessions.clone(), Arc::clone(&keys.sealer));
         let sessions = Arc::new(match previous {
-            None => Sessions::new(settings, sealer, self.store.clone()),
+            None => Sessions::new(settings, sealer, self.store.clone())
+                .counted(Arc::clone(&self.metrics)),
             Some((_, previous)) => previous.sessions().reconfigured(settings, sealer),
         });
         let wechat = wechat::Client::new(config.wechat.clone(), Arc::clone(&self.metrics))
@@ -193,6 +196,7 @@ impl Shared {
             orders: self.orders.clone(),
             clock: self.clock.clone(),
             began: self.began,
+            recent: Arc::clone(&self.recent),
             explain: explain::of(config, self.clock.clone()),
         });
         let app = |name: &AppName| {

@@ -54,6 +54,8 @@ fn route_facts(id: RouteId, route: &Route, config: &Config) -> RouteFacts {
         upstream: upstream.map_or_else(String::new, |upstream| upstream.name.clone()),
         requests: 0,
         denied: 0,
+        requests_5m: 0,
+        denied_5m: 0,
     }
 }
 

@@ -16,6 +16,12 @@ const OFTEN: Duration = Duration::from_secs(1);
 /// Every so many of the above, the rest is done as well.
 const SELDOM: u32 = 60;
 
+/// Every so many, what routes have counted is noted, for the status page.
+const SAMPLE: u32 = 15;
+
+/// Beyond so many sessions nobody counts.
+const MOST_COUNTED: usize = 100_000;
+
 /// Runs until the guard is told to stop; what has begun then is finished, so that nothing is held afterwards.
 pub(super) async fn run(
     // First, so that it is dropped last: whoever waits for it may take the store's file.
@@ -44,7 +50,11 @@ pub(super) async fn run(
         if let Err(error) = work.await {
             tracing::error!(%error, "housekeeping failed");
         }
+        if round % SAMPLE == 1 {
+            shared.recent.note(&shared.metrics, Instant::now());
+        }
         if is_full_round {
+            count_sessions(&shared, &current.load_full()).await;
             sweep(&shared, &current.load_full()).await;
         }
     }
@@ -77,6 +87,13 @@ fn rotate_keys(shared: &Shared) {
         }
         Ok(false) => {}
         Err(error) => tracing::error!(%error, "signing key not rotated"),
+    }
+}
+
+async fn count_sessions(shared: &Shared, gateway: &Gateway) {
+    // In cookie mode nobody knows them all. Of a store that fails others speak.
+    if let Ok(Some(count)) = gateway.sessions().count(MOST_COUNTED).await {
+        shared.metrics.sessions_kept(count);
     }
 }
 

@@ -62,7 +62,12 @@ impl Sessions {
             let left = self.left(&session, now);
             let lifetime = self.settings.max_lifetime;
             for sid in kept.enter(&owner, &record, left, lifetime).await? {
+                // Of some the seat was left, but the session was over.
+                let was_alive = kept.read(&sid).await?.is_some();
                 self.revocations.revoke(&sid).await?;
+                if let Some(metrics) = self.metrics.as_ref().filter(|_| was_alive) {
+                    metrics.session_ended("evicted");
+                }
             }
         }
         Ok(session)

@@ -110,6 +110,11 @@ impl Kept {
         self.read_all(sids).await
     }
 
+    /// How many records there are, at most so many.
+    pub(super) async fn count(&self, most: usize) -> Result<usize, store::Error> {
+        Ok(self.store.keys(PREFIX, most).await?.len())
+    }
+
     async fn read_all(&self, sids: Vec<String>) -> Result<Vec<Session>, store::Error> {
         let mut sessions = Vec::with_capacity(sids.len());
         for sid in sids {

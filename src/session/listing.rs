@@ -20,6 +20,15 @@ impl Sessions {
         self.only_valid(kept.some(most).await?, now).await
     }
 
+    /// How many records of sessions there are, at most so many; `None` in cookie mode, where nobody can count them. Sessions that
+    /// ended with all others of their person count until they expire. Reads many keys: not for requests.
+    pub async fn count(&self, most: usize) -> Result<Option<usize>, store::Error> {
+        match &self.kept {
+            None => Ok(None),
+            Some(kept) => kept.count(most).await.map(Some),
+        }
+    }
+
     /// Every session of a person, oldest login first; empty in cookie mode.
     pub async fn list_of(
         &self,

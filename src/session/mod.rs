@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, HeaderValue};
 use tokio::sync::watch;
 
+use crate::observe::Metrics;
 use crate::seal::Sealer;
 use crate::secret::Secret;
 use crate::store::{self, Store};
@@ -68,6 +69,8 @@ pub struct Sessions {
     /// In store mode.
     kept: Option<Kept>,
     time: Arc<SteadyTime>,
+    /// Counts sessions that lose their seat.
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl Sessions {
@@ -77,11 +80,21 @@ impl Sessions {
         Self::with(settings, sealer, revocations, store, Arc::default())
     }
 
+    /// The same, counting what it ends by itself.
+    pub fn counted(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
     /// With other settings or keys, for a reload: what either of both revokes, both know at once.
     pub fn reconfigured(&self, settings: Settings, sealer: Arc<Sealer>) -> Self {
         let revocations = Arc::clone(&self.revocations);
         let (store, time) = (self.store.clone(), Arc::clone(&self.time));
-        Self::with(settings, sealer, revocations, store, time)
+        let new = Self::with(settings, sealer, revocations, store, time);
+        Self {
+            metrics: self.metrics.clone(),
+            ..new
+        }
     }
 
     fn with(
@@ -109,6 +122,7 @@ impl Sessions {
             revocations,
             time,
             settings,
+            metrics: None,
         }
     }
 

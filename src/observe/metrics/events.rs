@@ -114,7 +114,14 @@ impl Metrics {
             .inc();
     }
 
-    /// A session ended: `reason` is `logout`, `logout_everywhere`, `application` or `revoked`.
+    /// So many sessions are kept in the store.
+    pub fn sessions_kept(&self, count: usize) {
+        self.sessions_active
+            .get_or_create_owned(&vec![("mode", "store".into())])
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// A session ended: `reason` is `logout`, `logout_everywhere`, `application`, `revoked` or `evicted`.
     pub fn session_ended(&self, reason: &'static str) {
         count(&self.sessions_ended, "reason", reason);
     }

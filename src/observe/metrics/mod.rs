@@ -64,6 +64,7 @@ pub struct Metrics {
     wechat_token_expiry: Gauges,
     sessions_created: Counters,
     sessions_ended: Counters,
+    sessions_active: Gauges,
     store_operations: Counters,
     store_durations: Histograms,
     store_up: Gauge,
@@ -143,6 +144,10 @@ impl Metrics {
             ),
             sessions_created: families.add("sessions_created", "Sessions begun"),
             sessions_ended: families.add("sessions_ended", "Sessions ended before their time"),
+            sessions_active: families.add(
+                "sessions_active",
+                "Sessions in the store, counted once a minute; in cookie mode nobody can count them",
+            ),
             store_operations: families.add("session_store_operations", "What the store was asked"),
             store_durations: families.add_histograms(
                 "session_store_operation_duration",

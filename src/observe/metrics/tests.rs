@@ -22,6 +22,7 @@ fn touch_everything(metrics: &Metrics) {
     metrics.headers_stripped("identity", 1);
     metrics.session_created("main");
     metrics.session_ended("logout");
+    metrics.sessions_kept(3);
     metrics.jwt_signed("ES256");
     metrics.jwt_key("kid", UNIX_EPOCH);
     let store = metrics.store();
@@ -221,6 +222,7 @@ fn every_method_feeds_its_family() {
         (r#"wxgate_headers_stripped_total{kind="identity"}"#, 1.0),
         (r#"wxgate_sessions_created_total{app="main"}"#, 1.0),
         (r#"wxgate_sessions_ended_total{reason="logout"}"#, 1.0),
+        (r#"wxgate_sessions_active{mode="store"}"#, 3.0),
         (r#"wxgate_jwt_signed_total{alg="ES256"}"#, 1.0),
         (r#"wxgate_websocket_connections{route="shop"}"#, 1.0),
         ("wxgate_config_last_reload_successful", 0.0),
