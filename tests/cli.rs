@@ -622,6 +622,55 @@ async fn healthcheck_asks_the_admin_listener() {
 }
 
 #[tokio::test]
+async fn a_running_gateway_is_asked_while_its_file_is_being_edited() {
+    let upstream = Upstream::start().await;
+    let admin = crate::support::free_address();
+    let account = format!("{ACCOUNT}[admin]\nlisten = \"{admin}\"\n");
+    let good = served(&upstream, &account);
+    let folder = folder(&good);
+    let mut gateway = Program::start(wxgate(&["run"], folder.path()));
+    gateway.line("ready in").await;
+    let edits = [
+        // The shell of the person who asks has none of the service's secrets.
+        good.replace("\"s3cret\"", "\"env:WXGATE_NOT_HERE\""),
+        good.replace("\"/\"", "\"no-path\""),
+        good.replace("auth = \"base\"", "auth = "),
+    ];
+    for edited in edits {
+        fs::write(folder.path().join("config.toml"), &edited).unwrap();
+        assert_eq!(run(&folder, &["check"]).await.code, 1, "{edited}");
+
+        for arguments in [&["healthcheck"][..], &["status"]] {
+            let ran = run(&folder, arguments).await;
+            assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+        }
+        let reload = run(&folder, &["reload"]).await;
+        assert_eq!(reload.code, 1, "{}", reload.out);
+    }
+    gateway.terminate().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_admin_section_is_told_to_whoever_asks() {
+    let cases = [
+        ("listen = 9502", "admin.listen"),
+        ("token = \"env:WXGATE_NOT_HERE\"", "WXGATE_NOT_HERE"),
+    ];
+    for (line, named) in cases {
+        let upstream = Upstream::start().await;
+        let folder = folder(&served(&upstream, &format!("{ACCOUNT}[admin]\n{line}\n")));
+
+        for arguments in [&["healthcheck"][..], &["status"], &["reload"]] {
+            let ran = run(&folder, arguments).await;
+
+            assert_eq!(ran.code, 1, "{line}: {}", ran.out);
+            assert!(ran.err.contains(named), "{line}: {}", ran.err);
+            assert!(!ran.err.contains("E401"), "{line}: {}", ran.err);
+        }
+    }
+}
+
+#[tokio::test]
 async fn healthcheck_says_no_when_there_is_nobody_to_ask() {
     let upstream = Upstream::start().await;
     let account = format!("{ACCOUNT}[admin]\nlisten = \"none\"\n");

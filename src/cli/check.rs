@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{Color, Global};
-use crate::config::{self, Config, Document, Language, Problems, Severity, Surroundings};
+use crate::config::{
+    self, AdminAccess, Config, Document, Language, Problems, Severity, Surroundings,
+};
 use crate::route::{Auth, Route};
 
 /// Arguments of `check`.
@@ -118,6 +120,13 @@ pub(super) fn load_or_report(path: &Path, global: &Global) -> Result<Config, Box
             Err(Box::new(problems))
         }
     }
+}
+
+/// How to reach the running gateway, though something else in its file may be wrong. `None` when `[admin]` itself is, which was reported.
+pub(super) fn admin_access(path: &Path, global: &Global) -> Option<AdminAccess> {
+    let document =
+        Document::read(path).and_then(|file| file.admin_access(&Surroundings::of_process()));
+    document.map_err(|problems| report(&problems, global)).ok()
 }
 
 /// Reads the file and says on stderr which one it is. `None` when it cannot be read, which was reported.

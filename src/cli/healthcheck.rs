@@ -20,18 +20,14 @@ pub(super) struct HealthcheckArgs {
 /// Asks the admin listener. Exit code 0 or 1, never 2: Docker reserves it.
 pub(super) fn healthcheck(args: HealthcheckArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let path = global.config_path()?;
-    let Some(config) = super::check::load(&path, global) else {
+    let Some(access) = super::check::admin_access(&path, global) else {
         return Ok(ExitCode::FAILURE);
     };
-    let Some(address) = config.admin.listen else {
+    let Some(address) = access.listen else {
         bail!("`admin.listen` is \"none\", so there is nobody to ask");
     };
     let endpoint = if args.ready { "/readyz" } else { "/healthz" };
-    let token = config
-        .admin
-        .token
-        .as_ref()
-        .map(|token| token.reveal().as_str());
+    let token = access.token.as_ref().map(|token| token.reveal().as_str());
     let status = ask(reachable(address), endpoint, token)
         .with_context(|| format!("http://{address}{endpoint}"))?;
     if global.json {

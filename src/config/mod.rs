@@ -23,6 +23,7 @@ mod language;
 mod mask;
 mod origins;
 mod overrides;
+mod partial;
 mod place;
 mod problem;
 mod read;
@@ -40,6 +41,7 @@ mod watch;
 pub use code::{Code, Severity};
 pub use language::Language;
 pub use origins::{Origins, ValueOrigin};
+pub use partial::AdminAccess;
 pub use problem::{Entry, Problem, Problems};
 pub use show::Shown;
 pub use surroundings::Surroundings;
@@ -205,9 +207,7 @@ impl Document {
 
     fn resolve(&self, surroundings: &Surroundings) -> Result<Resolved, Problems> {
         let overlay = Overlay::new(&self.text, surroundings.overrides());
-        let (table, errors) = DeTable::parse_recoverable(&self.text);
-        let mut table = table.into_inner();
-        overlay.apply(&mut table);
+        let (table, errors) = self.table(&overlay);
         let origins = Origins::of(&table, &self.source, &overlay);
         let root = DeValue::Table(table);
         let node = Node {
@@ -236,6 +236,14 @@ impl Document {
             }),
             Some(_) | None => Err(problems),
         }
+    }
+
+    /// The file as a table with the overrides in it, as far as it can be read, and what could not.
+    fn table<'t>(&'t self, overlay: &'t Overlay) -> (DeTable<'t>, Vec<toml::de::Error>) {
+        let (table, errors) = DeTable::parse_recoverable(&self.text);
+        let mut table = table.into_inner();
+        overlay.apply(&mut table);
+        (table, errors)
     }
 
     fn report(

@@ -31,13 +31,13 @@ pub(super) struct Reply {
 /// Gives an order, or asks, and waits for the answer.
 pub(super) fn order(global: &Global, method: Method, target: &str) -> anyhow::Result<Reply> {
     let path = global.config_path()?;
-    let Some(config) = super::super::check::load(&path, global) else {
+    let Some(access) = super::super::check::admin_access(&path, global) else {
         bail!("the admin listener's address is not known without the configuration");
     };
-    let Some(address) = config.admin.listen else {
+    let Some(address) = access.listen else {
         bail!("`admin.listen` is \"none\", so there is nobody to ask");
     };
-    let token = config.admin.token.as_ref();
+    let token = access.token.as_ref();
     super::super::serve::runtime()?.block_on(async {
         let asked = ask(super::super::healthcheck::reachable(address), method, target, token);
         let asked = tokio::time::timeout(PATIENCE, asked).await;
