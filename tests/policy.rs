@@ -5,7 +5,10 @@ use std::time::Duration;
 use http::Method;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{APP_ID, Browser, Reply, Setup, TestGateway, Visit, Wire, agents};
+use crate::support::{
+    APP_ID, Browser, Reply, Setup, Talk, TestGateway, Visit, Wire, agents, event_stream,
+    logged_in_at_the_door, open_route,
+};
 
 /// What a browser sends with a page load.
 const PAGE: [(&str, &str); 2] = [("accept", "text/html"), ("sec-fetch-mode", "navigate")];
@@ -556,4 +559,30 @@ async fn a_route_that_needs_a_unionid_asks_once_and_then_says_no() {
         refused.text()
     );
     assert!(gateway.upstream().seen().is_empty());
+}
+
+#[tokio::test]
+async fn an_event_stream_ends_within_a_second_when_its_person_is_banned() {
+    let site = event_stream().await;
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("banned.txt");
+    std::fs::write(&list, "").unwrap();
+    let gateway = TestGateway::with(|setup| {
+        setup.sections = format!("[lists.banned]\nfile = \"{}\"", list.display());
+        setup.routes = open_route(&site.url(), "deny = { lists = [\"banned\"] }")
+            .replace("\"public\"", "\"base\"");
+    })
+    .await;
+    let alice = logged_in_at_the_door(&gateway, "alice").await;
+    let bob = logged_in_at_the_door(&gateway, "bob").await;
+    let of_alice = Talk::listening(gateway.address(), &alice.cookie_header()).await;
+    let mut of_bob = Talk::listening(gateway.address(), &bob.cookie_header()).await;
+
+    let openid = gateway.simulator().person("alice").unwrap().openid(APP_ID);
+    std::fs::write(&list, format!("openid:{openid}\n")).unwrap();
+
+    of_alice.ends_within_a_second().await;
+    let going_on = Duration::from_millis(300);
+    let heard = tokio::time::timeout(going_on, of_bob.hear_until("0\r\n\r\n")).await;
+    assert!(heard.is_err(), "somebody else's stream ended too");
 }

@@ -7,8 +7,8 @@ use http_body_util::Full;
 use wxgate::simulator::{Push, PushAccount};
 
 use crate::support::{
-    APP_ID, Browser, PUSH_KEY, PUSH_TOKEN, Reply, ScriptedSite, Setup, Talk, TestGateway, exchange,
-    free_address, logged_in, push_account, push_keys, send_push,
+    APP_ID, Browser, PUSH_KEY, PUSH_TOKEN, Reply, Setup, Talk, TestGateway, event_stream, exchange,
+    free_address, logged_in, logged_in_at_the_door, push_account, push_keys, send_push,
 };
 
 const MEMBER: &str = "/member";
@@ -129,34 +129,18 @@ async fn a_withdrawn_consent_ends_every_session_of_the_person() {
 
 #[tokio::test]
 async fn a_withdrawn_consent_ends_open_streams_within_a_second() {
-    let events = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: hello\n\n";
-    let site = ScriptedSite::start(move |_, mut talk| async move {
-        talk.head().await?;
-        talk.say(events).await?;
-        talk.rest().await;
-        Ok(())
-    })
-    .await;
+    let site = event_stream().await;
     let gateway = TestGateway::with(|setup| {
         pushed_to(setup);
         setup.routes = setup.routes.replace("UPSTREAM", &site.url());
     })
     .await;
-    let alice = logged_in_at(&gateway).await;
-    let ask = format!(
-        "GET /live HTTP/1.1\r\nHost: www.example.test\r\nCookie: {}\r\n\r\n",
-        alice.cookie_header()
-    );
-    let mut stream = Talk::saying(gateway.address(), ask).await;
-    stream.hear_until("hello").await.unwrap().expect("an event");
+    let alice = logged_in_at_the_door(&gateway, "alice").await;
+    let stream = Talk::listening(gateway.address(), &alice.cookie_header()).await;
 
     send(&gateway, &revocation(&gateway, &safe())).await;
 
-    let end = tokio::time::timeout(Duration::from_secs(1), stream.hear_until("0\r\n\r\n"));
-    end.await
-        .expect("in time")
-        .unwrap()
-        .expect("an orderly end");
+    stream.ends_within_a_second().await;
 }
 
 #[tokio::test]
@@ -194,17 +178,6 @@ async fn a_person_at_the_simulated_wechat_withdraws_and_closes_the_account() {
         assert!(!is_logged_in(&mut alice).await);
         assert!(is_logged_in(&mut bob).await);
     }
-}
-
-/// Logged in without asking the site, whose answers never end.
-async fn logged_in_at(gateway: &TestGateway) -> Browser {
-    let mut alice = gateway.browser_in_wechat("alice");
-    let (_, back) = alice
-        .get_until("/_wxgate/login?to=/live", "/_wxgate/callback/main")
-        .await;
-    let reply = alice.get_once(back.as_str()).await;
-    assert!(reply.status.is_redirection(), "{}", reply.text());
-    alice
 }
 
 #[tokio::test]

@@ -10,11 +10,14 @@ use super::assemble::Shared;
 use crate::drain::Guard;
 use crate::gateway::Gateway;
 
-/// How often lists are looked at; a ban must not wait long.
-const OFTEN: Duration = Duration::from_secs(1);
+/// How often lists are looked at: a ban ends open streams within a second, and they ask every 250 ms.
+const OFTEN: Duration = Duration::from_millis(250);
+
+/// Every so many of the above, lists are read even if they do not look changed.
+const LESS_OFTEN: u32 = 4;
 
 /// Every so many of the above, the rest is done as well.
-const SELDOM: u32 = 60;
+const SELDOM: u32 = 240;
 
 /// Every so many, what routes have counted is noted, for the status page.
 const SAMPLE: u32 = 15;
@@ -38,11 +41,12 @@ pub(super) async fn run(
             () = guard.stopping() => return,
         }
         let is_full_round = round.is_multiple_of(SELDOM);
+        let reads_all = round.is_multiple_of(LESS_OFTEN);
         round = round.wrapping_add(1);
         let (parts, gateway) = (Arc::clone(&shared), current.load_full());
         // Files are read and written, so not on a thread that serves requests.
         let work = tokio::task::spawn_blocking(move || {
-            reload_lists(&gateway);
+            reload_lists(&gateway, reads_all);
             if is_full_round {
                 rotate_keys(&parts);
             }
@@ -60,9 +64,12 @@ pub(super) async fn run(
     }
 }
 
-fn reload_lists(gateway: &Gateway) {
+fn reload_lists(gateway: &Gateway, reads_all: bool) {
     for (_, route) in gateway.routes().in_order() {
         for list in [&route.rule.allow, &route.rule.deny].into_iter().flatten() {
+            if !reads_all && !list.looks_changed() {
+                continue;
+            }
             match list.reload() {
                 Ok(true) => tracing::info!(route = route.name, "list reloaded"),
                 Ok(false) => {}

@@ -1,9 +1,11 @@
 //! Named lists of ids, reloaded when their file changes.
 
 use std::collections::HashSet;
+use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 
@@ -93,7 +95,12 @@ pub struct Ids {
 struct Shared {
     sources: Vec<Source>,
     members: ArcSwap<Members>,
+    /// Of the files, from before they were read.
+    marks: Mutex<Vec<Mark>>,
 }
+
+/// Length and time of change; `None` for a file that cannot be looked at.
+type Mark = Option<(u64, SystemTime)>;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Members {
@@ -104,9 +111,14 @@ struct Members {
 impl Ids {
     /// Reads every source; blocking file access.
     pub fn open(sources: Vec<Source>) -> Result<Self, Error> {
+        let marks = Mutex::new(marks(&sources));
         let members = ArcSwap::from_pointee(Members::read(&sources)?);
         Ok(Self {
-            shared: Arc::new(Shared { sources, members }),
+            shared: Arc::new(Shared {
+                sources,
+                members,
+                marks,
+            }),
         })
     }
 
@@ -124,12 +136,25 @@ impl Ids {
     ///
     /// After an error everything is as before: half a list would let the banned in or lock the staff out.
     pub fn reload(&self) -> Result<bool, Error> {
+        let marks = marks(&self.shared.sources);
+        *self.marks() = marks;
         let members = Members::read(&self.shared.sources)?;
         if members == **self.shared.members.load() {
             return Ok(false);
         }
         self.shared.members.store(Arc::new(members));
         Ok(true)
+    }
+
+    /// Whether a file looks changed since it was read last: quick, and blind for a change that keeps length and time.
+    pub fn looks_changed(&self) -> bool {
+        let now = marks(&self.shared.sources);
+        *self.marks() != now
+    }
+
+    fn marks(&self) -> MutexGuard<'_, Vec<Mark>> {
+        let marks = &self.shared.marks;
+        marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many different ids there are.
@@ -156,6 +181,17 @@ impl PartialEq for Ids {
 }
 
 impl Eq for Ids {}
+
+fn marks(sources: &[Source]) -> Vec<Mark> {
+    let mark = |source: &Source| match source {
+        Source::Given(_) => None,
+        Source::File(file) => {
+            let about = fs::metadata(file).ok()?;
+            Some((about.len(), about.modified().ok()?))
+        }
+    };
+    sources.iter().map(mark).collect()
+}
 
 impl Members {
     fn read(sources: &[Source]) -> Result<Self, Error> {
@@ -277,9 +313,10 @@ mod tests {
         let ids = open(&file).unwrap();
         let copy = ids.clone();
 
-        assert!(!ids.reload().unwrap());
+        assert!(!ids.reload().unwrap() && !ids.looks_changed());
         fs::write(&file, "openid:bob\n").unwrap();
-        assert!(ids.reload().unwrap());
+        assert!(ids.looks_changed());
+        assert!(ids.reload().unwrap() && !ids.looks_changed());
 
         assert!(copy.contains(&person("bob", None)));
         assert!(!copy.contains(&person("alice", None)));

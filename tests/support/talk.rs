@@ -221,3 +221,33 @@ impl ScriptedSite {
         self.heads.lock().unwrap().clone()
     }
 }
+
+/// A site that sends one event, and then nothing for as long as somebody listens.
+pub(crate) async fn event_stream() -> ScriptedSite {
+    let events = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: hello\n\n";
+    ScriptedSite::start(move |_, mut talk| async move {
+        talk.head().await?;
+        talk.say(events).await?;
+        talk.rest().await;
+        Ok(())
+    })
+    .await
+}
+
+impl Talk {
+    /// The visitor with these cookies listens to [`event_stream`] behind a gateway.
+    pub(crate) async fn listening(address: SocketAddr, cookies: &str) -> Self {
+        let ask =
+            format!("GET /live HTTP/1.1\r\nHost: www.example.test\r\nCookie: {cookies}\r\n\r\n");
+        let mut stream = Self::saying(address, ask).await;
+        stream.hear_until("hello").await.unwrap().expect("an event");
+        stream
+    }
+
+    /// Waits for the orderly end of an event stream, and fails when it does not come within a second.
+    pub(crate) async fn ends_within_a_second(mut self) {
+        let end = tokio::time::timeout(Duration::from_secs(1), self.hear_until("0\r\n\r\n"));
+        let end = end.await.expect("the stream goes on").unwrap();
+        end.expect("an orderly end");
+    }
+}

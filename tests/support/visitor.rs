@@ -11,6 +11,17 @@ pub(crate) async fn logged_in(gateway: &TestGateway, person: &str) -> Browser {
     browser
 }
 
+/// The same for a site whose answers never end: it is not asked.
+pub(crate) async fn logged_in_at_the_door(gateway: &TestGateway, person: &str) -> Browser {
+    let mut browser = gateway.browser_in_wechat(person);
+    let (_, back) = browser
+        .get_until("/_wxgate/login?to=/live", "/_wxgate/callback/main")
+        .await;
+    let reply = browser.get_once(back.as_str()).await;
+    assert!(reply.status.is_redirection(), "{}", reply.text());
+    browser
+}
+
 /// Logs out as our own page does, on this device.
 pub(crate) async fn log_out(gateway: &TestGateway, browser: &mut Browser) {
     leave(gateway, browser, "/_wxgate/logout").await;
