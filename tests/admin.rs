@@ -404,7 +404,7 @@ async fn a_store_that_cannot_write_lets_nobody_in_and_logs_nobody_out() {
 }
 
 /// Changes how large the program's files may become.
-fn limit_files(program: &Binary, size: &str) {
+pub(crate) fn limit_files(program: &Binary, size: &str) {
     let status = std::process::Command::new("prlimit")
         .args(["--pid", &program.id().to_string()])
         .arg(format!("--fsize={size}:unlimited"))

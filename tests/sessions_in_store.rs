@@ -5,8 +5,10 @@ use std::time::Duration;
 use http::Method;
 use serde_json::Value;
 
+use crate::admin::limit_files;
 use crate::support::{
-    Browser, Setup, TestGateway, client_apps, eventually, exchange, get, logged_in,
+    APP_ID, Binary, Browser, Setup, Talk, TestGateway, client_apps, event_stream, eventually,
+    exchange, get, logged_in, logged_in_at_the_door, push_account, push_keys, send_push,
 };
 
 const JSON: (&str, &str) = ("accept", "application/json");
@@ -338,4 +340,108 @@ async fn a_refresh_token_that_wechat_takes_no_more_is_forgotten() {
             assert_eq!(refreshes(), later, "{errcode}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_profile_is_refreshed_for_as_long_as_wechat_takes_the_token() {
+    const DAY: u64 = 24;
+    for (is_long, days, is_fresh) in [
+        (false, 29, true),
+        (false, 31, false),
+        (true, 179, true),
+        (true, 181, false),
+    ] {
+        let gateway = gateway("idle_timeout = \"200d\"\nmax_lifetime = \"200d\"").await;
+        let faults = gateway.simulator().faults();
+        faults.change(|switches| switches.long_refresh = is_long);
+        let mut alice = member(&gateway).await;
+        gateway.simulator().set_nickname("alice", "新名字");
+
+        gateway
+            .clock()
+            .advance(Duration::from_secs(days * DAY * 3600));
+        alice.get("/member").await.assert_ok();
+
+        let name = if is_fresh { "新名字" } else { "alice 🙂" };
+        crate::support::eventually("WeChat is asked", async || {
+            gateway.calls("/sns/oauth2/refresh_token") == 1
+        })
+        .await;
+        crate::support::eventually("the outcome is known", async || {
+            nickname(&gateway, &mut alice).await == name
+        })
+        .await;
+        assert_eq!(gateway.calls("/sns/oauth2/refresh_token"), 1, "{days}");
+    }
+}
+
+#[tokio::test]
+async fn a_withdrawn_consent_ends_kept_sessions_and_their_streams() {
+    let site = event_stream().await;
+    let gateway = TestGateway::with(|setup| {
+        *setup = in_store("");
+        setup.app = push_keys("");
+        setup.routes = setup.routes.replacen("UPSTREAM", &site.url(), 1);
+    })
+    .await;
+    let alice = logged_in_at_the_door(&gateway, "alice").await;
+    let (other, bob) = (
+        logged_in_at_the_door(&gateway, "alice").await,
+        logged_in_at_the_door(&gateway, "bob").await,
+    );
+    let stream = Talk::listening(gateway.address(), &alice.cookie_header()).await;
+    let openid = gateway.simulator().person("alice").unwrap().openid(APP_ID);
+    let account = push_account(APP_ID, true, false);
+    let push = account.consent("user_authorization_revoke", &openid, gateway.clock().now());
+
+    let reply = send_push(&gateway, "main", &push).await;
+
+    assert_eq!((reply.status.as_u16(), reply.text()), (200, "success"));
+    stream.ends_within_a_second().await;
+    assert!(!is_somebody(&gateway, &alice).await);
+    assert!(!is_somebody(&gateway, &other).await);
+    assert!(is_somebody(&gateway, &bob).await);
+    // The record is no help to a copy of the cookie, nor is a later login hurt by the push.
+    gateway.clock().advance(Duration::from_secs(2));
+    let again = logged_in_at_the_door(&gateway, "alice").await;
+    assert!(is_somebody(&gateway, &again).await);
+    assert_eq!(me(&again).await.get("sessions"), None);
+}
+
+#[tokio::test]
+async fn a_store_that_takes_nothing_lets_nobody_in_and_ends_nothing() {
+    let gateway = TestGateway::start().await;
+    let (mut alice, mut bob) = (
+        gateway.browser_in_wechat("alice"),
+        gateway.browser_in_wechat("bob"),
+    );
+    let setup = Setup {
+        store: "embedded",
+        ..in_store("")
+    };
+    let program = Binary::start(&gateway.config_text(&setup)).await;
+    alice.follow_to(program.address());
+    bob.follow_to(program.address());
+    alice.get("/site").await.assert_ok();
+    let origin = [("origin", "https://www.example.test")];
+
+    limit_files(&program, "1");
+
+    let visit = bob.get("/site").await;
+    assert_eq!(visit.status(), 503, "{}", visit.text());
+    assert_eq!(bob.cookie("__Host-wxgate"), None);
+    // What was kept before is still read: nobody is logged out by it, and nobody else let in.
+    alice.get("/site").await.assert_ok();
+    for address in ["/_wxgate/logout", "/_wxgate/logout?everywhere=1"] {
+        let logout = alice.send(Method::POST, address, &origin, "").await;
+        assert_eq!(logout.status, 503, "{}", logout.text());
+        assert!(!logout.headers.contains_key("set-cookie"));
+    }
+
+    limit_files(&program, "unlimited");
+    let logout = alice
+        .send(Method::POST, "/_wxgate/logout", &origin, "")
+        .await;
+    assert_eq!(logout.reason(), "logged-out", "{}", logout.text());
+    bob.get("/site").await.assert_ok();
 }

@@ -92,6 +92,8 @@ pub struct Switches {
     pub no_unionid: bool,
     /// The secret of every app was changed at WeChat, so the one that the caller knows is wrong.
     pub wrong_secret: bool,
+    /// Refresh tokens live 180 days, as the page for apps on phones says, and not 30, as the one for service accounts does.
+    pub long_refresh: bool,
     /// Codes are handed out used.
     pub used_codes: bool,
     /// Codes are handed out expired.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::person::Person;
 use super::tokens::{CODE_LIFETIME, Refusal, random, random_word};
+use crate::clock::unix_seconds;
 
 /// A `wx.login` code.
 #[derive(Debug)]
@@ -26,7 +27,12 @@ struct JsCode {
 pub(super) struct MiniPrograms {
     codes: HashMap<String, JsCode>,
     keys: HashMap<(String, String), [u8; 16]>,
+    /// By app and person: the minute, and how many codes were exchanged in it.
+    exchanges: HashMap<(String, String), (u64, u32)>,
 }
+
+/// Codes of one person that WeChat exchanges in a minute.
+const MOST_IN_A_MINUTE: u32 = 100;
 
 /// What `wx.getUserInfo` and its kin give to a mini program, under WeChat's own names.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -67,11 +73,20 @@ impl MiniPrograms {
         let entry = self.codes.get_mut(code);
         let entry = entry.filter(|code| code.appid == appid && code.expires > now);
         let entry = entry.ok_or(Refusal(40029))?;
+        let owner = (appid.to_owned(), entry.person.name.clone());
+        let minute = unix_seconds(now) / 60;
+        let (of, count) = self.exchanges.entry(owner.clone()).or_default();
+        if std::mem::replace(of, minute) != minute {
+            *count = 0;
+        }
+        *count += 1;
+        if *count > MOST_IN_A_MINUTE {
+            return Err(Refusal(45011));
+        }
         if std::mem::replace(&mut entry.is_used, true) {
             return Err(Refusal(40163));
         }
         let (person, key) = (entry.person.clone(), random::<16>());
-        let owner = (appid.to_owned(), person.name.clone());
         self.keys.insert(owner, key);
         Ok((person, BASE64.encode(&key)))
     }

@@ -15,6 +15,7 @@ use super::server::{self, Body, Closed};
 use super::*;
 
 mod devices;
+mod limits;
 mod scenes;
 
 const APP: &str = "wx0123456789abcdef";

@@ -17,6 +17,9 @@ pub(super) const TOKEN_LIFETIME: Duration = Duration::from_secs(7200);
 /// How long a refresh token works; WeChat's page for service accounts says 30 days.
 const REFRESH_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// The same on WeChat's page for apps on phones: 180 days, and none is renewed.
+const LONG_REFRESH_LIFETIME: Duration = Duration::from_secs(180 * 24 * 3600);
+
 /// How long what expired is remembered, to tell "expired" and "used" from "unknown".
 const MEMORY: Duration = Duration::from_secs(3600);
 
@@ -122,6 +125,7 @@ impl Tokens {
         appid: &str,
         code: &str,
         now: SystemTime,
+        switches: Switches,
     ) -> Result<Issued, Refusal> {
         let entry = self
             .codes
@@ -136,10 +140,15 @@ impl Tokens {
         }
         entry.is_used = true;
         let grant = entry.grant.clone();
-        Ok(self.issue(grant, now))
+        let lifetime = match switches.long_refresh {
+            true => LONG_REFRESH_LIFETIME,
+            false => REFRESH_LIFETIME,
+        };
+        Ok(self.issue(grant, lifetime, now))
     }
 
-    fn issue(&mut self, grant: Grant, now: SystemTime) -> Issued {
+    /// `lifetime` is that of the refresh token.
+    fn issue(&mut self, grant: Grant, lifetime: Duration, now: SystemTime) -> Issued {
         self.tokens.retain(|_, token| token.expires + MEMORY > now);
         self.refresh_tokens
             .retain(|_, token| token.expires + MEMORY > now);
@@ -152,7 +161,7 @@ impl Tokens {
         let refresh = RefreshToken {
             access_token: access_token.clone(),
             grant: grant.clone(),
-            expires: now + REFRESH_LIFETIME,
+            expires: now + lifetime,
         };
         self.refresh_tokens.insert(refresh_token.clone(), refresh);
         let knows_unionid =

@@ -277,7 +277,7 @@ impl World {
         switches: Switches,
     ) -> Result<Issued, Refusal> {
         self.check_secret(appid, secret, switches)?;
-        let issued = self.tokens.exchange(appid, code, now)?;
+        let issued = self.tokens.exchange(appid, code, now, switches)?;
         self.logins += 1;
         Ok(issued)
     }
