@@ -36,12 +36,13 @@ class Connection:
     port: int
     reader: asyncio.StreamReader | None = None
     writer: asyncio.StreamWriter | None = None
+    agent: str = AGENT
 
     async def ask(
         self, target: str, headers: dict[str, str] | None = None, body: bytes | None = None, patience: float = 15
     ) -> Answer:
         method = "GET" if body is None else "POST"
-        lines = [f"{method} {target} HTTP/1.1", f"Host: {self.host}:{self.port}", f"User-Agent: {AGENT}"]
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {self.host}:{self.port}", f"User-Agent: {self.agent}"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         if body is not None:
             lines.append(f"Content-Length: {len(body)}")
