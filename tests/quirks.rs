@@ -526,6 +526,34 @@ async fn q13_loop_page_names_http_and_foreign_keys() {
 }
 
 #[tokio::test]
+async fn q14_switched_account_becomes_another_session_where_the_login_is_old() {
+    let gateway = TestGateway::with(|setup| {
+        let young = "name = \"member\"\nmax_age = \"30m\"";
+        setup.routes = setup.routes.replace("name = \"member\"", young);
+        setup.routes = setup.routes.replace("\"userinfo\"", "\"base\"");
+    })
+    .await;
+    let mut phone = gateway.browser_in_wechat("alice");
+    phone.get("/member").await.assert_ok();
+    let alice = openid(&gateway, "alice");
+    assert_eq!(last_openid(&gateway), alice);
+
+    gateway.simulator().add_person("bob");
+    phone.becomes("bob");
+
+    // Nothing can tell before WeChat is asked again.
+    phone.get("/member").await.assert_ok();
+    assert_eq!(last_openid(&gateway), alice);
+    gateway.clock().advance(Duration::from_secs(31 * 60));
+    phone.get("/member").await.assert_ok();
+    assert_eq!(last_openid(&gateway), openid(&gateway, "bob"));
+    // Nothing of the one before is left for the rest of the site.
+    phone.get("/site").await.assert_ok();
+    assert_eq!(last_openid(&gateway), openid(&gateway, "bob"));
+    assert_eq!(gateway.upstream().last().header("x-wechat-nickname"), "");
+}
+
+#[tokio::test]
 async fn q16_frame_gets_a_page_that_breaks_out() {
     let gateway = TestGateway::start().await;
     let mut alice = gateway.browser_in_wechat("alice");

@@ -301,3 +301,39 @@ async fn a_website_and_a_service_account_know_one_person_by_two_openids() {
     );
     assert_eq!(by_account.header("x-wechat-appid"), APP_ID);
 }
+
+#[tokio::test]
+async fn q20_quick_login_brings_its_code_to_an_address_without_a_fragment() {
+    let gateway = with(LOGIN).await;
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .unwrap();
+    for target in ["/orders?a=1", "/orders?a=%23cart"] {
+        let mut alice = computer(&gateway, "alice");
+        let page = alice.get(target).await;
+        let frame = Url::parse(&frame_of(&page)).unwrap();
+        let (_, back) = frame
+            .query_pairs()
+            .find(|(name, _)| name == "redirect_uri")
+            .unwrap();
+        assert!(!back.contains('#'), "{back}");
+        // WeChat's client on the same computer answers; nobody scans.
+        let shown = client.get(frame).header("user-agent", agents::DESKTOP);
+        let shown = shown.send().await.unwrap().text().await.unwrap();
+        let sheet = attribute(&shown, "name=\"sheet\" value=\"");
+        let pressed = format!("{}/connect/qrconnect/scanned", gateway.simulator().url());
+        let form = format!("sheet={sheet}&quick=alice");
+        let moved = client.post(pressed).body(form).send().await.unwrap();
+        let callback = moved.headers()["location"].to_str().unwrap().to_owned();
+        assert_eq!(callback.matches("code=").count(), 1, "{callback}");
+
+        let visit = alice.get(&callback).await;
+
+        visit.assert_ok();
+        assert_eq!(gateway.upstream().last().target, target);
+    }
+    let page = computer(&gateway, "alice").get("/orders").await;
+    assert!(page.text().contains("allow=\"local-network-access\""));
+}

@@ -151,6 +151,11 @@ impl Browser {
         self.get(address.as_str()).await
     }
 
+    /// Somebody else logs in to WeChat on this device; the browser keeps its cookies.
+    pub(crate) fn becomes(&mut self, person: &str) {
+        person.clone_into(&mut self.person);
+    }
+
     /// From now on keeps no cookie whose name answers `true`.
     pub(crate) fn drop_cookies(&mut self, drops: fn(&str) -> bool) {
         self.drops = drops;
