@@ -112,6 +112,7 @@ shutdown_grace = "2s"
 kind = "service-account"
 app_id = "{APP_ID}"
 secret = {secret}
+js_sdk = true
 push = {push}
 
 [wechat.site]

@@ -165,6 +165,54 @@ const scenes = {
     await context.close();
   },
 
+  async "the share script signs its page and sets the card, with the site's own SDK or with the one it loads"() {
+    const sdk = `window.said = []; window.wx = {
+      config: (given) => said.push(["config", given]), ready: (run) => run(),
+      updateAppMessageShareData: (card) => said.push(["message", card]), updateTimelineShareData: (card) => said.push(["timeline", card]) };`;
+    const head = (more) => `<!doctype html><title>Shop</title><meta property="og:title" content="Tea &amp; cups">
+      <meta name="description" content="Green tea"><meta property="og:image" content="/tea.png">${more}<script src="/_wxgate/js/share" defer></script>`;
+    for (const [name, own] of [["own", `<script>${sdk}</script>`], ["loaded", ""]]) {
+      const { context, page } = await visitor("android");
+      const foreign = [], signed = [], errors = [];
+      page.on("pageerror", (error) => errors.push(String(error)));
+      await context.route("**/*", (route) => {
+        const url = new URL(route.request().url());
+        if (url.pathname === "/_wxgate/js/config") signed.push(url.searchParams.get("url"));
+        if (url.pathname === "/share-page") return route.fulfill({ contentType: "text/html", body: head(own) });
+        if (url.origin === gateway) return route.continue();
+        foreign.push(url.href);
+        return route.fulfill({ contentType: "text/javascript", body: sdk });
+      });
+      await page.goto(`${gateway}/share-page?a=1&b=%E8%8C%B6#/cart`);
+      await page.waitForFunction(() => window.said?.length === 3);
+      const [[, config], [, message], [, timeline]] = await page.evaluate(() => window.said);
+      assert.deepEqual(signed, [`${gateway}/share-page?a=1&b=%E8%8C%B6`], name);
+      assert.match(config.signature, /^[0-9a-f]{40}$/);
+      assert.deepEqual(config.jsApiList, ["updateAppMessageShareData", "updateTimelineShareData"]);
+      assert.match(config.appId, /^wx/);
+      const card = { title: "Tea & cups", link: signed[0], imgUrl: `${gateway}/tea.png` };
+      assert.deepEqual(message, { ...card, desc: "Green tea" });
+      assert.deepEqual(timeline, card);
+      assert.deepEqual(foreign.map((href) => new URL(href).host), name === "own" ? [] : ["res.wx.qq.com"]);
+      assert.deepEqual(errors, []);
+      await context.close();
+    }
+  },
+
+  async "the share script does nothing outside WeChat"() {
+    for (const agent of ["desktop", "phone", "wecom"]) {
+      const { context, page } = await visitor(agent);
+      const asked = [];
+      await page.route(`${gateway}/share-page`, (route) =>
+        route.fulfill({ contentType: "text/html", body: '<!doctype html><script src="/_wxgate/js/share"></script>' }),
+      );
+      page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+      await page.goto(`${gateway}/share-page`);
+      assert.deepEqual(asked.filter((path) => path !== "/share-page" && path !== "/favicon.ico"), ["/_wxgate/js/share"], agent);
+      await context.close();
+    }
+  },
+
   async "a framed page load breaks out to the top window"() {
     const { context, page } = await visitor("android");
     // The sample site lets nobody frame anything, so the framing page is made up here.
