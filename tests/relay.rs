@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use url::Url;
-use wxgate::simulator::{Endpoint, Trouble};
+use wxgate::simulator::{AppKind, Endpoint, Trouble};
 
-use crate::support::{APP_ID, APP_SECRET, Browser, Setup, TestGateway};
+use crate::support::{APP_ID, APP_SECRET, Browser, Setup, TestGateway, agents};
 
 const SHOP: &str = "https://shop.example.test/orders?id=1";
 
@@ -330,4 +330,67 @@ async fn nobody_without_the_cookie_gets_a_ticket_out_of_a_callback() {
     assert!(!reply.header("location").contains("ticket="));
     assert_eq!(gateway.simulator().logins(), 0, "the code is not burnt");
     alice.get(callback.as_str()).await.assert_ok();
+}
+
+const SITE_ID: &str = "wxfedcba9876543210";
+
+/// The same with a website app, whose callback domain is the public host.
+async fn with_website() -> TestGateway {
+    let gateway = TestGateway::with(|setup| {
+        relaying(setup);
+        setup.sections.push_str(&format!(
+            "\n[wechat.site]\nkind = \"website\"\napp_id = \"{SITE_ID}\"\nsecret = \"{APP_SECRET}\"\n"
+        ));
+    })
+    .await;
+    let simulator = gateway.simulator();
+    simulator.add_app_of_kind(AppKind::Website, SITE_ID, APP_SECRET, &["www.example.test"]);
+    simulator.add_person("alice");
+    gateway
+}
+
+#[tokio::test]
+async fn a_desktop_visitor_of_a_listed_host_uses_the_website_app_of_the_public_host() {
+    let gateway = with_website().await;
+    let mut alice = Browser::new(&gateway, agents::DESKTOP, "alice");
+    let page = alice.get(SHOP).await;
+    assert_eq!(page.last().reason(), "login-page", "{}", page.text());
+    // A frame would bring no cookie of the public host.
+    assert!(!page.text().contains("<iframe"), "{}", page.text());
+
+    let visit = alice.press(&page).await;
+
+    visit.assert_ok();
+    assert_eq!(visit.url().as_str(), format!("{SHOP}#"));
+    let person = gateway.simulator().person("alice").unwrap();
+    let seen = gateway.upstream().last();
+    assert_eq!(seen.header("x-wechat-openid"), person.openid(SITE_ID));
+    assert!(!seen.header("x-wechat-nickname").is_empty());
+    assert!(is_session_of(&alice, "shop.example.test"));
+    assert!(!is_session_of(&alice, "www.example.test"));
+    let at_shop = |hop: &&Url| hop.host_str() == Some("shop.example.test");
+    for hop in visit.hops.iter().filter(at_shop) {
+        assert!(!hop.as_str().contains("code="), "{hop}");
+    }
+}
+
+#[tokio::test]
+async fn a_stolen_ticket_of_a_website_app_is_useless() {
+    let gateway = with_website().await;
+    let mut alice = Browser::new(&gateway, agents::DESKTOP, "alice");
+    let page = alice.get(SHOP).await;
+    let (_, callback) = alice
+        .get_until(&page.last().action(), "/_wxgate/callback/site")
+        .await;
+    let reply = alice.get_once(callback.as_str()).await;
+    assert_eq!(reply.reason(), "relay-hand-over", "{}", reply.text());
+    let ticket = reply.header("location").to_owned();
+    let mut mallory = Browser::new(&gateway, agents::DESKTOP, "mallory");
+    mallory.get(SHOP).await;
+
+    let stolen = mallory.get_once(&ticket).await;
+
+    assert_eq!(stolen.cause(), "WXG-LOGIN-STATE");
+    assert!(!is_session_of(&mallory, "shop.example.test"));
+    alice.get(&ticket).await.assert_ok();
 }

@@ -9,7 +9,7 @@ use super::send::Intent;
 use super::{Login, Visit};
 use crate::limit::Action;
 use crate::message::{Answer, Load};
-use crate::pages::{Language, LogIn, LogInPane, LogInTab, Page};
+use crate::pages::{Language, LogIn, LogInFrame, LogInPane, LogInTab, Page};
 use crate::route::policy::Because;
 use crate::wechat::{App, AppKind, AppName, QrLanguage, Scope};
 
@@ -46,24 +46,39 @@ impl Login {
         };
         let kept = self.attempts.read(visit.headers);
         let (state, cookie) = self.note_attempt(app, &intent, FIRST_ROUND, kept, visit);
+        let relay = self.relay_address(app, intent.scope, &state, visit);
         let back = self.callback_address(app, &intent.target, &visit.info.host);
         let wechat = &self.parts.wechat;
-        let language = match self.language(visit) {
-            Language::ZhCn | Language::ZhTw => QrLanguage::Chinese,
-            Language::En => QrLanguage::English,
-        };
+        let language = self.qr_language(visit);
         let page = Page::LogIn(LogIn {
             in_phone: false,
             tabs,
-            pane: LogInPane::Website {
-                frame_url: wechat.qr_frame_url(app, &back, state.as_str(), language),
-                page_url: wechat.qr_page_url(app, &back, state.as_str(), language),
-                frame_origin: wechat.open_origin(),
+            pane: match relay {
+                // The public host's cookie does not come along into a frame of this one.
+                Some(page_url) => LogInPane::Website {
+                    frame: None,
+                    page_url,
+                },
+                None => LogInPane::Website {
+                    frame: Some(LogInFrame {
+                        url: wechat.qr_frame_url(app, &back, state.as_str(), language),
+                        origin: wechat.open_origin(),
+                    }),
+                    page_url: wechat.qr_page_url(app, &back, state.as_str(), language),
+                },
             },
         });
         let mut answer = self.page(StatusCode::OK, "login-page", &page, visit);
         answer.headers_mut().append(SET_COOKIE, cookie);
         answer
+    }
+
+    /// The language of WeChat's page for this visitor.
+    pub(super) fn qr_language(&self, visit: &Visit<'_>) -> QrLanguage {
+        match self.language(visit) {
+            Language::ZhCn | Language::ZhTw => QrLanguage::Chinese,
+            Language::En => QrLanguage::English,
+        }
     }
 
     /// Whether a callback arrived in the frame, where our `Lax` cookies did not come along because WeChat's page led here. Some

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Cause, ConfirmScan, LogIn, LogInMethod, LogInPane, LogInTab, NeededClient, OtherSession, Page,
-    ScanEnding, ScanState,
+    Cause, ConfirmScan, LogIn, LogInFrame, LogInMethod, LogInPane, LogInTab, NeededClient,
+    OtherSession, Page, ScanEnding, ScanState,
 };
 
 /// A sample of every page in every variant, each with a name that fits into a path.
@@ -149,14 +149,16 @@ fn websites() -> Vec<(&'static str, Page)> {
         url: "/_wxgate/scan?to=%2Forders".to_owned(),
         is_open,
     };
-    let page = |tabs: Vec<LogInTab>| {
+    let page = |tabs: Vec<LogInTab>, has_frame: bool| {
         Page::LogIn(LogIn {
             in_phone: false,
             tabs,
             pane: LogInPane::Website {
-                frame_url: "/_wxgate/sample-frame".to_owned(),
+                frame: has_frame.then(|| LogInFrame {
+                    url: "/_wxgate/sample-frame".to_owned(),
+                    origin: "'self'".to_owned(),
+                }),
                 page_url: "/_wxgate/sample-page".to_owned(),
-                frame_origin: "'self'".to_owned(),
             },
         })
     };
@@ -166,8 +168,9 @@ fn websites() -> Vec<(&'static str, Page)> {
     ];
     let retry_url = "/_wxgate/login?to=%2Forders".to_owned();
     vec![
-        ("website", page(Vec::new())),
-        ("website-tabs", page(tabs)),
+        ("website", page(Vec::new(), true)),
+        ("website-tabs", page(tabs.clone(), true)),
+        ("website-relayed", page(tabs, false)),
         ("leave-frame", Page::LeaveFrame { retry_url }),
     ]
 }

@@ -38,14 +38,12 @@ pub enum LogInMethod {
 /// A way to log in.
 #[derive(Clone, Debug)]
 pub enum LogInPane {
-    /// WeChat's own page in a frame.
+    /// WeChat's own page.
     Website {
-        /// What the frame loads.
-        frame_url: String,
+        /// The page in a frame; `None` where WeChat would send the frame back to another host than ours.
+        frame: Option<LogInFrame>,
         /// The same for the whole window.
         page_url: String,
-        /// What the content security policy must let into a frame.
-        frame_origin: String,
     },
     /// A code of ours, to be confirmed on a phone.
     Scan {
@@ -64,6 +62,15 @@ pub enum LogInPane {
         /// Shows a fresh code.
         fresh_url: String,
     },
+}
+
+/// WeChat's page in a frame.
+#[derive(Clone, Debug)]
+pub struct LogInFrame {
+    /// What the frame loads.
+    pub url: String,
+    /// What the content security policy must let into a frame.
+    pub origin: String,
 }
 
 /// How far a code got.

@@ -35,7 +35,9 @@ pub use cause::Cause;
 pub use follow_message::FollowMessage;
 pub use gallery::gallery;
 pub use language::Language;
-pub use log_in::{ConfirmScan, LogIn, LogInMethod, LogInPane, LogInTab, ScanEnding, ScanState};
+pub use log_in::{
+    ConfirmScan, LogIn, LogInFrame, LogInMethod, LogInPane, LogInTab, ScanEnding, ScanState,
+};
 pub use page::{NeededClient, OtherSession, Page};
 pub use qr::QrCode;
 

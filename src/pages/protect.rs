@@ -38,9 +38,12 @@ impl Protection<'_> {
         let frames = match self.page {
             // WeChat's page, and the callback that it leads to.
             Page::LogIn(LogIn {
-                pane: LogInPane::Website { frame_origin, .. },
+                pane:
+                    LogInPane::Website {
+                        frame: Some(frame), ..
+                    },
                 ..
-            }) => format!(" frame-src {frame_origin} 'self';"),
+            }) => format!(" frame-src {} 'self';", frame.origin),
             _ => String::new(),
         };
         let (ancestors, _) = self.ancestors();

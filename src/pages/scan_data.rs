@@ -12,14 +12,11 @@ pub(super) fn log_in(page: &LogIn, language: Language) -> Value {
     let in_phone = page.in_phone;
     let tabs = tabs(page, language);
     match &page.pane {
-        LogInPane::Website {
-            frame_url,
-            page_url,
-            frame_origin: _,
-        } => context! {
+        LogInPane::Website { frame, page_url } => context! {
             in_phone,
             tabs,
-            frame_url => address::safe(frame_url),
+            is_website => true,
+            frame_url => frame.as_ref().map(|frame| address::safe(&frame.url)),
             page_url => address::safe(page_url),
         },
         LogInPane::Scan {
@@ -35,6 +32,7 @@ pub(super) fn log_in(page: &LogIn, language: Language) -> Value {
             context! {
                 in_phone,
                 tabs,
+                is_website => false,
                 frame_url => None::<&str>,
                 address,
                 qr => code.as_deref().and_then(QrCode::new).map(Serde),

@@ -16,7 +16,7 @@ use crate::message::Answer;
 use crate::pages::{Cause, Page};
 use crate::route::policy::Because;
 use crate::seal::random_text;
-use crate::wechat::{App, Scope};
+use crate::wechat::{App, AppKind, Scope};
 
 const CONTEXT: &str = "relay start";
 
@@ -102,7 +102,14 @@ impl Login {
         );
         let callback = site.endpoint(&site.public_host, &callback);
         let wechat = &self.parts.wechat;
-        let address = wechat.authorize_url(app, &callback, scope, state.as_str());
+        let address = match app.kind {
+            AppKind::Website => {
+                wechat.qr_page_url(app, &callback, state.as_str(), self.qr_language(visit))
+            }
+            AppKind::ServiceAccount | AppKind::MiniProgram | AppKind::MobileApp => {
+                wechat.authorize_url(app, &callback, scope, state.as_str())
+            }
+        };
         let mut answer = self.go("login-redirect", &address, visit);
         let cookie = self.attempts.write(&ring);
         answer.headers_mut().append(SET_COOKIE, cookie);

@@ -174,7 +174,7 @@ const ON_A_PHONE: [Word; 6] = [
 ];
 
 /// Around WeChat's frame.
-const FRAME: [Word; 3] = [
+const FRAME: [Word; 4] = [
     (
         "lead",
         phrase(
@@ -189,6 +189,14 @@ const FRAME: [Word; 3] = [
             "微信登录二维码",
             "微信登入 QR 碼",
             "WeChat's QR code for logging in",
+        ),
+    ),
+    (
+        "open_page",
+        phrase(
+            "打开微信登录页面",
+            "開啟微信登入頁面",
+            "Open WeChat's login page",
         ),
     ),
     (
