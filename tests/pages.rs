@@ -339,3 +339,59 @@ async fn a_nickname_is_escaped_on_pages_and_encoded_in_headers() {
     assert_eq!(me.header("cache-control"), "no-store");
     assert!(me.text().contains("<b>al\\\"ice'&"), "{}", me.text());
 }
+
+#[tokio::test]
+async fn an_operator_who_wants_to_know_reads_what_to_do_where_no_route_is() {
+    let with_details = async |shows: bool| {
+        TestGateway::with(|setup| {
+            setup.sections = format!("[lists.nobody]\nids = []\n[pages]\nshow_details = {shows}\n");
+            setup.routes = setup
+                .routes
+                .replace("path = \"/\"", "path = \"/shop\"")
+                .replace("\"optional\"", "\"base\"")
+                .replace(
+                    "name = \"maybe\"",
+                    "name = \"maybe\"\nallow = { lists = [\"nobody\"] }\non_deny = \"404\"",
+                );
+        })
+        .await
+    };
+    let gateway = with_details(true).await;
+    let mut browser = gateway.browser(agents::DESKTOP);
+    for (language, expected) in [
+        ("zh-CN", "没有匹配的路由"),
+        ("zh-TW", "沒有相符的路由"),
+        ("en", "no route serves this"),
+    ] {
+        let page = browser
+            .get(&format!("/orders?secret=1&lang={language}"))
+            .await;
+        let last = page.last();
+        assert_eq!((last.status.as_u16(), last.cause()), (404, "WXG-NOT-FOUND"));
+        assert!(page.text().contains(expected), "{}", page.text());
+        let asked = page.text().replace("&#x2f;", "/");
+        assert!(asked.contains("wxgate routes explain https://www.example.test/orders<"));
+        assert!(
+            !asked.contains("secret=1<"),
+            "the query stays out of the text"
+        );
+    }
+    // A route that hides itself looks the same as none.
+    let mut alice = gateway.browser_in_wechat("alice");
+    alice.get("/shop").await.assert_ok();
+    let hidden = alice.get("/maybe").await;
+    assert_eq!(hidden.status(), 404);
+    assert!(
+        hidden.text().contains("routes explain"),
+        "{}",
+        hidden.text()
+    );
+
+    let gateway = with_details(false).await;
+    let page = gateway.browser(agents::DESKTOP).get("/orders").await;
+    assert_eq!(
+        (page.status().as_u16(), page.last().cause()),
+        (404, "WXG-NOT-FOUND")
+    );
+    assert!(!page.text().contains("[[routes]]"), "{}", page.text());
+}

@@ -103,10 +103,13 @@ fn story(error: &Error, info: &RequestInfo, parts: &Parts) -> Story {
             "unknown-host",
             Cause::UnknownHost,
         ),
-        Error::NotFound => refused(StatusCode::NOT_FOUND, "no-route", Cause::NotFound),
+        Error::NotFound => no_route(info, parts),
         Error::NoUpstream => refused(StatusCode::NOT_FOUND, "no-upstream", Cause::NotFound),
         // Strangers learn no more than at any address that nobody serves.
-        Error::UntrustedProxy => set_up(StatusCode::NOT_FOUND, "no-route", Cause::NotFound),
+        Error::UntrustedProxy => Story {
+            fault: Fault::FrontProxy,
+            ..no_route(info, parts)
+        },
         Error::FrontProxy(_) => set_up(StatusCode::BAD_REQUEST, "front-proxy", Cause::BadRequest),
         Error::ForgedHeader => refused(StatusCode::BAD_REQUEST, "forged-header", Cause::BadRequest),
         Error::Refused(refused) => denied(refused, info, parts),
@@ -132,18 +135,29 @@ fn story(error: &Error, info: &RequestInfo, parts: &Parts) -> Story {
     }
 }
 
+/// P11, or P14 for an operator who wants to know what to do next.
+fn no_route(info: &RequestInfo, parts: &Parts) -> Story {
+    let page = match parts.pages.shows_details() {
+        true => Page::FirstRun {
+            asked: format!("{}{}", parts.site.origin(&info.host), info.target.path()),
+        },
+        false => Page::Refused {
+            cause: Cause::NotFound,
+            retry_after: None,
+        },
+    };
+    Story {
+        status: StatusCode::NOT_FOUND,
+        reason: "no-route",
+        page,
+        fault: Fault::Client,
+    }
+}
+
 fn denied(refused: &Refused, info: &RequestInfo, parts: &Parts) -> Story {
     let page = match (refused.on_deny, refused.reason, refused.client) {
         (OnDeny::NotFound, _, _) => {
-            return Story {
-                status: StatusCode::NOT_FOUND,
-                reason: "no-route",
-                page: Page::Refused {
-                    cause: Cause::NotFound,
-                    retry_after: None,
-                },
-                fault: Fault::Client,
-            };
+            return no_route(info, parts);
         }
         (_, Reason::Client, Some(client)) => Page::WrongClient {
             needs: match client {

@@ -226,6 +226,7 @@ fn data(page: &Page, language: Language, occasion: &Occasion<'_>) -> Value {
             },
             wait => retry_after.map(|wait| waiting(seconds_up(wait), language)),
         },
+        Page::FirstRun { asked } => context! { asked },
         Page::Account {
             account,
             nickname,

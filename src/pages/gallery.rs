@@ -289,6 +289,12 @@ fn passing() -> Vec<(&'static str, Page)> {
             },
         ),
         (
+            "first-run",
+            Page::FirstRun {
+                asked: "https://shop.example.com/orders".to_owned(),
+            },
+        ),
+        (
             "too-many-requests-long",
             Page::Refused {
                 cause: Cause::TooManyRequests,

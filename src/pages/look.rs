@@ -32,6 +32,7 @@ pub(super) fn of(page: &Page) -> Look {
         Page::ConfirmScan(_) => ("screen", "accent"),
         Page::ScanEnded { ending } => of_ending(*ending),
         Page::Snapshot => ("eye", "accent"),
+        Page::FirstRun { .. } => ("screen", "accent"),
         Page::Account { .. } | Page::LoggedOut { .. } => ("tick", "accent"),
         Page::ConfirmLogout { .. } => ("door", "accent"),
         Page::BreakOut { .. } => ("window", "accent"),

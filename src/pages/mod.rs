@@ -111,6 +111,11 @@ impl Pages {
         language::choose(&self.settings.languages, info.target.query(), headers).language
     }
 
+    /// Whether error pages tell an operator what to do.
+    pub fn shows_details(&self) -> bool {
+        self.settings.show_details
+    }
+
     /// Renders a page for whoever asks. `headers` tell the language (`?lang=`, cookie, WeChat's `Language/`, `Accept-Language`).
     ///
     /// A page that says no ([`Page::code`]) becomes JSON when a script or a tool asks. Sets content type, content security

@@ -65,6 +65,11 @@ pub enum Page {
         /// For 429.
         retry_after: Option<Duration>,
     },
+    /// P14: no route serves the address, told to an operator who wants to know.
+    FirstRun {
+        /// The address without its query.
+        asked: String,
+    },
     /// P12: who is logged in.
     Account {
         /// Masked id.
@@ -167,6 +172,7 @@ impl Page {
             Self::Snapshot => "snapshot.html",
             Self::Trouble { .. } => "trouble.html",
             Self::Refused { .. } => "refused.html",
+            Self::FirstRun { .. } => "first_run.html",
             Self::Account { .. } => "account.html",
             Self::NobodyLoggedIn { .. } => "nobody_logged_in.html",
             Self::ConfirmLogout { .. } => "confirm_logout.html",
@@ -183,6 +189,7 @@ impl Page {
             Self::NotFinished { cause, .. }
             | Self::Trouble { cause }
             | Self::Refused { cause, .. } => Some(cause.code()),
+            Self::FirstRun { .. } => Some(Cause::NotFound.code()),
             Self::WrongClient { .. } => Some("WXG-CLIENT"),
             Self::Denied { .. } => Some("WXG-DENIED"),
             Self::Snapshot => Some("WXG-SNAPSHOT"),
@@ -211,6 +218,7 @@ impl Page {
             | Self::LeaveFrame { .. }
             | Self::ConfirmScan(_)
             | Self::ScanEnded { .. }
+            | Self::FirstRun { .. }
             | Self::Purpose { .. }
             | Self::WrongClient { .. }
             | Self::Denied { .. }

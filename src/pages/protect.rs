@@ -80,6 +80,7 @@ impl Protection<'_> {
             | Page::Snapshot
             | Page::Trouble { .. }
             | Page::Refused { .. }
+            | Page::FirstRun { .. }
             | Page::NobodyLoggedIn { .. }
             | Page::LoggedOut { .. }
             | Page::BreakOut { .. }

@@ -11,7 +11,7 @@ use super::context::{Context, Occasion};
 use super::{Error, Language, Page, Settings, gallery};
 
 /// Every file an operator may replace.
-const BUILT_IN: [(&str, &str); 27] = [
+const BUILT_IN: [(&str, &str); 28] = [
     ("base.html", include_str!("templates/base.html")),
     ("icons.html", include_str!("templates/icons.html")),
     ("back.html", include_str!("templates/back.html")),
@@ -47,6 +47,7 @@ const BUILT_IN: [(&str, &str); 27] = [
     ("snapshot.html", include_str!("templates/snapshot.html")),
     ("trouble.html", include_str!("templates/trouble.html")),
     ("refused.html", include_str!("templates/refused.html")),
+    ("first_run.html", include_str!("templates/first_run.html")),
     ("account.html", include_str!("templates/account.html")),
     (
         "nobody_logged_in.html",

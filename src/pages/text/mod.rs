@@ -4,6 +4,7 @@ mod account;
 mod cause;
 mod client;
 mod confirm;
+mod first_run;
 pub(super) mod follow;
 mod hint;
 mod page;

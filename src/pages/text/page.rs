@@ -1,6 +1,6 @@
 //! The words of each page.
 
-use super::{Phrase, Word, account, cause, client, confirm, phrase, scan};
+use super::{Phrase, Word, account, cause, client, confirm, first_run, phrase, scan};
 use crate::pages::Page;
 
 /// Every word a page's template may use, in all languages.
@@ -9,6 +9,7 @@ pub(in crate::pages) fn words(page: &Page) -> Vec<Word> {
     match page {
         Page::LogIn(page) => words.extend(scan::log_in(page)),
         Page::LeaveFrame { .. } => words.extend(scan::LEAVE_FRAME),
+        Page::FirstRun { .. } => words.extend(first_run::FIRST_RUN),
         Page::ConfirmScan(_) => words.extend(confirm::CONFIRM),
         Page::ScanEnded { ending } => words.extend(confirm::ended(*ending)),
         Page::Purpose { .. } => words.extend(PURPOSE),
