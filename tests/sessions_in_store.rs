@@ -363,11 +363,11 @@ async fn a_profile_is_refreshed_for_as_long_as_wechat_takes_the_token() {
         alice.get("/member").await.assert_ok();
 
         let name = if is_fresh { "新名字" } else { "alice 🙂" };
-        crate::support::eventually("WeChat is asked", async || {
+        eventually("WeChat is asked", async || {
             gateway.calls("/sns/oauth2/refresh_token") == 1
         })
         .await;
-        crate::support::eventually("the outcome is known", async || {
+        eventually("the outcome is known", async || {
             nickname(&gateway, &mut alice).await == name
         })
         .await;
@@ -392,7 +392,12 @@ async fn a_withdrawn_consent_ends_kept_sessions_and_their_streams() {
     let stream = Talk::listening(gateway.address(), &alice.cookie_header()).await;
     let openid = gateway.simulator().person("alice").unwrap().openid(APP_ID);
     let account = push_account(APP_ID, true, false);
-    let push = account.consent("user_authorization_revoke", &openid, gateway.clock().now());
+    let push = account.consent(
+        "user_authorization_revoke",
+        &openid,
+        None,
+        gateway.clock().now(),
+    );
 
     let reply = send_push(&gateway, "main", &push).await;
 
