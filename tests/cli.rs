@@ -191,7 +191,6 @@ async fn broken_configuration_is_reported_and_never_served() {
         &["validate"],
         &["run"],
         &["config", "show"],
-        &["healthcheck"],
     ] {
         let ran = run(&folder, arguments).await;
         assert_eq!(ran.code, 1, "{arguments:?}");
