@@ -186,12 +186,7 @@ async fn configuration_is_named_by_flag_or_variable_before_the_default() {
 async fn broken_configuration_is_reported_and_never_served() {
     let folder = folder(&ROUTES.replace("\"base\"", "\"bsae\""));
 
-    for arguments in [
-        &["check"][..],
-        &["validate"],
-        &["run"],
-        &["config", "show"],
-    ] {
+    for arguments in [&["check"][..], &["validate"], &["run"], &["config", "show"]] {
         let ran = run(&folder, arguments).await;
         assert_eq!(ran.code, 1, "{arguments:?}");
         assert!(

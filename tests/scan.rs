@@ -196,8 +196,10 @@ async fn a_poll_ends_when_the_process_stops() {
     let screen = Screen::at(&gateway, "/orders").await;
     let (mut computer, id) = (screen.computer.clone(), screen.id.clone());
     let waiting = tokio::spawn(async move { poll(&mut computer, &id, "waiting").await });
+    let listener = gateway.address();
+    let in_flight = format!("wxgate_http_requests_in_flight{{listener=\"{listener}\"}}");
     eventually("the poll has arrived", async || {
-        gateway.metric("wxgate_http_requests_in_flight").await > 0.5 || waiting.is_finished()
+        gateway.metric(&in_flight).await > 0.5 || waiting.is_finished()
     })
     .await;
 

@@ -89,11 +89,17 @@ mod tests {
     #[test]
     fn only_the_last_five_minutes_count() {
         let (metrics, recent, start) = (Metrics::new(), Recent::default(), Instant::now());
-        let route = metrics.route("shop");
+        let (listener, route) = (metrics.listener("0.0.0.0:443"), metrics.route("shop"));
         let ask = |times: u32| {
             for _ in 0..times {
-                route.request_started();
-                route.request_finished(&Method::GET, StatusCode::OK, Duration::ZERO, 0, 0);
+                route.request_finished(
+                    &listener,
+                    &Method::GET,
+                    StatusCode::OK,
+                    Duration::ZERO,
+                    0,
+                    0,
+                );
                 route.decision("denied", "route");
             }
         };

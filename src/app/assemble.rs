@@ -158,8 +158,14 @@ impl Shared {
             clock: self.clock.clone(),
             listeners: listeners
                 .iter()
-                .map(|address| (*address, address.to_string()))
+                .map(|address| {
+                    (
+                        *address,
+                        Arc::new(self.metrics.listener(&address.to_string())),
+                    )
+                })
                 .collect(),
+            gone_listener: Arc::new(self.metrics.listener("none")),
         };
         let gateway = Gateway::new(config.gateway.clone(), parts, rooms);
         self.keys.store(keys);

@@ -13,7 +13,7 @@ use super::error::Error;
 use super::parts::{Gateway, Parts, RouteFacts};
 use super::visitor::Visitor;
 use crate::message::RequestInfo;
-use crate::observe::{AccessRecord, RouteMetrics, Trace};
+use crate::observe::{AccessRecord, ListenerMetrics, RouteMetrics, Trace};
 use crate::route::Rule;
 use crate::route::policy::Decision;
 
@@ -22,7 +22,7 @@ use crate::route::policy::Decision;
 pub(super) struct Journal {
     pub(super) parts: Arc<Parts>,
     metrics: Arc<RouteMetrics>,
-    listener: SocketAddr,
+    listener: Arc<ListenerMetrics>,
     began: Instant,
     received: SystemTime,
     pub(super) info: RequestInfo,
@@ -61,7 +61,8 @@ impl Journal {
         version: Version,
     ) -> Box<Self> {
         let no_route = &gateway.no_route;
-        no_route.metrics.request_started();
+        let listener = Arc::clone(gateway.parts.listener(listener));
+        listener.request_began();
         Box::new(Self {
             parts: Arc::clone(&gateway.parts),
             metrics: Arc::clone(&no_route.metrics),
@@ -91,7 +92,6 @@ impl Journal {
 
     /// From now on everything counts for this route.
     pub(super) fn enter(&mut self, facts: &RouteFacts, rule: &Rule) {
-        self.metrics.request_moved_to(&facts.metrics);
         self.metrics = Arc::clone(&facts.metrics);
         self.route = Arc::clone(&facts.name);
         self.auth = rule.auth.as_str();
@@ -130,7 +130,9 @@ impl Drop for Journal {
             .bytes_in
             .as_ref()
             .map_or(0, |count| count.load(Ordering::Relaxed));
+        self.listener.request_ended();
         self.metrics.request_finished(
+            &self.listener,
             &self.info.method,
             self.status,
             duration,
@@ -164,7 +166,7 @@ impl Journal {
             received: self.received,
             request_id: self.info.id.as_str(),
             trace_id: self.info.trace.as_ref().map(Trace::id),
-            listener: self.parts.listener_name(self.listener),
+            listener: self.listener.name(),
             client_ip: self.info.client,
             client: self.info.browser.label(),
             method: self.info.method.as_str(),

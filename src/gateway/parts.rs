@@ -10,7 +10,7 @@ use crate::identity::Identity;
 use crate::jwt::Minter;
 use crate::login::Login;
 use crate::message::Site;
-use crate::observe::{AccessLog, IdentityMask, Metrics, RouteMetrics, Tracer};
+use crate::observe::{AccessLog, IdentityMask, ListenerMetrics, Metrics, RouteMetrics, Tracer};
 use crate::pages::Pages;
 use crate::proxy::{Forwarding, PrivateNames, Proxy};
 use crate::route::{RouteId, Routes};
@@ -45,17 +45,19 @@ pub struct Parts {
     pub site: Arc<Site>,
     /// The time.
     pub clock: Clock,
-    /// Each listener's address as text, for the log.
-    pub listeners: Vec<(SocketAddr, String)>,
+    /// Each listener's name and counts.
+    pub listeners: Vec<(SocketAddr, Arc<ListenerMetrics>)>,
+    /// Stands for a listener that a reload took away while its last connections end.
+    pub gone_listener: Arc<ListenerMetrics>,
 }
 
 impl Parts {
-    /// The listener's address as text.
-    pub(super) fn listener_name(&self, listener: SocketAddr) -> &str {
+    /// The name and counts of a listener.
+    pub(super) fn listener(&self, listener: SocketAddr) -> &Arc<ListenerMetrics> {
         self.listeners
             .iter()
             .find(|(address, _)| *address == listener)
-            .map_or("", |(_, name)| name)
+            .map_or(&self.gone_listener, |(_, metrics)| metrics)
     }
 }
 

@@ -9,9 +9,9 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use super::histogram::Histogram;
 use super::upstreams::Holder;
-use super::{Counters, Histograms, Labels, label};
+use super::{Counters, Histograms, Labels, ListenerMetrics, label};
 
-/// Kinds of answer (method and status) that a route resolves only once; further kinds cost a look-up each time.
+/// Kinds of answer (listener, method and status) that a route resolves only once; further kinds cost a look-up each time.
 const ANSWER_SLOTS: usize = 32;
 /// Kinds of decision that a route resolves only once.
 const DECISION_SLOTS: usize = 16;
@@ -28,41 +28,29 @@ pub struct RouteMetrics {
     pub(super) requests: Counters,
     pub(super) durations: Histograms,
     pub(super) decisions: Counters,
-    pub(super) in_flight: Gauge,
     pub(super) request_sizes: Histogram,
     pub(super) response_sizes: Histogram,
     pub(super) websockets: Gauge,
-    pub(super) answers_seen: Slots<(&'static str, u16), (Counter, Histogram), ANSWER_SLOTS>,
+    pub(super) answers_seen: Slots<(usize, &'static str, u16), (Counter, Histogram), ANSWER_SLOTS>,
     pub(super) decisions_seen: Slots<(&'static str, &'static str), Counter, DECISION_SLOTS>,
 }
 
 impl RouteMetrics {
-    /// A request began. Each call needs one [`request_finished`](Self::request_finished), whatever became of the request.
-    pub fn request_started(&self) {
-        self.in_flight.inc();
-    }
-
-    /// The request that began here turned out to be another route's: that one counts its end.
-    pub fn request_moved_to(&self, other: &Self) {
-        self.in_flight.dec();
-        other.request_started();
-    }
-
     /// The last byte of the answer was sent, or the client went away. `duration` counts from the request's head;
     /// bytes are those of bodies.
     pub fn request_finished(
         &self,
+        listener: &ListenerMetrics,
         method: &Method,
         status: StatusCode,
         duration: Duration,
         bytes_in: u64,
         bytes_out: u64,
     ) {
-        self.in_flight.dec();
-        let key = (method_label(method), status.as_u16());
+        let key = (listener.number(), method_label(method), status.as_u16());
         self.answers_seen.with(
             key,
-            || self.resolve_answer(key.0, status),
+            || self.resolve_answer(listener.name(), key.1, status),
             |(requests, durations)| {
                 requests.inc();
                 durations.observe_duration(duration);
@@ -99,9 +87,15 @@ impl RouteMetrics {
         self.websockets.dec();
     }
 
-    fn resolve_answer(&self, method: &'static str, status: StatusCode) -> (Counter, Histogram) {
+    fn resolve_answer(
+        &self,
+        listener: &str,
+        method: &'static str,
+        status: StatusCode,
+    ) -> (Counter, Histogram) {
         let route = label("route", &self.name);
         let requests = self.requests.get_or_create_owned(&vec![
+            label("listener", listener),
             route.clone(),
             ("method", method.into()),
             ("code", code_label(status)),

@@ -1,5 +1,6 @@
-//! What happens on one listener before there is a request.
+//! What happens on one listener, before there is a request and while there are some.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::metrics::counter::Counter;
@@ -11,6 +12,7 @@ use super::{Counters, Families, Gauges, Metrics, label};
 /// The families of all listeners.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ListenerFamilies {
+    in_flight: Gauges,
     handshakes: Counters,
     proxy_headers: Counters,
     certificate_expiry: Gauges,
@@ -20,6 +22,7 @@ pub(super) struct ListenerFamilies {
 impl ListenerFamilies {
     pub(super) fn register(families: &mut Families) -> Self {
         Self {
+            in_flight: families.add("http_requests_in_flight", "Requests being answered"),
             handshakes: families.add("tls_handshakes", "TLS handshakes with clients, by result"),
             proxy_headers: families.add("proxy_headers", "PROXY headers of clients, by result"),
             certificate_expiry: families.add_all_with_unit(
@@ -42,20 +45,45 @@ impl ListenerFamilies {
 #[derive(Clone, Debug, Default)]
 pub struct ListenerMetrics {
     name: String,
+    /// Stands for the name where names would have to be compared for each request.
+    number: usize,
+    in_flight: Gauge,
     families: ListenerFamilies,
 }
 
 impl Metrics {
-    /// The handles of the listener with this address.
+    /// The handles of the listener with this address; `none` is the name where a reload took the listener away.
     pub fn listener(&self, name: &str) -> ListenerMetrics {
+        let labels = vec![label("listener", name)];
         ListenerMetrics {
             name: name.to_owned(),
+            number: self.listener_numbers.of(name),
+            in_flight: self.listeners.in_flight.get_or_create_owned(&labels),
             families: self.listeners.clone(),
         }
     }
 }
 
 impl ListenerMetrics {
+    /// The name that these handles were asked for.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// A request began. Each call needs one [`request_ended`](Self::request_ended), whatever became of the request.
+    pub fn request_began(&self) {
+        self.in_flight.inc();
+    }
+
+    /// The last byte of the answer was sent, or the client went away.
+    pub fn request_ended(&self) {
+        self.in_flight.dec();
+    }
+
     /// A TLS handshake ended: `result` is `ok`, `failed`, `timeout` or `plain_http`.
     pub fn handshake(&self, result: &'static str) {
         self.counter(&self.families.handshakes, result).inc();
@@ -101,5 +129,22 @@ impl ListenerMetrics {
     fn counter(&self, family: &Counters, result: &'static str) -> Counter {
         let labels = vec![label("listener", &self.name), ("result", result.into())];
         family.get_or_create_owned(&labels)
+    }
+}
+
+/// A number for each name of a listener that was ever asked for: as many as the operator ever configured.
+#[derive(Debug, Default)]
+pub(super) struct ListenerNumbers(Mutex<Vec<String>>);
+
+impl ListenerNumbers {
+    fn of(&self, name: &str) -> usize {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        names
+            .iter()
+            .position(|known| known == name)
+            .unwrap_or_else(|| {
+                names.push(name.to_owned());
+                names.len() - 1
+            })
     }
 }

@@ -28,7 +28,7 @@ pub use store::{StoreMetrics, StoreOperation};
 use super::failures::{Failures, LoginFailure};
 use handles::{Slots, route_labels};
 use histogram::Histogram;
-use listeners::ListenerFamilies;
+use listeners::{ListenerFamilies, ListenerNumbers};
 use process::ProcessCollector;
 use upstreams::UpstreamFamilies;
 
@@ -47,7 +47,6 @@ pub struct Metrics {
     process: Registry,
     http_requests: Counters,
     http_durations: Histograms,
-    http_in_flight: Gauge,
     http_request_sizes: Histograms,
     http_response_sizes: Histograms,
     websockets: Gauges,
@@ -76,6 +75,7 @@ pub struct Metrics {
     trace_spans_exported: Counter,
     trace_spans_dropped: Counters,
     listeners: ListenerFamilies,
+    listener_numbers: ListenerNumbers,
     login_failures: Failures,
     reload_worked: Gauge,
     reload_time: Gauge,
@@ -100,7 +100,6 @@ impl Metrics {
                 Unit::Seconds,
                 Histogram::of_durations,
             ),
-            http_in_flight: families.add("http_requests_in_flight", "Requests being answered"),
             http_request_sizes: families.add_histograms(
                 "http_request_size",
                 "Request bodies",
@@ -178,6 +177,7 @@ impl Metrics {
                 "Spans lost: full = too many waited, export = not sent, rejected = not taken",
             ),
             listeners: ListenerFamilies::register(&mut families),
+            listener_numbers: ListenerNumbers::default(),
             reload_worked: families.add(
                 "config_last_reload_successful",
                 "1 where the newest configuration is in use",
@@ -225,7 +225,6 @@ impl Metrics {
             requests: self.http_requests.clone(),
             durations: self.http_durations.clone(),
             decisions: self.decisions.clone(),
-            in_flight: self.http_in_flight.clone(),
             request_sizes: self.http_request_sizes.get_or_create_owned(&labels),
             response_sizes: self.http_response_sizes.get_or_create_owned(&labels),
             websockets: self.websockets.get_or_create_owned(&labels),

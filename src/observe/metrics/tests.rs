@@ -7,6 +7,8 @@ use http::{Method, StatusCode};
 use super::*;
 
 /// The value of the series that begins with `series`.
+const IN_FLIGHT: &str = r#"wxgate_http_requests_in_flight{listener="0.0.0.0:443"}"#;
+
 fn value(page: &str, series: &str) -> Option<f64> {
     let line = page.lines().find_map(|line| line.strip_prefix(series))?;
     Some(line.trim().parse().unwrap())
@@ -30,10 +32,16 @@ fn touch_everything(metrics: &Metrics) {
     metrics.route("shop").websocket_opened();
     metrics.config_loaded(true, UNIX_EPOCH + Duration::from_secs(1_700_000_000));
     metrics.config_loaded(false, UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-    metrics.route("shop").request_started();
-    metrics
-        .route("shop")
-        .request_finished(&Method::GET, StatusCode::OK, Duration::ZERO, 0, 0);
+    let listener = metrics.listener("0.0.0.0:443");
+    listener.request_began();
+    metrics.route("shop").request_finished(
+        &listener,
+        &Method::GET,
+        StatusCode::OK,
+        Duration::ZERO,
+        0,
+        0,
+    );
     metrics.route("shop").decision("allowed", "session");
     let upstream = metrics.upstream("app", "10.0.0.5:80");
     upstream.request_finished(StatusCode::OK, Duration::ZERO);
@@ -41,7 +49,6 @@ fn touch_everything(metrics: &Metrics) {
     upstream.set_healthy(true);
     metrics.wechat_call("main", "x", "ok", None, Duration::ZERO);
     metrics.log_lines_dropped("full").inc();
-    let listener = metrics.listener("0.0.0.0:443");
     listener.handshake("ok");
     listener.proxy_header("ok");
     listener.certificate_reloaded("ok");
@@ -52,21 +59,19 @@ fn touch_everything(metrics: &Metrics) {
 #[test]
 fn an_answered_request_shows_in_every_family_of_its_route() {
     let metrics = Metrics::new();
-    let route = metrics.route("shop");
+    let (listener, route) = (metrics.listener("0.0.0.0:443"), metrics.route("shop"));
 
-    route.request_started();
-    assert_eq!(
-        value(&metrics.encode(), "wxgate_http_requests_in_flight"),
-        Some(1.0)
-    );
+    listener.request_began();
+    assert_eq!(value(&metrics.encode(), IN_FLIGHT), Some(1.0));
     let took = Duration::from_millis(7);
-    route.request_finished(&Method::GET, StatusCode::OK, took, 10, 2000);
+    listener.request_ended();
+    route.request_finished(&listener, &Method::GET, StatusCode::OK, took, 10, 2000);
 
     let page = metrics.encode();
     for (series, expected) in [
-        ("wxgate_http_requests_in_flight", 0.0),
+        (IN_FLIGHT, 0.0),
         (
-            r#"wxgate_http_requests_total{route="shop",method="GET",code="200"}"#,
+            r#"wxgate_http_requests_total{listener="0.0.0.0:443",route="shop",method="GET",code="200"}"#,
             1.0,
         ),
         (
@@ -98,14 +103,13 @@ fn an_answered_request_shows_in_every_family_of_its_route() {
 #[test]
 fn clients_and_upstreams_cannot_add_series_without_bound() {
     let metrics = Metrics::new();
-    let route = metrics.route("shop");
+    let (listener, route) = (metrics.listener("0.0.0.0:443"), metrics.route("shop"));
     let empty = metrics.encode().lines().count();
 
     for number in 0..500 {
         let method = Method::from_bytes(format!("M{number}").as_bytes()).unwrap();
         let status = StatusCode::from_u16(600 + number % 400).unwrap();
-        route.request_started();
-        route.request_finished(&method, status, Duration::ZERO, 0, 0);
+        route.request_finished(&listener, &method, status, Duration::ZERO, 0, 0);
         metrics.wechat_call(
             "main",
             "x",
@@ -116,7 +120,7 @@ fn clients_and_upstreams_cannot_add_series_without_bound() {
     }
 
     let page = metrics.encode();
-    let other = r#"wxgate_http_requests_total{route="shop",method="other",code="other"}"#;
+    let other = r#"wxgate_http_requests_total{listener="0.0.0.0:443",route="shop",method="other",code="other"}"#;
     assert_eq!(value(&page, other), Some(500.0));
     let wechat =
         r#"wxgate_wechat_requests_total{app="main",endpoint="x",result="errcode",errcode="other"}"#;
@@ -127,19 +131,20 @@ fn clients_and_upstreams_cannot_add_series_without_bound() {
 #[test]
 fn every_kind_of_answer_is_counted_even_when_no_slot_is_free() {
     let metrics = Metrics::new();
-    let route = metrics.route("shop");
+    let (listener, route) = (metrics.listener("0.0.0.0:443"), metrics.route("shop"));
 
     for _ in 0..2 {
         for status in 200..300 {
             let status = StatusCode::from_u16(status).unwrap();
-            route.request_finished(&Method::GET, status, Duration::ZERO, 0, 0);
+            route.request_finished(&listener, &Method::GET, status, Duration::ZERO, 0, 0);
         }
     }
 
     let page = metrics.encode();
     for status in 200..300 {
-        let series =
-            format!(r#"wxgate_http_requests_total{{route="shop",method="GET",code="{status}"}}"#);
+        let series = format!(
+            r#"wxgate_http_requests_total{{listener="0.0.0.0:443",route="shop",method="GET",code="{status}"}}"#
+        );
         assert_eq!(value(&page, &series), Some(2.0), "{status}");
     }
 }
