@@ -3,10 +3,11 @@
 //! A connection over HTTP/1.1 is driven inside the request's own task: nothing is spawned and nothing is sent through a channel
 //! between tasks, except for WebSocket tunnels, which outlive their request.
 //!
-//! The way of a request: `upstream` names a server, `pool` or a new connection takes it there, `headers` says what goes up,
-//! `bare` writes and reads where there is no body to send and `wire` has hyper do it elsewhere, `http2` shares a connection with
-//! others where the server speaks it (`multiplex` finds out), `retry` decides what a failure means, `answer` judges and cuts the head that came, `body` streams the rest and gives the connection back. `send` is one
-//! attempt, `attempt` the loop over them.
+//! The way of a request, which `forward` begins: `upstream` names a server, `pool` or a new connection takes it there, `headers`
+//! says what goes up, `bare` writes and reads where there is no body to send and `wire` has hyper do it elsewhere, `http2` shares a
+//! connection with others where the server speaks it (`multiplex` finds out), `retry` decides what a failure means, `answer` judges
+//! and cuts the head that came, `body` streams the rest and gives the connection back. `send` is one attempt, `attempt` the loop
+//! over them.
 //!
 //! Interim answers such as 103 are passed on as they come; 100 is not, because hyper's server answers `Expect: 100-continue`
 //! by itself when the body is first read.
@@ -17,13 +18,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tokio::time::Instant;
 
 use crate::drain::Drain;
-use crate::message::{self, RequestBody};
 use crate::observe::{Metrics, OpenSpan};
 
 mod affinity;
@@ -36,6 +34,7 @@ mod connect;
 mod deadline;
 mod error;
 mod fault;
+mod forward;
 mod frames;
 mod headers;
 mod health;
@@ -71,11 +70,6 @@ pub use settings::{
 };
 pub use tls::{Identity, Tls, TlsFault, TlsSettings, UnusableFile};
 
-use attempt::{Answered, Message, Sending, Source};
-use deadline::Deadlines;
-use headers::Fields;
-use outgoing::{Outgoing, outgoing_request};
-use tunnel::Tunnel;
 use upstream::Upstream;
 
 /// Says which fields only we may set: removed from every answer, and out of reach of a route's edits.
@@ -174,95 +168,6 @@ impl Proxy {
         self.upstreams.get(forwarding.upstream.0)?.wanted(headers)
     }
 
-    /// Forwards one request and waits for the head of its answer.
-    ///
-    /// The client's headers must be scrubbed of forged identity and of our own cookie already; hop-by-hop and forwarded fields
-    /// are handled here. `target` replaces the request's own. Extensions stay behind, except that hyper's `OnUpgrade` is taken out
-    /// of a request that may become a tunnel; so is a body that is not empty. Cancelling closes the connection to the server.
-    ///
-    /// # Panics
-    ///
-    /// If `forwarding` names an upstream that [`Settings`] did not have.
-    pub async fn forward(
-        &self,
-        forwarding: &Forwarding,
-        (parts, body): (&mut request::Parts, &mut RequestBody),
-        target: &PathAndQuery,
-        additions: Additions<'_>,
-    ) -> Result<Forwarded, Error> {
-        let upstream = &self.upstreams[forwarding.upstream.0];
-        limit(body, forwarding.max_body)?;
-        if !body.is_empty() && is_call(&parts.headers) {
-            // Either side of a call may say nothing for as long as the other may.
-            body.set_patience(upstream.settings.idle_timeout);
-        }
-        let client = tunnel::asked(parts, body);
-        let fields = Fields {
-            parts,
-            visited: origin::visited_host(parts),
-            body,
-            tunnel: client.is_some(),
-            additions: &additions,
-            edits: &forwarding.request_headers,
-        };
-        let strip_prefix = forwarding.strip_prefix.as_deref();
-        let stripped = strip_prefix.and_then(|prefix| stripped(target, prefix));
-        let target = stripped.as_ref().unwrap_or(target);
-        let interim = additions.interim.map(|sink| {
-            let (private, edits) = (additions.private, &forwarding.response_headers);
-            move |head| interim::pass_on(head, sink, private, edits)
-        });
-        let mut sending = Sending {
-            wanted: additions.wanted,
-            upstream,
-            upload: None,
-            deadlines: Deadlines {
-                head: forwarding
-                    .response_header_timeout
-                    .unwrap_or(upstream.settings.response_header_timeout),
-                idle: upstream.settings.idle_timeout,
-            },
-            tunnel: client.is_some(),
-            binds_connection: answer::request_binds_connection(&parts.headers),
-            method: &parts.method,
-            interim: interim.as_ref().map(|pass_on| pass_on as _),
-            span: additions.span,
-        };
-
-        let began = Instant::now();
-        let message = match body.is_empty() && client.is_none() {
-            true => Message::Bare(fields, target),
-            false => {
-                let headers = fields.to_map(None);
-                let body = std::mem::replace(body, RequestBody::empty());
-                let (body, upload) = Outgoing::new(body);
-                sending.upload = upload;
-                Message::Hyper(outgoing_request(parts, target, headers, body))
-            }
-        };
-        let answered = sending.answer(message, began).await?;
-
-        let waited = began.elapsed();
-        let server = Arc::clone(&answered.server.name);
-        answered
-            .server
-            .metrics
-            .request_finished(answered.parts.status, waited);
-        let attempts = answered.attempts;
-        let affinity = match additions.wanted == Some(answered.index) {
-            true => None,
-            false => upstream.affinity_cookie(answered.index),
-        };
-        let response = self.finish(answered, client, forwarding, &additions, upstream);
-        Ok(Forwarded {
-            response,
-            server,
-            waited,
-            attempts,
-            affinity,
-        })
-    }
-
     /// The name of each upstream and those of its servers, as in the metrics.
     pub fn names(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
         self.upstreams.iter().map(|upstream| {
@@ -281,84 +186,6 @@ impl Proxy {
             server.pool.sweep(now);
             server.shared.sweep(now);
         }
-    }
-
-    /// Cuts the head, and joins the body or the tunnel with the connection.
-    fn finish(
-        &self,
-        answered: Answered,
-        client: Option<hyper::upgrade::OnUpgrade>,
-        forwarding: &Forwarding,
-        additions: &Additions<'_>,
-        upstream: &Upstream,
-    ) -> Response<Body> {
-        let Answered {
-            mut parts,
-            source,
-            server,
-            ..
-        } = answered;
-        let switched = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-        answer::clean(
-            &mut parts,
-            additions.private,
-            &forwarding.response_headers,
-            switched,
-        );
-        let idle = upstream.settings.idle_timeout;
-        let client = client.filter(|_| switched);
-        let (client, wire) = match (client, source) {
-            (Some(client), Source::Hyper(_, Some(wire))) => (client, wire),
-            (_, source) => {
-                let private = Arc::clone(additions.private);
-                let body = Body::new(source, server, idle, private);
-                return Response::from_parts(parts, body);
-            }
-        };
-        let end = additions.end.map(|make| make());
-        let guard = self.tunnels.guard();
-        tokio::spawn(async move {
-            if let Some((stream, first)) = wire.into_tunnel().await {
-                let tunnel = Tunnel {
-                    client,
-                    server: stream,
-                    first,
-                    idle,
-                    end,
-                    guard,
-                    load: server,
-                };
-                tunnel.run().await;
-            }
-        });
-        Response::from_parts(parts, Body::empty())
-    }
-}
-
-fn limit(body: &mut RequestBody, limit: Option<u64>) -> Result<(), Error> {
-    if let Some(limit) = limit
-        && body.announces_more_than(Some(limit))
-    {
-        return Err(Error::RequestBody(message::BodyError::TooLarge { limit }));
-    }
-    body.set_limit(limit);
-    Ok(())
-}
-
-/// Whether the request is a gRPC call, in which both sides may talk in any order.
-fn is_call(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
-}
-
-/// The target without a prefix of whole segments; `None` where it does not begin with it.
-fn stripped(target: &PathAndQuery, prefix: &str) -> Option<PathAndQuery> {
-    let rest = target.as_str().strip_prefix(prefix.trim_end_matches('/'))?;
-    match rest.as_bytes().first() {
-        Some(b'/') => PathAndQuery::try_from(rest).ok(),
-        None | Some(b'?') => PathAndQuery::try_from(format!("/{rest}")).ok(),
-        Some(_) => None,
     }
 }
 

@@ -1,8 +1,8 @@
 use http::{HeaderName, HeaderValue, Request};
 
+use super::super::forward::stripped;
 use super::super::headers::Fields;
 use super::super::origin::visited_host;
-use super::super::stripped;
 use super::support::*;
 use crate::message::RequestBody;
 use crate::proxy::{Additions, HeaderEdits, HostHeader, Origin};
