@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::call::{Call, integer};
+use super::call::Call;
+use super::fields::integer;
 use super::kept::{Keeper, Kept, Turn};
 use super::{App, Client, Error, TokenMode, TokenServer};
 use crate::clock::Clock;

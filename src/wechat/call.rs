@@ -1,4 +1,4 @@
-//! The one place that sends a request: deadline, retry, size limit, error code.
+//! The one place that sends a request: deadline, retry, metrics.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,17 +6,14 @@ use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::retry;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::observe::{Metrics, OpenSpan, SpanKind, Trace};
 
-use super::{App, Error, Settings, TokenServer, error};
-
-/// Real answers have well under 2 KiB.
-const LONGEST_ANSWER: usize = 64 * 1024;
+use super::answer::{parse, read};
+use super::{App, Error, Settings, TokenServer};
 
 /// How often a call is sent at most.
 const TRIES: usize = 3;
@@ -216,22 +213,6 @@ fn builder(settings: &Settings) -> Result<reqwest::ClientBuilder, Error> {
     Ok(builder)
 }
 
-/// Sends a request and reads its answer, as far as real answers go.
-async fn read(request: reqwest::RequestBuilder) -> Result<Vec<u8>, Error> {
-    let mut response = request.send().await.map_err(transport)?;
-    if response.status() != reqwest::StatusCode::OK {
-        return Err(Error::Status(response.status().as_u16()));
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(transport)? {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
-            return Err(Error::TooLong(LONGEST_ANSWER));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
 /// TLS with the built-in Mozilla roots: images without certificate files work too.
 pub(crate) fn tls_config() -> Result<rustls::ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -243,63 +224,6 @@ pub(crate) fn tls_config() -> Result<rustls::ClientConfig, rustls::Error> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(config)
-}
-
-/// The part of an answer that says whether it is one.
-#[derive(Deserialize)]
-struct Outcome {
-    #[serde(default)]
-    errcode: Value,
-    #[serde(default)]
-    errmsg: Value,
-}
-
-/// Judges an answer by its content: WeChat calls JSON `text/plain` and sends errors with HTTP 200.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    let text = printable(body);
-    let outcome: Outcome = object(&text)?;
-    let code = match &outcome.errcode {
-        Value::Null => 0,
-        code => integer(code).ok_or(Error::Field("errcode"))?,
-    };
-    if code == 0 {
-        return object(&text);
-    }
-    Err(error::refusal(
-        code,
-        outcome.errmsg.as_str().unwrap_or_default(),
-    ))
-}
-
-/// The answer as text that a strict parser takes.
-///
-/// Nicknames have come with raw control characters and with half an emoji. A control character becomes a space, which JSON
-/// allows wherever one can stand; ids do not survive either change.
-fn printable(body: &[u8]) -> String {
-    String::from_utf8_lossy(body)
-        .chars()
-        .map(|letter| if letter < ' ' { ' ' } else { letter })
-        .collect()
-}
-
-fn object<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
-    // A struct could be read from a list as well.
-    if !text.trim_start().starts_with('{') {
-        return Err(Error::NotJson { line: 1, column: 1 });
-    }
-    serde_json::from_str(text).map_err(|error| Error::NotJson {
-        line: error.line(),
-        column: error.column(),
-    })
-}
-
-/// A whole number; WeChat sends some as text.
-pub(super) fn integer(value: &Value) -> Option<i64> {
-    match value {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.parse().ok(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    }
 }
 
 /// A code works once: after anything but "busy" and "nothing was sent" its outcome is not known.
@@ -349,16 +273,6 @@ fn label(error: &Error) -> (&'static str, Option<i64>) {
     }
 }
 
-// SECURITY: the URL holds the secret and the code.
-fn transport(error: reqwest::Error) -> Error {
-    let error = error.without_url();
-    if error.is_connect() {
-        Error::Unreachable(error)
-    } else {
-        Error::Broken(error)
-    }
-}
-
 // SECURITY: the proxy's address may hold a password.
 fn setup(error: reqwest::Error) -> Error {
     Error::Setup(error.without_url())
@@ -403,22 +317,5 @@ mod tests {
         let bounds = Duration::from_millis(100)..=Duration::from_millis(500);
         assert!(pauses.iter().all(|pause| bounds.contains(pause)));
         assert!(pauses.len() > 20, "{}", pauses.len());
-    }
-
-    #[test]
-    fn whole_numbers_are_read_as_number_or_text() {
-        let table = [
-            (serde_json::json!(-1), Some(-1)),
-            (serde_json::json!("40029"), Some(40029)),
-            (serde_json::json!("-1"), Some(-1)),
-            (serde_json::json!(1.5), None),
-            (serde_json::json!(""), None),
-            (serde_json::json!("1e3"), None),
-            (serde_json::json!(true), None),
-            (serde_json::json!([1]), None),
-        ];
-        for (value, expected) in table {
-            assert_eq!(integer(&value), expected, "{value}");
-        }
     }
 }

@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use crate::clock::unix_seconds;
 use crate::secret::Secret;
 
-use super::call::{Call, integer};
-use super::web::{parse_openid, parse_unionid};
+use super::call::Call;
+use super::fields::{integer, parse_openid, parse_unionid};
 use super::{App, AppId, Client, Code, Error, OpenId, UnionId};
 
 /// How old encrypted data may be: it is sent right after it was made.

@@ -20,9 +20,11 @@ use std::time::Duration;
 use crate::observe::{Metrics, Trace};
 
 mod access_token;
+mod answer;
 mod app;
 mod call;
 mod error;
+mod fields;
 mod ids;
 mod jsapi;
 mod kept;

@@ -6,11 +6,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
-use url::Url;
 
 use crate::secret::Secret;
 
-use super::call::{Call, integer};
+use super::call::Call;
+use super::fields::{https_address, is_set, parse_openid, parse_scope, parse_text, parse_unionid};
 use super::{App, Client, Error, OpenId, UnionId};
 
 /// All but the unreserved characters of RFC 3986.
@@ -19,9 +19,6 @@ pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-
-/// What a website app is granted: the same as with [`Scope::Userinfo`].
-const WEBSITE_SCOPE: &str = "snsapi_login";
 
 /// How much the visitor lets us know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -249,76 +246,4 @@ impl UserInfoAnswer {
             unionid: parse_unionid(&self.unionid, grant.is_snapshot)?,
         })
     }
-}
-
-pub(super) fn parse_openid(value: &Value) -> Result<OpenId, Error> {
-    value
-        .as_str()
-        .and_then(OpenId::parse)
-        .ok_or(Error::Field("openid"))
-}
-
-/// WeChat leaves the unionid out, or sends it empty. That of a snapshot page's virtual person would tie strangers together.
-pub(super) fn parse_unionid(value: &Value, is_snapshot: bool) -> Result<Option<UnionId>, Error> {
-    match value {
-        _ if is_snapshot => Ok(None),
-        Value::Null => Ok(None),
-        Value::String(text) if text.is_empty() => Ok(None),
-        Value::String(text) => match UnionId::parse(text) {
-            Some(unionid) => Ok(Some(unionid)),
-            None => Err(Error::Field("unionid")),
-        },
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            Err(Error::Field("unionid"))
-        }
-    }
-}
-
-/// The most that a comma list grants; anything we do not know grants no more than the id.
-fn parse_scope(value: &Value) -> Result<Scope, Error> {
-    let list = match value {
-        Value::Null => "",
-        value => value.as_str().ok_or(Error::Field("scope"))?,
-    };
-    let has_userinfo = list
-        .split(',')
-        .any(|scope| matches!(scope.trim(), "snsapi_userinfo" | WEBSITE_SCOPE));
-    Ok(if has_userinfo {
-        Scope::Userinfo
-    } else {
-        Scope::Base
-    })
-}
-
-fn is_set(flag: &Value) -> bool {
-    // Anything but a clear "no" counts: a person taken for a snapshot only has to press "use full service".
-    match flag {
-        Value::Null => false,
-        Value::Bool(flag) => *flag,
-        Value::String(text) if text.is_empty() || text == "false" => false,
-        flag => integer(flag) != Some(0),
-    }
-}
-
-fn parse_text(value: Value, field: &'static str) -> Result<String, Error> {
-    match value {
-        Value::Null => Ok(String::new()),
-        Value::String(text) => Ok(text),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            Err(Error::Field(field))
-        }
-    }
-}
-
-/// The address with https, which WeChat's image hosts speak; empty for anything that is no web address.
-fn https_address(text: &str) -> String {
-    let Ok(mut address) = Url::parse(text) else {
-        return String::new();
-    };
-    let is_web = matches!(address.scheme(), "http" | "https");
-    let has_credentials = !address.username().is_empty() || address.password().is_some();
-    if !is_web || has_credentials || address.set_scheme("https").is_err() {
-        return String::new();
-    }
-    address.into()
 }
