@@ -18,7 +18,7 @@ use questions::{APP_ID, AUTH, Asker, PUBLIC_URL, SECRET, UPSTREAM, web_url};
 /// Arguments of `init`. What is not given is asked for on standard input, one answer a line.
 #[derive(Debug, clap::Args)]
 pub(super) struct InitArgs {
-    /// What visitors type, such as https://www.example.com
+    /// What visitors type, such as `https://www.example.com`
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
     /// Where the site is, such as http://127.0.0.1:8080
