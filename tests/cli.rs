@@ -1033,6 +1033,44 @@ fn staff(folder: &TempDir) -> String {
 }
 
 #[tokio::test]
+async fn a_list_is_changed_in_a_shell_without_the_secrets_of_the_service() {
+    let folder = folder_with_lists();
+    let config = folder.path().join("config.toml");
+    let good = fs::read_to_string(&config).unwrap();
+    fs::write(
+        &config,
+        good.replace("secret = \"", "secret = \"env:WXGATE_NOT_HERE_"),
+    )
+    .unwrap();
+    assert_eq!(run(&folder, &["check"]).await.code, 1);
+
+    let ran = run(&folder, &["list", "add", "staff", "openid:bob"]).await;
+
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(staff(&folder).contains("openid:bob"));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_lists_is_told_before_one_is_changed() {
+    for broken in [
+        "[lists.more]\nfile = 5\n",
+        "[lists.more]\nids = [\"bob\"]\n",
+        "[lists.more]\n",
+    ] {
+        let folder = folder_with_lists();
+        let config = folder.path().join("config.toml");
+        let good = fs::read_to_string(&config).unwrap();
+        fs::write(&config, good + broken).unwrap();
+
+        let ran = run(&folder, &["list", "add", "staff", "openid:bob"]).await;
+
+        assert_eq!(ran.code, 1, "{broken}: {}", ran.out);
+        assert!(ran.err.contains("lists.more"), "{broken}: {}", ran.err);
+        assert!(!staff(&folder).contains("openid:bob"), "{broken}");
+    }
+}
+
+#[tokio::test]
 async fn people_are_added_to_a_list_and_removed_from_it() {
     let folder = folder_with_lists();
 

@@ -1,5 +1,6 @@
 //! `check`, `config show`, `config schema`.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use super::{Color, Global};
 use crate::config::{
     self, AdminAccess, Config, Document, Language, Problems, Severity, Surroundings,
 };
+use crate::route::list::Source;
 use crate::route::{Auth, Route};
 
 /// Arguments of `check`.
@@ -126,6 +128,12 @@ pub(super) fn load_or_report(path: &Path, global: &Global) -> Result<Config, Box
 pub(super) fn admin_access(path: &Path, global: &Global) -> Option<AdminAccess> {
     let document =
         Document::read(path).and_then(|file| file.admin_access(&Surroundings::of_process()));
+    document.map_err(|problems| report(&problems, global)).ok()
+}
+
+/// The named lists, likewise.
+pub(super) fn lists(path: &Path, global: &Global) -> Option<BTreeMap<String, Vec<Source>>> {
+    let document = Document::read(path).and_then(|file| file.lists(&Surroundings::of_process()));
     document.map_err(|problems| report(&problems, global)).ok()
 }
 

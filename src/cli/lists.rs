@@ -2,6 +2,7 @@
 //!
 //! A list lives in its file. A running gateway looks at the file once a second, so nothing has to be told to it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,8 +10,10 @@ use anyhow::{Context, bail};
 use serde_json::json;
 
 use super::Global;
-use crate::config::Config;
 use crate::route::list::{Id, ListFile, Source};
+
+/// Each list's name and where its ids come from.
+type Lists = BTreeMap<String, Vec<Source>>;
 
 /// Commands below `list`.
 #[derive(Debug, clap::Subcommand)]
@@ -44,21 +47,21 @@ pub(super) struct EditArgs {
 
 pub(super) fn lists(command: ListCommand, global: &Global) -> anyhow::Result<ExitCode> {
     let path = global.config_path()?;
-    let Some(config) = super::check::load(&path, global) else {
+    let Some(lists) = super::check::lists(&path, global) else {
         return Ok(ExitCode::FAILURE);
     };
     match command {
-        ListCommand::Show { name: None } => show_all(&config, global),
-        ListCommand::Show { name: Some(name) } => show(&config, &name, global),
-        ListCommand::Add { edit, note } => add(&config, &edit, note.as_deref(), global),
-        ListCommand::Remove(edit) => remove(&config, &edit, global),
+        ListCommand::Show { name: None } => show_all(&lists, global),
+        ListCommand::Show { name: Some(name) } => show(&lists, &name, global),
+        ListCommand::Add { edit, note } => add(&lists, &edit, note.as_deref(), global),
+        ListCommand::Remove(edit) => remove(&lists, &edit, global),
     }
 }
 
 /// One line a list.
-fn show_all(config: &Config, global: &Global) -> anyhow::Result<ExitCode> {
+fn show_all(lists: &Lists, global: &Global) -> anyhow::Result<ExitCode> {
     let mut entries = Vec::new();
-    for (name, sources) in &config.lists {
+    for (name, sources) in lists {
         let count = ids_of(sources)?.len();
         let file = file_of(sources).map(|file| file.display().to_string());
         if global.json {
@@ -70,14 +73,14 @@ fn show_all(config: &Config, global: &Global) -> anyhow::Result<ExitCode> {
     }
     if global.json {
         println!("{}", json!({ "lists": entries }));
-    } else if config.lists.is_empty() {
+    } else if lists.is_empty() {
         println!("no list");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(config: &Config, name: &str, global: &Global) -> anyhow::Result<ExitCode> {
-    let sources = sources(config, name)?;
+fn show(lists: &Lists, name: &str, global: &Global) -> anyhow::Result<ExitCode> {
+    let sources = sources(lists, name)?;
     let ids: Vec<_> = ids_of(sources)?.iter().map(Id::reveal).collect();
     if global.json {
         let file = file_of(sources).map(|file| file.display().to_string());
@@ -89,7 +92,7 @@ fn show(config: &Config, name: &str, global: &Global) -> anyhow::Result<ExitCode
 }
 
 fn add(
-    config: &Config,
+    lists: &Lists,
     edit: &EditArgs,
     note: Option<&str>,
     global: &Global,
@@ -97,7 +100,7 @@ fn add(
     if note.is_some_and(|note| note.chars().any(char::is_control)) {
         bail!("a note is one line of text");
     }
-    let (ids, path) = (parsed(edit)?, editable(config, &edit.name)?);
+    let (ids, path) = (parsed(edit)?, editable(lists, &edit.name)?);
     let mut file = ListFile::open(path)?;
     let added = file.add(&ids, note);
     let count = file.ids().len();
@@ -120,10 +123,10 @@ fn add(
     Ok(ExitCode::SUCCESS)
 }
 
-fn remove(config: &Config, edit: &EditArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    let (ids, path) = (parsed(edit)?, editable(config, &edit.name)?);
+fn remove(lists: &Lists, edit: &EditArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let (ids, path) = (parsed(edit)?, editable(lists, &edit.name)?);
     let name = &edit.name;
-    let fixed = config.lists[name].iter().find_map(|source| match source {
+    let fixed = lists[name].iter().find_map(|source| match source {
         Source::Given(given) => ids.iter().find(|id| given.contains(id)),
         Source::File(_) => None,
     });
@@ -183,10 +186,10 @@ fn parsed(edit: &EditArgs) -> anyhow::Result<Vec<Id>> {
     Ok(ids)
 }
 
-fn sources<'c>(config: &'c Config, name: &str) -> anyhow::Result<&'c [Source]> {
-    let found = config.lists.get(name).map(Vec::as_slice);
+fn sources<'c>(lists: &'c Lists, name: &str) -> anyhow::Result<&'c [Source]> {
+    let found = lists.get(name).map(Vec::as_slice);
     found.with_context(|| {
-        let names: Vec<_> = config.lists.keys().map(String::as_str).collect();
+        let names: Vec<_> = lists.keys().map(String::as_str).collect();
         let known = match names.is_empty() {
             true => "the configuration has no [lists.*]".to_owned(),
             false => format!("lists are {}", names.join(", ")),
@@ -196,8 +199,8 @@ fn sources<'c>(config: &'c Config, name: &str) -> anyhow::Result<&'c [Source]> {
 }
 
 /// The file in which a list can be changed.
-fn editable<'c>(config: &'c Config, name: &str) -> anyhow::Result<&'c PathBuf> {
-    file_of(sources(config, name)?).with_context(|| {
+fn editable<'c>(lists: &'c Lists, name: &str) -> anyhow::Result<&'c PathBuf> {
+    file_of(sources(lists, name)?).with_context(|| {
         format!("list `{name}` stands in the configuration itself\ntry: change `ids` of [lists.{name}] there, or give it a `file`")
     })
 }

@@ -1,5 +1,6 @@
 //! What a file says about one thing, whatever else is wrong with it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use toml::de::DeValue;
@@ -10,7 +11,8 @@ use super::place::Place;
 use super::problem::Problems;
 use super::read::{FileValue, Node, Reader};
 use super::surroundings::Surroundings;
-use super::{Document, syntax};
+use super::{Document, resolve, syntax};
+use crate::route::list::Source;
 use crate::secret::Secret;
 
 /// How to reach a running gateway.
@@ -22,13 +24,43 @@ pub struct AdminAccess {
     pub token: Option<Secret<String>>,
 }
 
+/// Whoever asks a running gateway, or changes a list, need not have a valid file at hand: it may be in the middle of an edit, and the
+/// shell need not hold the secrets that the service holds. The errors are those of the section alone, and a file that holds no
+/// table at all.
 impl Document {
-    /// What `[admin]` says.
-    ///
-    /// Whoever asks a running gateway need not have a valid file at hand: it may be in the middle of an edit, and the shell need not
-    /// hold the secrets that the service holds. A health check that failed then would have a well gateway restarted with a file
-    /// that cannot start. The errors are those of `[admin]` alone, and a file that holds no table at all.
+    /// What `[admin]` says. A health check that failed for other sections would have a well gateway restarted with a file that
+    /// cannot start.
     pub fn admin_access(&self, surroundings: &Surroundings) -> Result<AdminAccess, Problems> {
+        self.section("admin", surroundings, |file, _| {
+            let admin = &file.admin.value;
+            let is_broken = file.admin.is_broken || admin.listen.is_broken || admin.token.is_broken;
+            let token = admin.token.value.0.as_ref();
+            (!is_broken).then(|| AdminAccess {
+                listen: admin.listen.value.0,
+                token: token.map(|token| token.0.clone()),
+            })
+        })
+    }
+
+    /// What `[lists]` says: each list's name and where its ids come from.
+    pub fn lists(
+        &self,
+        surroundings: &Surroundings,
+    ) -> Result<BTreeMap<String, Vec<Source>>, Problems> {
+        self.section("lists", surroundings, |file, reader| {
+            let lists = resolve::lists(file, reader);
+            let is_broken = reader.problems.iter().any(|problem| problem.is_in("lists"));
+            (!is_broken).then_some(lists)
+        })
+    }
+
+    /// What `read` makes of the file, or the problems of that section.
+    fn section<T>(
+        &self,
+        name: &str,
+        surroundings: &Surroundings,
+        read: impl FnOnce(&File, &mut Reader<'_>) -> Option<T>,
+    ) -> Result<T, Problems> {
         let overlay = Overlay::new(&self.text, surroundings.overrides());
         let (table, errors) = self.table(&overlay);
         let root = DeValue::Table(table);
@@ -37,44 +69,15 @@ impl Document {
             place: Place::root(),
         };
         let mut reader = Reader::new(&overlay, &self.source, self.is_exposed, surroundings);
-        let file = File::read(&node, &mut reader);
-        let mut found = std::mem::take(&mut reader.problems);
-        let Some(file) = file else {
-            found.extend(syntax::problems(&self.text, &errors));
-            return Err(self.report(&overlay, &reader.secrets, found));
+        let Some(file) = File::read(&node, &mut reader) else {
+            let mut problems = std::mem::take(&mut reader.problems);
+            problems.extend(syntax::problems(&self.text, &errors));
+            return Err(self.report(&overlay, &reader.secrets, problems));
         };
-        let admin = &file.admin;
-        let broken = [
-            admin.is_broken.then_some(&admin.place),
-            admin
-                .value
-                .listen
-                .is_broken
-                .then_some(&admin.value.listen.place),
-            admin
-                .value
-                .token
-                .is_broken
-                .then_some(&admin.value.token.place),
-        ];
-        let broken: Vec<_> = broken
-            .into_iter()
-            .flatten()
-            .map(|place| place.span.clone())
-            .collect();
-        if broken.is_empty() {
-            let token = admin.value.token.value.0.as_ref();
-            return Ok(AdminAccess {
-                listen: admin.value.listen.value.0,
-                token: token.map(|token| token.0.clone()),
-            });
-        }
-        found.retain(|problem| {
-            problem
-                .span
-                .as_ref()
-                .is_some_and(|span| broken.contains(span))
-        });
-        Err(self.report(&overlay, &reader.secrets, found))
+        read(&file, &mut reader).ok_or_else(|| {
+            let mut problems = std::mem::take(&mut reader.problems);
+            problems.retain(|problem| problem.is_in(name));
+            self.report(&overlay, &reader.secrets, problems)
+        })
     }
 }

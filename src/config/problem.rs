@@ -61,6 +61,13 @@ impl Problem {
         }
     }
 
+    /// Whether it is about a key of this section, or about the section.
+    pub(super) fn is_in(&self, section: &str) -> bool {
+        let key = self.message.strip_prefix('`');
+        let rest = key.and_then(|key| key.strip_prefix(section));
+        rest.is_some_and(|rest| rest.starts_with(['.', '`']))
+    }
+
     /// How to fix it.
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

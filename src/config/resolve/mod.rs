@@ -1,5 +1,6 @@
 //! File to settings, one file per section; cross-checks. Every problem is collected, none is followed by invented ones.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::code::Code;
@@ -9,6 +10,7 @@ use super::read::Reader;
 use super::show::Shown;
 use super::values::Item;
 use super::{Config, Document};
+use crate::route::list::Source;
 
 mod edits;
 mod headers;
@@ -39,6 +41,11 @@ pub(super) fn unknown_version(file: &File) -> Option<Problem> {
         let what = format!("= {version} is a format that this program does not know");
         Problem::new(Code::UnknownVersion, &file.version.place, what).hint("write version = 1")
     })
+}
+
+/// Each list's name and sources.
+pub(super) fn lists(file: &File, reader: &mut Reader<'_>) -> BTreeMap<String, Vec<Source>> {
+    lists::read(file, reader).into_sources()
 }
 
 /// Checks everything and makes settings. `None` where a problem left nothing to put into a setting.
