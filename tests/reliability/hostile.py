@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import statistics
 import time
 
 from .client import Connection
@@ -86,11 +87,12 @@ async def overload(stage: Stage) -> list[Row]:
     site = FastSite(stage.folder)
     try:
         await stage.gateway.reload(f'[[routes]]\npath = "/fast"\nupstream = "http://127.0.0.1:{site.port}"')
-        # Both below `max_idle` of the upstream, so that neither has to connect anew for each request.
-        rates = [await rate(stage, visitor.cookie, clients) for clients in (16, 240)]
+        # Both below `max_idle` of the upstream, so that neither has to connect anew for each request. In turns, because what
+        # else the machine does must hit both.
+        pairs = [[await rate(stage, visitor.cookie, clients) for clients in (16, 240)] for _ in range(5)]
     finally:
         site.end()
-    kept = rates[1] / rates[0]
+    kept = statistics.median(many / few for few, many in pairs)
     return [Row("answers at 15 times the clients, as a share", f"{kept:.0%}", "at least 80 %", kept >= 0.8)]
 
 
