@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 
 use crate::support::scan::{Screen, field, id_in, poll, post, press};
-use crate::support::{APP_ID, Browser, Reply, TestGateway, agents, eventually};
+use crate::support::{APP_ID, Browser, Reply, Setup, TestGateway, agents, eventually};
 
 const SESSION: &str = "__Host-wxgate";
 
@@ -486,6 +486,31 @@ async fn a_code_that_nobody_scans_is_replaced_and_then_expires() {
         410,
         "WXG-SCAN-EXPIRED",
     );
+}
+
+#[tokio::test]
+async fn codes_that_are_good_are_counted_by_what_has_become_of_them() {
+    let setup = |setup: &mut Setup| setup.store = "embedded";
+    let mut gateway = TestGateway::with(setup).await;
+    let _shown = Screen::at(&gateway, "/orders").await;
+    let scanned = Screen::at(&gateway, "/orders").await;
+    gateway
+        .browser_in_wechat("alice")
+        .get(&scanned.link())
+        .await;
+    // Counted at the start, and then once a minute.
+    let mut again = Setup::default();
+    setup(&mut again);
+    gateway.restart(&again).await;
+
+    eventually("they are counted", async || {
+        let count = async |state: &str| {
+            let series = format!("wxgate_scan_tickets{{state=\"{state}\"}}");
+            gateway.metric(&series).await
+        };
+        count("waiting").await == 1.0 && count("scanned").await == 1.0
+    })
+    .await;
 }
 
 #[tokio::test]

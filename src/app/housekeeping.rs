@@ -22,7 +22,7 @@ const SELDOM: u32 = 240;
 /// Every so many, what routes have counted is noted, for the status page.
 const SAMPLE: u32 = 15;
 
-/// Beyond so many sessions nobody counts.
+/// Beyond so many sessions or codes nobody counts.
 const MOST_COUNTED: usize = 100_000;
 
 /// Runs until the guard is told to stop; what has begun then is finished, so that nothing is held afterwards.
@@ -59,6 +59,7 @@ pub(super) async fn run(
         }
         if is_full_round {
             count_sessions(&shared, &current.load_full()).await;
+            count_codes(&shared, &current.load_full()).await;
             sweep(&shared, &current.load_full()).await;
         }
     }
@@ -101,6 +102,15 @@ async fn count_sessions(shared: &Shared, gateway: &Gateway) {
     // In cookie mode nobody knows them all. Of a store that fails others speak.
     if let Ok(Some(count)) = gateway.sessions().count(MOST_COUNTED).await {
         shared.metrics.sessions_kept(count);
+    }
+}
+
+async fn count_codes(shared: &Shared, gateway: &Gateway) {
+    // Of a store that fails others speak.
+    if let Ok(counts) = gateway.login().scan_counts(MOST_COUNTED).await {
+        shared.metrics.scan_tickets("waiting", counts.waiting);
+        shared.metrics.scan_tickets("scanned", counts.scanned);
+        shared.metrics.scan_tickets("answered", counts.answered);
     }
 }
 

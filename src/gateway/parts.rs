@@ -177,6 +177,11 @@ impl Gateway {
         self.login.access_tokens()
     }
 
+    /// The login, for its codes to be counted.
+    pub fn login(&self) -> &Login {
+        &self.login
+    }
+
     /// The routes, for lists to be read again.
     pub fn routes(&self) -> &Routes {
         &self.routes

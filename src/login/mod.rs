@@ -61,7 +61,7 @@ mod website;
 pub use api::{Call, challenge_token};
 pub use endpoint::Endpoint;
 pub use relay::RelaySettings;
-pub use scan::{FollowConsent, MobileBrowser, ScanConfirm, TicketId};
+pub use scan::{FollowConsent, MobileBrowser, ScanConfirm, ScanCounts, TicketId};
 pub use settings::{DesktopTab, Settings, SnapshotUser, UserinfoPrompt};
 
 /// What a login works with.
@@ -161,6 +161,11 @@ impl Login {
             exchange,
             tickets,
         }
+    }
+
+    /// Codes that are good now, so many at most. Reads many keys: not for requests.
+    pub async fn scan_counts(&self, most: usize) -> Result<ScanCounts, store::Error> {
+        self.tickets.count(most).await
     }
 
     /// Which of our endpoints a target names.

@@ -6,16 +6,23 @@ use data_encoding::BASE64URL_NOPAD;
 use super::ticket::{Ticket, TicketId};
 use crate::identity::Person;
 
+/// Before a ticket's id: the ticket.
+pub(super) const TICKET: &str = "scan:";
+/// Before a ticket's id: who scanned it first.
+pub(super) const SEEN: &str = "scan-seen:";
+/// Before a ticket's id: what that person said.
+pub(super) const SAID: &str = "scan-said:";
+
 pub(super) fn ticket_key(id: &TicketId) -> String {
-    format!("scan:{}", id.as_str())
+    format!("{TICKET}{}", id.as_str())
 }
 
 pub(super) fn seen_key(id: &TicketId) -> String {
-    format!("scan-seen:{}", id.as_str())
+    format!("{SEEN}{}", id.as_str())
 }
 
 pub(super) fn said_key(id: &TicketId) -> String {
-    format!("scan-said:{}", id.as_str())
+    format!("{SAID}{}", id.as_str())
 }
 
 pub(super) fn wrong_key(person: &Person) -> String {

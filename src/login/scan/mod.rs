@@ -7,6 +7,7 @@
 //! other side, `waiting` the requests that are held open, `follow` codes of the account itself.
 
 mod cookie;
+mod count;
 mod device;
 mod follow;
 mod keys;
@@ -22,6 +23,7 @@ mod tickets;
 mod waiting;
 
 pub(super) use cookie::ScanCookie;
+pub use count::ScanCounts;
 pub(super) use follow::ScannedScene;
 pub(super) use query::ScanQuery;
 pub use ticket::TicketId;

@@ -40,7 +40,7 @@ const REPORTED_FOR: Duration = Duration::from_secs(3600);
 /// Every ticket.
 #[derive(Debug)]
 pub(in crate::login) struct Tickets {
-    store: Store,
+    pub(super) store: Store,
     sealer: Arc<Sealer>,
     ttl: Duration,
     /// Requests that wait for news of a ticket.

@@ -107,25 +107,6 @@ impl Metrics {
             .inc_by(number.into());
     }
 
-    /// A session began.
-    pub fn session_created(&self, app: &str) {
-        self.sessions_created
-            .get_or_create_owned(&vec![label("app", app)])
-            .inc();
-    }
-
-    /// So many sessions are kept in the store.
-    pub fn sessions_kept(&self, count: usize) {
-        self.sessions_active
-            .get_or_create_owned(&vec![("mode", "store".into())])
-            .set(i64::try_from(count).unwrap_or(i64::MAX));
-    }
-
-    /// A session ended: `reason` is `logout`, `logout_everywhere`, `application`, `revoked` or `evicted`.
-    pub fn session_ended(&self, reason: &'static str) {
-        count(&self.sessions_ended, "reason", reason);
-    }
-
     /// A token was signed.
     pub fn jwt_signed(&self, algorithm: &'static str) {
         count(&self.jwt_signed, "alg", algorithm);
@@ -158,7 +139,7 @@ fn whole_seconds(time: SystemTime) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX)
 }
 
-fn count(family: &Counters, name: &'static str, value: &'static str) {
+pub(super) fn count(family: &Counters, name: &'static str, value: &'static str) {
     family
         .get_or_create_owned(&vec![(name, value.into())])
         .inc();

@@ -15,6 +15,7 @@ mod handles;
 mod histogram;
 mod listeners;
 mod process;
+mod sessions;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use handles::{Slots, route_labels};
 use histogram::Histogram;
 use listeners::{ListenerFamilies, ListenerNumbers};
 use process::ProcessCollector;
+use sessions::SessionFamilies;
 use upstreams::UpstreamFamilies;
 
 /// Names and values of one series.
@@ -61,9 +63,7 @@ pub struct Metrics {
     wechat_durations: Histograms,
     wechat_token_refreshes: Counters,
     wechat_token_expiry: Gauges,
-    sessions_created: Counters,
-    sessions_ended: Counters,
-    sessions_active: Gauges,
+    sessions: SessionFamilies,
     store_operations: Counters,
     store_durations: Histograms,
     store_up: Gauge,
@@ -141,12 +141,7 @@ impl Metrics {
                 "When the app-wide token or ticket that was fetched last expires",
                 Unit::Seconds,
             ),
-            sessions_created: families.add("sessions_created", "Sessions begun"),
-            sessions_ended: families.add("sessions_ended", "Sessions ended before their time"),
-            sessions_active: families.add(
-                "sessions_active",
-                "Sessions in the store, counted once a minute; in cookie mode nobody can count them",
-            ),
+            sessions: SessionFamilies::register(&mut families),
             store_operations: families.add("session_store_operations", "What the store was asked"),
             store_durations: families.add_histograms(
                 "session_store_operation_duration",

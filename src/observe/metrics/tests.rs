@@ -25,6 +25,7 @@ fn touch_everything(metrics: &Metrics) {
     metrics.session_created("main");
     metrics.session_ended("logout");
     metrics.sessions_kept(3);
+    metrics.scan_tickets("waiting", 2);
     metrics.jwt_signed("ES256");
     metrics.jwt_key("kid", UNIX_EPOCH);
     let store = metrics.store();
