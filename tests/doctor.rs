@@ -3,8 +3,8 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
-use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,26 +12,25 @@ use tokio::net::{TcpListener, TcpStream};
 use wxgate::simulator::{Endpoint, Trouble};
 
 use crate::support::{
-    Authority, ScriptedSite, SecureSite, Setup, TestGateway, Upstream, exchange, free_address, get,
-    wxgate,
+    Authority, SecureSite, Setup, TestGateway, Upstream, exchange, free_address, get, wxgate,
 };
 
 /// A gateway whose public address is the one where it listens.
-struct Clinic {
-    gateway: TestGateway,
-    setup: Setup,
+pub(crate) struct Clinic {
+    pub(crate) gateway: TestGateway,
+    pub(crate) setup: Setup,
 }
 
-struct Diagnosis {
-    code: i32,
+pub(crate) struct Diagnosis {
+    pub(crate) code: i32,
     report: Value,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Diagnosis {
     /// State, text and fix of the finding about something.
     #[track_caller]
-    fn about(&self, what: &str) -> (&str, String) {
+    pub(crate) fn about(&self, what: &str) -> (&str, String) {
         let mut findings = self.report["findings"].as_array().unwrap().iter();
         let finding = findings.find(|finding| finding["what"] == what);
         let finding = finding.unwrap_or_else(|| panic!("nothing about {what}: {}", self.text));
@@ -41,7 +40,7 @@ impl Diagnosis {
 }
 
 impl Clinic {
-    async fn open(app: &str, sections: &str) -> Self {
+    pub(crate) async fn open(app: &str, sections: &str) -> Self {
         let address = free_address();
         let setup = || Setup {
             listen: address.to_string(),
@@ -57,18 +56,32 @@ impl Clinic {
         }
     }
 
-    async fn doctor(&self, arguments: &[&str]) -> Diagnosis {
+    pub(crate) async fn doctor(&self, arguments: &[&str]) -> Diagnosis {
         self.doctor_with(&self.gateway.config_text(&self.setup), arguments)
             .await
     }
 
-    async fn doctor_with(&self, config: &str, arguments: &[&str]) -> Diagnosis {
+    pub(crate) async fn doctor_with(&self, config: &str, arguments: &[&str]) -> Diagnosis {
+        self.doctor_trusting(None, config, arguments).await
+    }
+
+    /// On a machine that trusts the authority in this file as well.
+    pub(crate) async fn doctor_trusting(
+        &self,
+        authority: Option<&Path>,
+        config: &str,
+        arguments: &[&str],
+    ) -> Diagnosis {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("config.toml");
         fs::write(&path, config).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let arguments = [&["doctor", "--json"], arguments].concat();
-        let output = wxgate(&arguments, folder.path()).output().await.unwrap();
+        let mut command = wxgate(&arguments, folder.path());
+        if let Some(file) = authority {
+            command.env("SSL_CERT_FILE", file);
+        }
+        let output = command.output().await.unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(!text.contains(crate::support::APP_SECRET), "{text}");
@@ -100,6 +113,7 @@ async fn a_good_set_up_has_nothing_to_mend() {
         "server.public_url name",
         "server.public_url way",
         "header size",
+        "header size of answers",
         "clock",
         "front proxy: Host",
         "front proxy: visitor's address",
@@ -169,9 +183,32 @@ async fn a_wrong_secret_and_a_wrong_app_are_told_apart() {
     let (state, said) = found.about("wechat.main login");
     assert_eq!((found.code, state), (1, "fail"));
     assert!(said.contains("AppSecret is wrong"), "{said}");
+    let told = "It was read from wechat.main.secret in";
+    assert!(
+        said.contains(told) && said.contains("has 32 characters"),
+        "{said}"
+    );
 
+    // Where it was read from and how long it is, and never what it is.
     clinic.gateway.simulator().faults().clear();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("secret");
+    let longer = format!("{}x", crate::support::APP_SECRET);
+    fs::write(&path, &longer).unwrap();
     let config = clinic.gateway.config_text(&clinic.setup);
+    let file = format!("file:{}", path.display());
+    let from_file = config.replace(crate::support::APP_SECRET, &file);
+    let found = clinic.doctor_with(&from_file, &["--app", "main"]).await;
+    for what in ["wechat.main login", "wechat.main app-wide token"] {
+        let (_, said) = found.about(what);
+        assert!(said.contains(&format!("read from `{file}`")), "{said}");
+        assert!(
+            said.contains("33 characters, where WeChat's have 32"),
+            "{said}"
+        );
+    }
+    assert!(!found.text.contains(&longer), "{}", found.text);
+
     let config = config.replace(crate::support::APP_ID, "wx0000000000000000");
     let found = clinic.doctor_with(&config, &["--app", "main"]).await;
     let (_, said) = found.about("wechat.main login");
@@ -365,6 +402,7 @@ fn with_header(head: String, header: &str) -> String {
 async fn what_the_front_proxy_really_sends_is_told() {
     const HOST: &str = "front proxy: Host";
     const ADDRESS: &str = "front proxy: visitor's address";
+    const SCHEME: &str = "front proxy: scheme";
     type Case = (
         bool,
         fn(String) -> String,
@@ -372,7 +410,7 @@ async fn what_the_front_proxy_really_sends_is_told() {
         &'static str,
         &'static str,
     );
-    let cases: [Case; 5] = [
+    let cases: [Case; 6] = [
         (false, |head| head, ADDRESS, "ok", "no proxy"),
         (
             false,
@@ -399,6 +437,18 @@ async fn what_the_front_proxy_really_sends_is_told() {
             ADDRESS,
             "ok",
             "203.0.113.5",
+        ),
+        (
+            true,
+            |head| {
+                with_header(
+                    head,
+                    "X-Forwarded-For: 203.0.113.5\r\nX-Forwarded-Proto: https",
+                )
+            },
+            SCHEME,
+            "warn",
+            "X-Forwarded-Proto $scheme",
         ),
     ];
     for (is_trusted, edit, what, expected, words) in cases {
@@ -455,28 +505,15 @@ async fn a_clock_that_is_wrong_is_measured_against_wechats() {
         (-600, "fail", 1, "ahead of"),
         (600, "fail", 1, "behind"),
     ] {
-        let wechat = ScriptedSite::start(move |_, mut talk| async move {
-            talk.head().await?;
-            let now = Timestamp::now() + SignedDuration::from_secs(seconds);
-            let date = now.strftime("%a, %d %b %Y %H:%M:%S GMT");
-            let body = r#"{"errcode":40029}"#;
-            let length = body.len();
-            talk.say(&format!(
-                "HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-            ))
-            .await
-        })
-        .await;
-        let mut setup = clinic.setup.clone();
-        setup.api_url = Some(wechat.url());
-        let config = clinic.gateway.config_text(&setup);
+        let faults = clinic.gateway.simulator().faults();
+        faults.change(|switches| switches.seconds_ahead = seconds);
 
-        let found = clinic.doctor_with(&config, &[]).await;
+        let found = clinic.doctor(&[]).await;
 
         let (seen, said) = found.about("clock");
         assert_eq!(seen, state, "{seconds}: {said}");
         assert!(said.contains(words), "{seconds}: {said}");
-        assert!(found.code >= code, "{}", found.text);
+        assert_eq!(found.code, code, "{}", found.text);
     }
 }
 
@@ -576,11 +613,29 @@ async fn codes_of_wechats_own_pages_are_explained_without_asking_anybody() {
         ("10005", "kind"),
         ("10006", "follow"),
         ("10009", "wait"),
+        ("10010", "redirect_uri"),
+        ("10011", "redirect_uri"),
         ("10012", "redirect_uri"),
+        ("10013", "redirect_uri"),
         ("10015", "blocked"),
         ("10016", "swap"),
         ("10039", "https"),
+        ("40001", "AppSecret"),
+        ("40013", "letter case"),
         ("40029", "reload"),
+        ("40163", "reload"),
+        ("40164", "IP白名单"),
+        ("40226", "risk"),
+        ("41008", "reload"),
+        ("42001", "token_mode"),
+        ("45009", "clear_quota"),
+        ("45011", "minute"),
+        ("48001", "接口权限"),
+        ("50002", "restricted"),
+        ("61024", "third-party"),
+        ("89501", "administrator"),
+        ("89506", "24 hours"),
+        ("89507", "an hour"),
         ("-1", "busy"),
     ] {
         let (status, text) = ask(&["doctor", "--code", code]).await;

@@ -18,6 +18,7 @@ mod contrib;
 mod docker;
 mod docs;
 mod doctor;
+mod doctor_network;
 mod examples;
 mod floods;
 mod follow;

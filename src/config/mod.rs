@@ -59,6 +59,8 @@ pub struct Config {
     pub source: PathBuf,
     /// Which version of the file: see [`Document::fingerprint`].
     pub fingerprint: String,
+    /// What each key names whose text lies elsewhere, such as `wechat.main.secret`: `env:NAME`, `file:/path` or `cred:NAME`.
+    pub references: BTreeMap<String, String>,
     /// Where wxgate keeps what it makes itself.
     pub state_dir: PathBuf,
     /// Public listeners; at least one.

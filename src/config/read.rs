@@ -1,5 +1,6 @@
 //! Reads values of the file with their places; every mistake becomes a problem, none ends the reading.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,8 @@ pub(super) struct Reader<'r> {
     pub(super) problems: Vec<Problem>,
     /// Where plain-text secrets stand.
     pub(super) secrets: Vec<Range<usize>>,
+    /// What each key names whose text lies elsewhere: `env:NAME`, `file:/path` or `cred:NAME`.
+    pub(super) references: BTreeMap<String, String>,
 }
 
 impl<'r> Reader<'r> {
@@ -78,6 +81,7 @@ impl<'r> Reader<'r> {
             is_exposed,
             problems: Vec::new(),
             secrets: Vec::new(),
+            references: BTreeMap::new(),
         }
     }
 
@@ -106,7 +110,11 @@ impl<'r> Reader<'r> {
             return Some((text.clone().into_owned(), origin));
         };
         match referred {
-            Ok(text) => Some((text, Origin::Referred)),
+            Ok(found) => {
+                let key = node.place.key.clone();
+                self.references.insert(key, text.clone().into_owned());
+                Some((found, Origin::Referred))
+            }
             Err(problem) => {
                 self.report(problem);
                 None

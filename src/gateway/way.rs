@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::{Asked, Error, Gateway};
@@ -16,6 +16,15 @@ pub(super) const NAME: &str = "way";
 
 /// What a proof must be for.
 const PURPOSE: &str = "way";
+
+/// Whoever asks with this header gets an answer whose head is as long as ours ever are.
+const LONG: &str = "wxgate-long-answer";
+
+/// What makes it long.
+const FILLER: HeaderName = HeaderName::from_static("x-wxgate-filler");
+
+/// Two cookies at their largest: of the session and of the attempts.
+const LONGEST: usize = 7 * 1024;
 
 /// What proxies say of the visitor, and what an application would believe.
 const TOLD: [&str; 6] = [
@@ -61,6 +70,13 @@ impl Gateway {
             client: asked.info.client,
             headers: told.collect(),
         };
-        Ok(message::json(StatusCode::OK, "way", &way))
+        let mut answer = message::json(StatusCode::OK, "way", &way);
+        if headers.contains_key(LONG) {
+            let filler = HeaderValue::from_maybe_shared(vec![b'x'; LONGEST]);
+            answer
+                .headers_mut()
+                .extend(filler.map(|filler| (FILLER, filler)));
+        }
+        Ok(answer)
     }
 }

@@ -37,6 +37,13 @@ pub struct Settings {
     pub secure_cookies: bool,
 }
 
+impl Settings {
+    /// Whether visitors are shown codes of this account, which make followers of it.
+    pub fn follows(&self, app: &AppName) -> bool {
+        self.desktop.contains(&DesktopTab::Follow) && self.inside_wechat.as_ref() == Some(app)
+    }
+}
+
 /// A way to log in for desktop browsers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DesktopTab {

@@ -104,6 +104,8 @@ pub struct Switches {
     pub wrong_domain: bool,
     /// The caller's address is on no app's list, so `cgi-bin` refuses.
     pub wrong_ip: bool,
+    /// How far WeChat's clock is ahead, as the `Date` of its answers tells; negative is behind.
+    pub seconds_ahead: i64,
 }
 
 /// A change to the faults, as `POST /sim/faults` takes it.

@@ -1,6 +1,7 @@
 //! Each app at WeChat: credentials, app-wide token, JS-SDK, and what only WeChat's own pages tell.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -12,6 +13,9 @@ use crate::wechat::{AccessTokens, App, AppKind, Code, Error, TokenMode};
 
 /// WeChat's answers to a code that it never made, from an app that it knows.
 const CODE_REFUSED: [i64; 3] = [40029, 40163, 41008];
+
+/// Characters of an AppSecret, all of them hex digits.
+const SECRET_LENGTH: usize = 32;
 
 pub(super) async fn examine(
     patient: &Patient<'_>,
@@ -28,6 +32,9 @@ pub(super) async fn examine(
         }
         if app.js_sdk {
             findings.push(ticket(patient, app).await?);
+        }
+        if patient.config.login.follows(&app.name) {
+            findings.push(follow_code(patient, app).await?);
         }
         if app.token == TokenMode::Legacy {
             let what = format!("wechat.{} token_mode", app.name.as_str());
@@ -55,8 +62,26 @@ async fn login(patient: &Patient<'_>, app: &App) -> Finding {
         {
             Finding::ok(what, "WeChat knows the app and takes the AppSecret")
         }
-        Err(error) => explain::of_error(what, &error, true),
+        Err(error) => about_secret(patient, app, explain::of_error(what, &error, true)),
     }
+}
+
+/// Where WeChat does not take the AppSecret: where it was read and how long it is, never what it is.
+fn about_secret(patient: &Patient<'_>, app: &App, mut finding: Finding) -> Finding {
+    if !finding.code.is_some_and(explain::is_about_secret) {
+        return finding;
+    }
+    let key = format!("wechat.{}.secret", app.name.as_str());
+    let place = match patient.config.references.get(&key) {
+        Some(reference) => format!("`{reference}`"),
+        None => format!("{key} in {}", patient.config.source.display()),
+    };
+    let length = app.secret.reveal().chars().count();
+    finding.said += &format!(". It was read from {place} and has {length} characters");
+    if length != SECRET_LENGTH {
+        finding.said += &format!(", where WeChat's have {SECRET_LENGTH}");
+    }
+    finding
 }
 
 /// By `stable_token`, whatever the mode: the running gateway's token stays as it is.
@@ -78,7 +103,7 @@ async fn app_wide_token(patient: &Patient<'_>, app: &App) -> Finding {
             let seconds = lifetime.as_secs();
             Finding::ok(what, format!("WeChat gives one for {seconds} s"))
         }
-        Err(error) => explain::of_error(what, &error, is_needed),
+        Err(error) => about_secret(patient, app, explain::of_error(what, &error, is_needed)),
     }
 }
 
@@ -94,6 +119,17 @@ async fn ticket(patient: &Patient<'_>, app: &App) -> anyhow::Result<Finding> {
         Ok(_) => Finding::ok(what, "WeChat gives a ticket for signatures").fix(
             "for each host that signs: mp.weixin.qq.com: 设置与开发 > 账号设置 > 功能设置 > JS接口安全域名",
         ),
+        Err(error) => explain::of_error(what, &error, true),
+    })
+}
+
+/// A code of the account for a minute, which no page shows.
+async fn follow_code(patient: &Patient<'_>, app: &App) -> anyhow::Result<Finding> {
+    let what = format!("wechat.{} follow", app.name.as_str());
+    let (tokens, app) = (tokens(patient)?, undisturbing(app));
+    let made = tokens.scene_code(&app, "wxgateDoctor", Duration::from_secs(60));
+    Ok(match made.await {
+        Ok(_) => Finding::ok(what, "WeChat makes codes that are followed"),
         Err(error) => explain::of_error(what, &error, true),
     })
 }

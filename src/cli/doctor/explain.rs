@@ -58,6 +58,11 @@ pub(super) fn of_error(what: String, error: &wechat::Error, is_needed: bool) -> 
     finding
 }
 
+/// Whether a number says that the AppSecret is not the account's.
+pub(super) fn is_about_secret(code: i64) -> bool {
+    matches!(code, 40001 | 40125 | 40243)
+}
+
 fn meaning(code: i64) -> Option<Meaning> {
     let (cause, fix) = match code {
         -1 => (
@@ -95,10 +100,9 @@ fn meaning(code: i64) -> Option<Meaning> {
             "the scheme of redirect_uri is not the registered one",
             "use https in server.public_url",
         ),
-        40001 | 40125 | 40243 => (
+        code if is_about_secret(code) => (
             "the AppSecret is wrong, or was reset or frozen",
-            "compare it with mp.weixin.qq.com: 设置与开发 > 开发接口管理 > 基本配置 > AppSecret, and look where the \
-             configuration reads it from",
+            "compare it with mp.weixin.qq.com: 设置与开发 > 开发接口管理 > 基本配置 > AppSecret",
         ),
         40013 => (
             "WeChat does not know the appid",

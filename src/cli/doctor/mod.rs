@@ -1,6 +1,5 @@
 //! `doctor`: live diagnosis with WeChat and of the set-up. Changes nothing, and disturbs no token of a running gateway.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use serde_json::json;
 use super::Global;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::listen;
 use crate::observe::Metrics;
 use crate::wechat;
 
@@ -82,7 +82,7 @@ async fn examine(config: &Config, args: &DoctorArgs) -> anyhow::Result<Vec<Findi
     let patient = Patient {
         config,
         client,
-        http: net::client()?,
+        http: net::client(None)?,
         clock: Clock::system(),
     };
     if let Some(url) = &args.js_url {
@@ -121,9 +121,10 @@ fn print(findings: &[Finding], global: &Global) -> ExitCode {
     }
 }
 
-/// The first public listener that can be asked without TLS, as this machine reaches it.
-fn own_address(config: &Config) -> Option<SocketAddr> {
-    let mut listeners = config.listeners.iter();
-    let listener = listeners.find(|listener| listener.tls.is_none())?;
-    Some(super::healthcheck::reachable(listener.address))
+/// A public listener that can be asked as this machine reaches it, one without TLS before others.
+fn own_listener(config: &Config) -> Option<&listen::Settings> {
+    let listeners = config.listeners.iter();
+    // The header of the PROXY protocol says who comes from elsewhere, and nobody does.
+    let askable = listeners.filter(|listener| listener.proxy_protocol.is_none());
+    askable.min_by_key(|listener| listener.tls.is_some())
 }

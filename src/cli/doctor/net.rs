@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use anyhow::Context;
-use reqwest::header::{DATE, HOST, HeaderMap};
+use reqwest::header::{DATE, HOST, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 
 use super::PATIENCE;
+use crate::cli::healthcheck::reachable;
+use crate::listen;
 use crate::message::{Host, Site};
-use crate::wechat;
+use crate::proxy::{Tls, TlsSettings};
 
 /// Longest body that is compared.
 const LONGEST: usize = 64 * 1024;
@@ -19,14 +21,22 @@ const LONGEST: usize = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) status: u16,
+    /// Bytes of its longest header.
+    pub(super) longest_header: usize,
     pub(super) body: Vec<u8>,
 }
 
-/// Trusts the same authorities as the gateway, and follows nothing.
-pub(super) fn client() -> anyhow::Result<reqwest::Client> {
-    let tls = wechat::tls_config().context("TLS")?;
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
+/// Trusts public authorities and those of the system, as a visitor's browser, and follows nothing. Connections to `host` go to
+/// the address beside it.
+pub(super) fn client(to: Option<(&Host, SocketAddr)>) -> anyhow::Result<reqwest::Client> {
+    let tls = Tls::new(TlsSettings::default()).context("TLS")?;
+    let builder = reqwest::Client::builder();
+    let builder = match to {
+        Some((host, address)) => builder.resolve(host.as_str(), address),
+        None => builder,
+    };
+    builder
+        .tls_backend_preconfigured(tls.http1_config())
         .user_agent(concat!("wxgate-doctor/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
         .no_proxy()
@@ -48,15 +58,16 @@ pub(super) async fn ask_publicly(
     see(http.get(url).headers(headers)).await
 }
 
-/// Asks the gateway on this machine, as a proxy before it does.
-pub(super) async fn ask_here(
-    http: &reqwest::Client,
-    address: SocketAddr,
-    host: &Host,
-    path: &str,
-) -> Result<Seen, String> {
-    let url = format!("http://{address}{path}");
-    see(http.get(url).header(HOST, host.as_str())).await
+/// Asks the gateway on this machine: as a proxy before it does, or as a visitor where it speaks TLS itself.
+pub(super) async fn ask_here(listener: &listen::Settings, host: &Host, path: &str) -> Option<Seen> {
+    let address = reachable(listener.address);
+    if listener.tls.is_none() {
+        let request = client(None).ok()?.get(format!("http://{address}{path}"));
+        return see(request.header(HOST, host.as_str())).await.ok();
+    }
+    let http = client(Some((host, address))).ok()?;
+    let url = format!("https://{}:{}{path}", host.as_str(), address.port());
+    see(http.get(url)).await.ok()
 }
 
 /// WeChat's clock, by the head of any answer of its.
@@ -75,6 +86,8 @@ pub(super) fn parse_date(text: &str) -> Option<SystemTime> {
 async fn see(request: reqwest::RequestBuilder) -> Result<Seen, String> {
     let mut answer = request.send().await.map_err(|error| reason(&error))?;
     let status = answer.status().as_u16();
+    let lengths = answer.headers().values().map(HeaderValue::len);
+    let longest_header = lengths.max().unwrap_or_default();
     let mut body = Vec::new();
     while let Some(piece) = answer.chunk().await.map_err(|error| reason(&error))? {
         body.extend_from_slice(&piece);
@@ -82,7 +95,11 @@ async fn see(request: reqwest::RequestBuilder) -> Result<Seen, String> {
             break;
         }
     }
-    Ok(Seen { status, body })
+    Ok(Seen {
+        status,
+        longest_header,
+        body,
+    })
 }
 
 /// The innermost cause, which names what went wrong.

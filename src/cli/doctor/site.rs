@@ -6,7 +6,7 @@ use reqwest::header::{COOKIE, HeaderMap, HeaderValue};
 
 use super::finding::Finding;
 use super::net::{ask_here, ask_publicly, date_of};
-use super::{PATIENCE, Patient, own_address};
+use super::{PATIENCE, Patient, own_listener};
 use crate::message::{Host, Scheme, Site};
 
 /// Our cookies at their largest: a full session and five attempts.
@@ -60,8 +60,8 @@ async fn way_here(patient: &Patient<'_>) -> Finding {
     let site = &patient.config.gateway.site;
     let path = site.endpoint_path("jwks");
     let host = &site.public_host;
-    let here = match own_address(patient.config) {
-        Some(address) => ask_here(&patient.http, address, host, &path).await.ok(),
+    let here = match own_listener(patient.config) {
+        Some(listener) => ask_here(listener, host, &path).await,
         None => None,
     };
     let there = ask_publicly(&patient.http, site, host, &path, HeaderMap::new()).await;
@@ -78,9 +78,9 @@ async fn way_here(patient: &Patient<'_>) -> Finding {
         .fix("let the proxy pass everything to wxgate, and keep the Host header"),
         (None, Ok(_)) => Finding::skip(
             what,
-            "a gateway answers; whether it is this one cannot be seen: none runs on this machine without TLS",
+            "a gateway answers; whether it is this one cannot be seen: none on this machine can be asked",
         ),
-        (Some(here), Ok(there)) if here == there => {
+        (Some(here), Ok(there)) if here.body == there.body => {
             Finding::ok(what, format!("{} leads here", site.origin(host)))
         }
         (Some(_), Ok(_)) => Finding::fail(

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::Patient;
 use super::finding::Finding;
-use super::net::ask_publicly;
+use super::net::{Seen, ask_publicly};
 use crate::message::{Scheme, Site};
 use crate::seal::proof;
 
@@ -25,6 +25,13 @@ struct Way {
 const HOST: &str = "front proxy: Host";
 const ADDRESS: &str = "front proxy: visitor's address";
 const SCHEME: &str = "front proxy: scheme";
+const ANSWERS: &str = "header size of answers";
+
+/// The header that makes it so long has at least so many bytes.
+const LONGEST_ANSWER: usize = 7 * 1024;
+
+/// Makes the gateway's answer as long as a login's with the largest cookies.
+const LONG: &str = "wxgate-long-answer";
 
 pub(super) async fn examine(patient: &Patient<'_>, findings: &mut Vec<Finding>) {
     let site = &patient.config.gateway.site;
@@ -38,10 +45,15 @@ pub(super) async fn examine(patient: &Patient<'_>, findings: &mut Vec<Finding>) 
         headers.insert(AUTHORIZATION, value);
     }
     let path = site.endpoint_path("way");
-    let seen = ask_publicly(&patient.http, site, &site.public_host, &path, headers).await;
-    match seen {
+    let ask =
+        async |headers| ask_publicly(&patient.http, site, &site.public_host, &path, headers).await;
+    match ask(headers.clone()).await {
         Ok(seen) if seen.status == 200 => match serde_json::from_slice(&seen.body) {
-            Ok(way) => findings.extend(judge(&way, site)),
+            Ok(way) => {
+                findings.extend(judge(&way, site));
+                headers.insert(LONG, HeaderValue::from_static("1"));
+                findings.push(long_answer(ask(headers).await));
+            }
             Err(_) => findings.push(Finding::skip(
                 HOST,
                 "something else than this gateway answers",
@@ -55,6 +67,27 @@ pub(super) async fn examine(patient: &Patient<'_>, findings: &mut Vec<Finding>) 
         }
         Err(_) => findings.push(Finding::skip(HOST, "the public address does not answer")),
     }
+}
+
+/// A gateway of another version would answer as before, which says nothing.
+fn long_answer(seen: Result<Seen, String>) -> Finding {
+    let trouble = match seen {
+        Ok(Seen {
+            status: 200,
+            longest_header,
+            ..
+        }) if longest_header >= LONGEST_ANSWER => {
+            return Finding::ok(ANSWERS, "7 KiB of cookies reach the visitor");
+        }
+        Ok(Seen { status: 200, .. }) => {
+            let said = "cannot be seen: the gateway there makes no long answer";
+            return Finding::skip(ANSWERS, said);
+        }
+        Ok(seen) => format!("answered with {}", seen.status),
+        Err(reason) => format!("cut: {reason}"),
+    };
+    let said = format!("an answer with 7 KiB of cookies is {trouble}; some visitors cannot log in");
+    Finding::fail(ANSWERS, said).fix("in nginx: proxy_buffer_size 16k; proxy_buffers 8 16k;")
 }
 
 fn judge(way: &Way, site: &Site) -> Vec<Finding> {

@@ -80,6 +80,7 @@ pub(super) fn resolve(file: &File, document: &Document, reader: &mut Reader<'_>)
     Some(Config {
         source: document.source.clone(),
         fingerprint: document.fingerprint(),
+        references: std::mem::take(&mut reader.references),
         state_dir: file.state_dir.value.resolve(reader),
         listeners: listeners.into_iter().map(|item| item.value).collect(),
         gateway: gateway?,

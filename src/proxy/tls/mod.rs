@@ -173,6 +173,11 @@ impl Tls {
         self.settings.http2
     }
 
+    /// The same trust for a library that makes its own connections and speaks HTTP/1.1.
+    pub fn http1_config(&self) -> ClientConfig {
+        ClientConfig::clone(self.http1_connector.config())
+    }
+
     /// The certificate that a server shows on this connection, which must be good. Cancelling closes it.
     pub async fn certificate(
         &self,
