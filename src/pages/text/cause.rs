@@ -21,8 +21,8 @@ pub(super) fn title(cause: Cause) -> Phrase {
             "This WeChat account cannot log in now",
         ),
         Cause::LoginSetup => phrase(
-            "网站的微信登录还没有设置好",
-            "網站的微信登入尚未設定完成",
+            "网站尚未设置好微信登录",
+            "網站尚未設定好微信登入",
             "WeChat login is not set up correctly",
         ),
         Cause::LoopCookie => phrase(

@@ -33,7 +33,7 @@ pub(super) fn words(needs: NeededClient) -> [Word; 4] {
     let by_file_transfer = phrase(
         "复制网址，在微信里发给“文件传输助手”，再点开它。",
         "複製網址，在微信中傳給「檔案傳輸助手」，再點開它。",
-        "Copy the address, send it to “File Transfer” in WeChat and tap it there.",
+        "Copy the address, send it to File Transfer in WeChat and tap it there.",
     );
     let by_scan = phrase(
         "或者用微信“扫一扫”扫描二维码；同一部手机可先截屏，再从相册选取。",

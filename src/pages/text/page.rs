@@ -186,7 +186,7 @@ const SNAPSHOT: [Word; 5] = [
         phrase(
             "请点击屏幕右下角的“使用完整服务”。",
             "請點選螢幕右下角的「使用完整服務」。",
-            "Tap “使用完整服务” (use full service) at the lower right of the screen.",
+            "Tap 使用完整服务 (use full service) at the lower right of the screen.",
         ),
     ),
     (
@@ -198,7 +198,7 @@ const SNAPSHOT: [Word; 5] = [
         phrase(
             "示意图：手机屏幕右下角的“使用完整服务”按钮",
             "示意圖：手機螢幕右下角的「使用完整服務」按鈕",
-            "Drawing: the button “使用完整服务” at the lower right of a phone's screen",
+            "Drawing: the button 使用完整服务 at the lower right of a phone's screen",
         ),
     ),
 ];

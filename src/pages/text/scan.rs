@@ -150,7 +150,7 @@ const ON_A_PHONE: [Word; 6] = [
         phrase(
             "复制链接，在微信里发给“文件传输助手”，点开它。再回到这里看数字。",
             "複製連結，在微信中傳給「檔案傳輸助手」，點開它。再回到這裡看數字。",
-            "Copy the link, send it to “File Transfer” in WeChat and tap it there. Then come back here for the number.",
+            "Copy the link, send it to File Transfer in WeChat and tap it there. Then come back here for the number.",
         ),
     ),
     (
