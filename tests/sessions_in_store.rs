@@ -376,6 +376,39 @@ async fn a_profile_is_refreshed_for_as_long_as_wechat_takes_the_token() {
 }
 
 #[tokio::test]
+async fn a_changed_profile_is_fetched_anew_where_sessions_are_kept() {
+    let gateway = TestGateway::with(|setup| {
+        *setup = in_store("");
+        setup.app = push_keys("");
+    })
+    .await;
+    let mut alice = member(&gateway).await;
+    assert_eq!(nickname(&gateway, &mut alice).await, "alice 🙂");
+    gateway.simulator().set_nickname("alice", "新名字");
+    let (now, person) = (gateway.clock().now(), gateway.simulator().person("alice"));
+    let account = push_account(APP_ID, true, false);
+    let push = account.consent(
+        "user_info_modified",
+        &person.unwrap().openid(APP_ID),
+        None,
+        now,
+    );
+
+    let reply = send_push(&gateway, "main", &push).await;
+
+    assert_eq!((reply.status.as_u16(), reply.text()), (200, "success"));
+    // The old name is gone at once, the new one is there as soon as WeChat told it.
+    alice.get("/member").await.assert_ok();
+    assert_eq!(gateway.upstream().last().header("x-wechat-nickname"), "");
+    eventually("the site learns the name", async || {
+        nickname(&gateway, &mut alice).await == "新名字"
+    })
+    .await;
+    assert_eq!(gateway.calls("/sns/oauth2/refresh_token"), 1);
+    assert_eq!(gateway.simulator().logins(), 1);
+}
+
+#[tokio::test]
 async fn a_withdrawn_consent_ends_kept_sessions_and_their_streams() {
     let site = event_stream().await;
     let gateway = TestGateway::with(|setup| {

@@ -7,6 +7,7 @@ use super::{Session, Sessions};
 use crate::identity::Profile;
 use crate::secret::Secret;
 use crate::store;
+use crate::wechat::Scope;
 
 /// A profile that is older is fetched again. WeChat allows far more, but nobody changes the name so often.
 const FRESH_FOR: Duration = Duration::from_secs(86_400);
@@ -14,14 +15,15 @@ const FRESH_FOR: Duration = Duration::from_secs(86_400);
 const LEASE: Duration = Duration::from_secs(600);
 
 impl Sessions {
-    /// Whether it is time to fetch the profile again.
+    /// Whether it is time to fetch the profile again: it is old, or WeChat said that it is void.
     pub fn has_stale_profile(&self, session: &Session, now: SystemTime) -> bool {
-        let profile = session.person.profile.as_ref();
         self.kept.is_some()
-            && profile.is_some_and(|profile| {
-                now.duration_since(profile.fetched_at)
-                    .is_ok_and(|age| age >= FRESH_FOR)
-            })
+            && match &session.person.profile {
+                Some(profile) => now
+                    .duration_since(profile.fetched_at)
+                    .is_ok_and(|age| age >= FRESH_FOR),
+                None => session.scope == Scope::Userinfo,
+            }
     }
 
     /// What refreshes the session's profile, for one caller on one node at a time; `None` for the others, and where WeChat gave
