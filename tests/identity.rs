@@ -1,6 +1,9 @@
 //! Who the application is told that somebody is: openid, unionid, and the forms of the subject.
 
+use std::collections::BTreeSet;
+
 use data_encoding::BASE64URL_NOPAD;
+use futures_util::future::join_all;
 use serde_json::Value;
 
 use crate::support::{APP_ID, MINI_ID, Seen, TestGateway, client_apps};
@@ -205,6 +208,50 @@ async fn two_apps_with_one_unionid_are_one_subject() {
         let bob = gateway.mini_program("bob").await;
         bob.get("/orders").await;
         assert_ne!(claims(&gateway.upstream().last())["sub"], subject);
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_first_logins_at_once_on_two_apps_are_one_subject() {
+    for store in ["memory", "embedded"] {
+        let gateway = TestGateway::with(|setup| {
+            let limits =
+                "[rate_limit]\nlogin_start = \"none\"\ncallback = \"none\"\ncode_api = \"none\"";
+            let identity = "[identity]\nsubject = \"user\"";
+            setup.sections = format!("{}\n{limits}\n{identity}", client_apps());
+            setup.store = store;
+        })
+        .await;
+        let gateway = &gateway;
+        let by_browser = (0..50).map(|_| async move {
+            let mut alice = gateway.browser_in_wechat("alice");
+            let purpose = alice.get("/member").await;
+            alice.press(&purpose).await.assert_ok();
+        });
+        let by_mini_program = (0..50).map(|_| async move {
+            let client = gateway.mini_program("alice").await;
+            assert_eq!(client.get("/orders").await.status, 200);
+        });
+
+        tokio::join!(join_all(by_browser), join_all(by_mini_program));
+
+        let seen = gateway.upstream().take();
+        assert_eq!(seen.len(), 100);
+        let apps: BTreeSet<_> = seen
+            .iter()
+            .map(|seen| seen.header("x-wechat-appid"))
+            .collect();
+        assert_eq!(apps, BTreeSet::from([APP_ID, MINI_ID]));
+        let subjects: BTreeSet<_> = seen
+            .iter()
+            .map(|seen| seen.header("x-wechat-subject"))
+            .collect();
+        assert_eq!(subjects.len(), 1, "{store}: {subjects:?}");
+        assert!(
+            subjects
+                .iter()
+                .all(|subject| subject.starts_with("wechat:user:"))
+        );
     }
 }
 

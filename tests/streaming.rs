@@ -4,7 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use crate::support::{
-    Process, ScriptedSite, Talk, TestGateway, eventually, log_out, log_out_everywhere, logged_in,
+    Process, ScriptedSite, Talk, TestGateway, end_sessions, eventually, log_out,
+    log_out_everywhere, logged_in,
 };
 
 const GIBIBYTE: u64 = 1 << 30;
@@ -336,5 +337,17 @@ async fn an_event_stream_ends_when_its_person_logs_out_everywhere_on_another_dev
     let ended = tokio::time::timeout(Duration::from_secs(1), stream.hear_until("0\r\n\r\n"));
     let ended = ended.await.expect("the stream goes on");
     assert!(ended.unwrap().is_some(), "broken off");
+    assert!(ends.recv().await.is_some());
+}
+
+#[tokio::test]
+async fn an_event_stream_ends_when_an_operator_ends_the_sessions_of_its_person() {
+    let (gateway, mut ends) = endless().await;
+    let alice = logged_in(&gateway, "alice").await;
+    let stream = Talk::listening(gateway.address(), &alice.cookie_header()).await;
+
+    end_sessions(&gateway, "alice").await;
+
+    stream.ends_within_a_second().await;
     assert!(ends.recv().await.is_some());
 }

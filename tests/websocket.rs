@@ -14,8 +14,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
 
 use crate::support::{
-    Browser, ScriptedSite, Setup, Talk, TestCertificate, TestGateway, TlsClient, eventually,
-    exchange, get, log_out, log_out_everywhere, logged_in, open_route,
+    Browser, ScriptedSite, Setup, Talk, TestCertificate, TestGateway, TlsClient, end_sessions,
+    eventually, exchange, get, log_out, log_out_everywhere, logged_in, open_route,
 };
 
 type Socket = WebSocketStream<TcpStream>;
@@ -442,6 +442,22 @@ async fn a_websocket_ends_when_its_person_logs_out_everywhere_on_another_device(
     greet(&mut socket).await;
 
     log_out_everywhere(&gateway, &mut desktop).await;
+
+    assert_ends(socket).await;
+    greet(&mut of_bob).await;
+}
+
+#[tokio::test]
+async fn a_websocket_ends_when_an_operator_ends_the_sessions_of_its_person() {
+    let (site, _) = echo().await;
+    let gateway = TestGateway::with(in_front_of(&site)).await;
+    let alice = logged_in(&gateway, "alice").await;
+    let bob = logged_in(&gateway, "bob").await;
+    let mut socket = open(&gateway, &alice).await.unwrap();
+    let mut of_bob = open(&gateway, &bob).await.unwrap();
+    greet(&mut socket).await;
+
+    end_sessions(&gateway, "alice").await;
 
     assert_ends(socket).await;
     greet(&mut of_bob).await;

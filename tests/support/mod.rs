@@ -33,7 +33,9 @@ pub(crate) use push::{PUSH_KEY, PUSH_TOKEN, push_account, push_keys, send_push};
 pub(crate) use secure::{TestCertificate, TlsClient};
 pub(crate) use talk::{ScriptedSite, Talk, event_stream};
 pub(crate) use upstream::{Seen, Upstream};
-pub(crate) use visitor::{log_out, log_out_everywhere, logged_in, logged_in_at_the_door};
+pub(crate) use visitor::{
+    end_sessions, log_out, log_out_everywhere, logged_in, logged_in_at_the_door,
+};
 pub(crate) use wire::{Wire, until_closed};
 
 /// Waits until something that happens by itself has happened, and fails when it takes more than five seconds.

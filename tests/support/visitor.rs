@@ -1,8 +1,9 @@
 //! Somebody who is logged in, without a word to the site.
 
-use http::Method;
+use http::{Method, Request};
+use http_body_util::Full;
 
-use super::{Browser, TestGateway};
+use super::{APP_ID, Browser, TestGateway, exchange};
 
 /// A browser in WeChat whose person is logged in.
 pub(crate) async fn logged_in(gateway: &TestGateway, person: &str) -> Browser {
@@ -39,4 +40,16 @@ async fn leave(gateway: &TestGateway, browser: &mut Browser, address: &str) {
     ];
     let reply = browser.send(Method::POST, address, &origin, "").await;
     assert_eq!(reply.reason(), "logged-out", "{}", reply.text());
+}
+
+/// Ends a person's sessions as an operator does.
+pub(crate) async fn end_sessions(gateway: &TestGateway, person: &str) {
+    let openid = gateway.simulator().person(person).unwrap().openid(APP_ID);
+    let order = Request::post(format!("/sessions/revoke?openid={openid}"))
+        .header("host", "localhost")
+        .header("x-wxgate-admin", "1")
+        .body(Full::default())
+        .unwrap();
+    let reply = exchange(gateway.admin_address(), order).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
 }
