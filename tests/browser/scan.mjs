@@ -84,6 +84,48 @@ const scenes = {
     await close();
   },
 
+  async "a page that nobody looks at asks nothing, and hears at once when it is looked at again"() {
+    const { computer, phone, link, close } = await codeFor("/orders");
+    const look = (hidden) =>
+      computer.page.evaluate((hidden) => {
+        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, hidden);
+    const hungUp = computer.page.waitForEvent("requestfailed", (request) => request.url().includes("/scan/status"));
+    await look(true);
+    await hungUp;
+    await phone.page.goto(link);
+    await phone.page.getByRole("button", { name: "This was not me" }).waitFor();
+    assert.equal(await computer.page.locator("#scan").getAttribute("data-state"), "waiting");
+    await look(false);
+    await state(computer.page, "scanned");
+    await close();
+  },
+
+  async "of an expired code the button has the focus, and leads to another one"() {
+    const { computer, close } = await codeFor("/orders");
+    const old = await computer.page.locator("#address").getAttribute("href");
+    await computer.page.route("**/scan/status*", (route) => route.fulfill({ json: { state: "expired" } }));
+    await computer.page.reload();
+    await state(computer.page, "expired");
+    assert.equal(await computer.page.evaluate(() => document.activeElement.id), "action");
+    assert.match(await text(computer.page), /This code has expired/);
+    await computer.page.unroute("**/scan/status*");
+    await computer.page.keyboard.press("Enter");
+    await state(computer.page, "waiting");
+    assert.notEqual(await computer.page.locator("#address").getAttribute("href"), old);
+    await close();
+  },
+
+  async "who asks too often is told how long to wait"() {
+    const { computer, close } = await codeFor("/orders");
+    await computer.page.route("**/scan/status*", (route) => route.fulfill({ json: { state: "limited", seconds: 42 } }));
+    await computer.page.reload();
+    await state(computer.page, "limited");
+    assert.match(await text(computer.page), /wait 42 s/);
+    await close();
+  },
+
   async "without script the page goes on by itself"() {
     const { computer, phone, link, close } = await codeFor("/orders", { javaScriptEnabled: false });
     await phone.page.goto(link);
