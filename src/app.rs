@@ -135,7 +135,7 @@ impl App {
         let admin_answers = AdminHandler(Arc::new(ArcSwap::from_pointee(answers)));
         let admin = admin
             .map(|listener| Running::start(listener.address(), listener, admin_answers.clone()));
-        shared.metrics.config_loaded(true, shared.clock.now());
+        shared.metrics.config_loaded(shared.clock.now());
         shared.readiness.set_started();
         let housekeeping = Drain::new();
         // It ends by its guard, also when the app is dropped.
@@ -182,18 +182,19 @@ impl App {
     /// Reads key files and templates; needs a Tokio runtime.
     pub fn reload(&self, config: Config) -> anyhow::Result<()> {
         let result = self.replace(config);
-        let worked = result.is_ok();
-        self.shared
-            .metrics
-            .config_loaded(worked, self.shared.clock.now());
+        match &result {
+            Ok(()) => {
+                let now = self.shared.clock.now();
+                self.shared.metrics.config_loaded(now);
+            }
+            Err(error) => self.reload_failed(&format!("{error:#}")),
+        }
         result
     }
 
-    /// Notes a reload that failed before there was a configuration.
-    pub fn reload_failed(&self) {
-        self.shared
-            .metrics
-            .config_loaded(false, self.shared.clock.now());
+    /// Notes a reload that failed before there was a configuration, with the report that the status page shows.
+    pub fn reload_failed(&self, report: &str) {
+        self.shared.metrics.config_refused(report);
     }
 
     /// What operators ask for on the admin listener; only the first who asks gets it. Whoever has it must carry orders out.

@@ -41,6 +41,8 @@
 #![doc = ""]
 #![doc = include_str!("docs/security.md")]
 #![doc = ""]
+#![doc = include_str!("docs/metrics.md")]
+#![doc = ""]
 #![doc = include_str!("docs/reliability.md")]
 #![doc = ""]
 #![doc = include_str!("docs/quirks.md")]

@@ -235,7 +235,12 @@ const MOVED: &[(&str, &[&str], f64)] = &[
         &["op=\"put_new\""],
         1.0,
     ),
-    ("wxgate_headers_stripped_total", &["kind=\"identity\""], 2.0),
+    ("wxgate_headers_stripped_total", &["kind=\"identity\""], 1.0),
+    (
+        "wxgate_headers_stripped_total",
+        &["kind=\"underscore\""],
+        1.0,
+    ),
     ("process_resident_memory_bytes", &[], 1.0),
 ];
 

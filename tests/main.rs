@@ -34,6 +34,7 @@ mod jwt;
 mod limits;
 mod login_in_wechat;
 mod logs;
+mod metrics;
 mod mini_program;
 mod operate;
 mod pages;

@@ -215,15 +215,16 @@ fn take_file(app: &App, source: &Source<'_>, level: &LogLevel) -> Result<(), Str
         Ok(config) => config,
         Err(problems) => {
             tracing::error!("configuration not reloaded, the old one stays");
-            app.reload_failed();
-            return Err(problems.render(false));
+            let report = problems.render(false);
+            app.reload_failed(&report);
+            return Err(report);
         }
     };
     let new_level = config.observe.level;
     let result = match refuse_simulator(&config, source.args) {
         Ok(()) => app.reload(config),
         Err(error) => {
-            app.reload_failed();
+            app.reload_failed(&error.to_string());
             Err(error)
         }
     };

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 
 use crate::listen::Peer;
-use crate::message::{Answer, Replayed, RequestBody, RequestInfo, Site};
+use crate::message::{Answer, Replayed, RequestBody, RequestInfo, Site, Snapshot};
 use crate::observe::SpanKind;
 use crate::proxy::Forwarding;
 use crate::route::policy::{self, Decision};
@@ -153,6 +153,9 @@ impl Gateway {
         );
         journal.status = response.status();
         journal.is_replay = response.extensions().get::<Replayed>().is_some();
+        if let Some(snapshot) = response.extensions().get::<Snapshot>() {
+            (journal.decision, journal.reason) = ("snapshot", snapshot.as_str());
+        }
         response.body_mut().set_journal(journal);
         response
     }
@@ -172,9 +175,9 @@ impl Gateway {
         let forged = self
             .scrub
             .request(&mut parts.headers, asked.peer_is_trusted);
-        if forged > 0 {
-            self.parts.metrics.headers_stripped("identity", forged);
-            journal.stripped_headers = forged;
+        if forged.sum() > 0 {
+            self.parts.count_forged(forged);
+            journal.stripped_headers = forged.sum();
         }
         let mut body = RequestBody::new(body, self.body_patience);
         if let Some(answer) = self.own_endpoint(own_path, &parts.headers, info)? {

@@ -19,7 +19,7 @@ use crate::wechat::AccessTokens;
 
 use super::Settings;
 use super::inspect::Inspector;
-use super::scrub::Scrub;
+use super::scrub::{Forged, Scrub};
 use super::visitor::Visitors;
 
 /// What app puts together for a gateway.
@@ -58,6 +58,18 @@ impl Parts {
             .iter()
             .find(|(address, _)| *address == listener)
             .map_or(&self.gone_listener, |(_, metrics)| metrics)
+    }
+
+    /// A client sent headers that only we may set.
+    pub(super) fn count_forged(&self, forged: Forged) {
+        for (kind, number) in [
+            ("identity", forged.identity),
+            ("underscore", forged.underscore),
+        ] {
+            if number > 0 {
+                self.metrics.headers_stripped(kind, number);
+            }
+        }
     }
 }
 

@@ -18,6 +18,28 @@ pub(super) struct Scrub {
     cookies: Vec<String>,
 }
 
+/// How many headers that only we may set a client sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Forged {
+    /// In the usual spelling.
+    pub(super) identity: u32,
+    /// In one that only application servers take for the same: `_`, or any other byte, for `-`.
+    pub(super) underscore: u32,
+}
+
+impl Forged {
+    pub(super) fn sum(self) -> u32 {
+        self.identity + self.underscore
+    }
+
+    fn add(&mut self, name: &HeaderName) {
+        match is_usual_spelling(name) {
+            true => self.identity += 1,
+            false => self.underscore += 1,
+        }
+    }
+}
+
 /// What a client's header is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -66,13 +88,13 @@ impl Scrub {
     }
 
     /// Removes what a client may not send; says how many of our own names it tried.
-    pub(super) fn request(&self, headers: &mut HeaderMap, peer_is_trusted: bool) -> u32 {
-        let mut forged = 0;
+    pub(super) fn request(&self, headers: &mut HeaderMap, peer_is_trusted: bool) -> Forged {
+        let mut forged = Forged::default();
         let mut doomed: Vec<HeaderName> = Vec::new();
         for name in headers.keys() {
             match self.kind(name) {
                 Kind::Free => continue,
-                Kind::Ours => forged += 1,
+                Kind::Ours => forged.add(name),
                 Kind::Forwarded if peer_is_trusted && is_usual_spelling(name) => continue,
                 Kind::Forwarded => {}
             }

@@ -167,8 +167,7 @@ impl Login {
         result: &'static str,
         visit: &Visit<'_>,
     ) {
-        Ending::of(attempt, app.name.as_str(), result, &visit.info.id)
-            .record(&self.parts.metrics, visit.now);
+        Ending::of(attempt, app, result, &visit.info.id).record(&self.parts.metrics, visit.now);
     }
 }
 

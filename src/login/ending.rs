@@ -5,13 +5,13 @@ use std::time::SystemTime;
 use super::attempt::{Attempt, State};
 use crate::message::RequestId;
 use crate::observe::{LoginFailure, Metrics};
-use crate::wechat::{self, Scope};
+use crate::wechat::{self, App, AppKind, Scope};
 
 /// How a login ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ending<'a> {
-    /// The app's name.
-    pub(super) app: &'a str,
+    /// Whose login it was.
+    pub(super) app: &'a App,
     /// The scope that was asked for.
     pub(super) scope: Scope,
     /// One of the words of [`Metrics::login_finished`].
@@ -30,7 +30,7 @@ impl<'a> Ending<'a> {
     /// The end of an attempt, or of a callback whose attempt is not known.
     pub(super) fn of(
         attempt: Option<&'a Attempt>,
-        app: &'a str,
+        app: &'a App,
         result: &'static str,
         request_id: &'a RequestId,
     ) -> Self {
@@ -47,17 +47,17 @@ impl<'a> Ending<'a> {
 
     /// Counts and logs it.
     pub(super) fn record(&self, metrics: &Metrics, now: SystemTime) {
-        let method = label(self.scope);
+        let (app, method) = (self.app.name.as_str(), label(self.app.kind, self.scope));
         let took = self
             .started
             .and_then(|started| now.duration_since(started).ok());
-        metrics.login_finished(self.app, method, self.result, took);
+        metrics.login_finished(app, method, self.result, took);
         let wechat_errcode = self.refusal.and_then(wechat::Error::code);
         if self.result != "ok" {
             metrics.login_failed(LoginFailure {
                 at: now,
                 request_id: self.request_id.as_str().to_owned(),
-                app: self.app.to_owned(),
+                app: app.to_owned(),
                 method,
                 result: self.result,
                 wechat_errcode,
@@ -66,7 +66,7 @@ impl<'a> Ending<'a> {
         tracing::info!(
             event = "login",
             request.id = self.request_id.as_str(),
-            app = self.app,
+            app,
             method,
             result = self.result,
             wechat_errcode,
@@ -77,10 +77,13 @@ impl<'a> Ending<'a> {
     }
 }
 
-/// The word for a scope in metrics and logs.
-pub(super) fn label(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Base => "base",
-        Scope::Userinfo => "userinfo",
+/// The way to log in, in metrics and logs: an app's kind, and for a service account what was asked for.
+pub(super) fn label(kind: AppKind, scope: Scope) -> &'static str {
+    match (kind, scope) {
+        (AppKind::ServiceAccount, Scope::Base) => "base",
+        (AppKind::ServiceAccount, Scope::Userinfo) => "userinfo",
+        (AppKind::Website, _) => "website",
+        (AppKind::MiniProgram, _) => "mini",
+        (AppKind::MobileApp, _) => "mobile",
     }
 }

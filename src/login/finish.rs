@@ -13,7 +13,7 @@ use super::outcome::{Failure, Found, Outcome};
 use super::redeem::Answered;
 use super::{Login, SnapshotUser, Visit, guard};
 use crate::identity::Person;
-use crate::message::Answer;
+use crate::message::{Answer, Snapshot};
 use crate::pages::{Cause, Page};
 use crate::session::{self, NewSession, Session, SetCookie};
 use crate::store;
@@ -130,11 +130,20 @@ impl Login {
     fn show_snapshot(&self, attempt: &Attempt, kept: &Kept, visit: &Visit<'_>) -> Answer {
         let may_pass = self.settings.snapshot_user == SnapshotUser::Anonymous && !attempt.required;
         let mut answer = if may_pass {
-            self.arrive(Some(attempt), visit)
+            let mut answer = self.arrive(Some(attempt), visit);
+            answer.extensions_mut().insert(Snapshot::Anonymous);
+            answer
         } else {
-            self.page(StatusCode::FORBIDDEN, "snapshot", &Page::Snapshot, visit)
+            self.refuse_snapshot(visit)
         };
         self.mark_completed(&mut answer, attempt, kept, visit);
+        answer
+    }
+
+    /// P9.
+    pub(super) fn refuse_snapshot(&self, visit: &Visit<'_>) -> Answer {
+        let mut answer = self.page(StatusCode::FORBIDDEN, "snapshot", &Page::Snapshot, visit);
+        answer.extensions_mut().insert(Snapshot::Refused);
         answer
     }
 

@@ -117,7 +117,7 @@ impl Redeemer {
         };
         // Counted here and not where it is answered: the one who asked may be gone by now.
         let ending = Ending {
-            app: errand.app.name.as_str(),
+            app: &errand.app,
             scope: errand.scope,
             result: outcome.result(),
             started: Some(errand.started),

@@ -206,7 +206,7 @@ impl Login {
         });
         self.parts
             .metrics
-            .login_started(app.name.as_str(), label(intent.scope));
+            .login_started(app.name.as_str(), label(app.kind, intent.scope));
         (state, self.attempts.write(&ring))
     }
 

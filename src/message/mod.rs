@@ -34,6 +34,25 @@ pub type Answer = http::Response<Bytes>;
 #[derive(Clone, Copy, Debug)]
 pub struct Replayed;
 
+/// Extension of the answer to whoever came back from WeChat as the virtual person of a snapshot page; for metrics and access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Snapshot {
+    /// Let on without identity.
+    Anonymous,
+    /// Shown why that is nobody.
+    Refused,
+}
+
+impl Snapshot {
+    /// As a reason in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// Names why wxgate answered by itself; on every such answer.
 pub const REASON_HEADER: HeaderName = HeaderName::from_static("x-wxgate-response");
 

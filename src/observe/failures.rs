@@ -1,8 +1,10 @@
-//! The last logins that failed, for the status page.
+//! What went wrong last, for the status page: logins, calls to WeChat, and the reload.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
+
+use tokio::time::Instant;
 
 /// So many are remembered; older ones are in the log.
 const KEPT: usize = 50;
@@ -24,14 +26,34 @@ pub struct LoginFailure {
     pub wechat_errcode: Option<i64>,
 }
 
-/// The newest 50 failures.
+/// The last call of an app that WeChat did not answer well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WechatFailure {
+    /// When.
+    pub at: Instant,
+    /// Which call, as in the metrics.
+    pub endpoint: &'static str,
+    /// `errcode`, `http` or `timeout`, as in the metrics.
+    pub result: &'static str,
+    /// WeChat's `errcode`, where it sent one.
+    pub errcode: Option<i64>,
+}
+
+/// What is remembered. Grows with the configuration only.
 #[derive(Debug, Default)]
-pub(super) struct Failures(Mutex<VecDeque<LoginFailure>>);
+pub(super) struct Failures {
+    /// The newest 50, newest first.
+    logins: Mutex<VecDeque<LoginFailure>>,
+    /// By app.
+    wechat: Mutex<BTreeMap<String, WechatFailure>>,
+    /// Why the newest configuration is not in use.
+    reload: Mutex<Option<String>>,
+}
 
 impl Failures {
     /// Remembers one more and forgets the oldest.
     pub(super) fn add(&self, failure: LoginFailure) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.logins);
         if kept.len() == KEPT {
             kept.pop_back();
         }
@@ -40,9 +62,28 @@ impl Failures {
 
     /// All that are remembered, newest first.
     pub(super) fn all(&self) -> Vec<LoginFailure> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().cloned().collect()
+        lock(&self.logins).iter().cloned().collect()
     }
+
+    pub(super) fn set_wechat(&self, app: &str, failure: WechatFailure) {
+        lock(&self.wechat).insert(app.to_owned(), failure);
+    }
+
+    pub(super) fn wechat(&self, app: &str) -> Option<WechatFailure> {
+        lock(&self.wechat).get(app).copied()
+    }
+
+    pub(super) fn set_reload(&self, report: Option<&str>) {
+        *lock(&self.reload) = report.map(str::to_owned);
+    }
+
+    pub(super) fn reload(&self) -> Option<String> {
+        lock(&self.reload).clone()
+    }
+}
+
+fn lock<T>(kept: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

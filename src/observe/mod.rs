@@ -25,7 +25,7 @@ mod trace;
 
 pub use access_log::{AccessLog, AccessRecord, Output, QueryDetail, write_address};
 pub use chain::Chain;
-pub use failures::LoginFailure;
+pub use failures::{LoginFailure, WechatFailure};
 pub use metrics::{
     ListenerMetrics, Metrics, RouteMetrics, StoreMetrics, StoreOperation, UpstreamMetrics,
     method_label,

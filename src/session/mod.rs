@@ -19,6 +19,7 @@ mod cookie;
 mod issue;
 mod kept;
 mod listing;
+mod over;
 mod owner;
 mod profile;
 mod record;
@@ -37,8 +38,9 @@ pub use valid::{Carrier, Method, NewSession, Session};
 
 use cookie::CookieNames;
 use kept::Kept;
+use over::SeenOver;
 use revocation::Revocations;
-use sealed::Content;
+use sealed::{Content, Judged};
 use time::{SteadyTime, end};
 
 /// A started, renewed or ended session as a `Set-Cookie` value.
@@ -69,7 +71,9 @@ pub struct Sessions {
     /// In store mode.
     kept: Option<Kept>,
     time: Arc<SteadyTime>,
-    /// Counts sessions that lose their seat.
+    /// Which sessions were counted as over.
+    seen_over: Arc<SeenOver>,
+    /// Counts sessions that lose their seat or are over.
     metrics: Option<Arc<Metrics>>,
 }
 
@@ -93,6 +97,7 @@ impl Sessions {
         let new = Self::with(settings, sealer, revocations, store, time);
         Self {
             metrics: self.metrics.clone(),
+            seen_over: Arc::clone(&self.seen_over),
             ..new
         }
     }
@@ -122,6 +127,7 @@ impl Sessions {
             revocations,
             time,
             settings,
+            seen_over: Arc::default(),
             metrics: None,
         }
     }
@@ -181,8 +187,13 @@ impl Sessions {
             }
             (Some(Content::Reference(_)) | None, _) => None,
         };
-        let Some(mut session) = record.and_then(|record| self.judge(record, now)) else {
-            return Ok(None);
+        let mut session = match record.map(|record| self.judge(record, now)) {
+            Some(Judged::Valid(session)) => session,
+            Some(Judged::Over(session, reason)) => {
+                self.count_end(&session, reason).await;
+                return Ok(None);
+            }
+            Some(Judged::OfTheFuture) | None => return Ok(None),
         };
         let is_revoked = self.revocations.is_revoked(&session).await?;
         if self.revocations.is_profile_void(&session).await? {

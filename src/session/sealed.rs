@@ -28,6 +28,16 @@ pub(super) enum Content {
     Reference(String),
 }
 
+/// What a record is worth.
+#[derive(Debug)]
+pub(super) enum Judged {
+    Valid(Session),
+    /// Its time is over, for this reason.
+    Over(Session, &'static str),
+    /// Another node's clock or ours is wrong.
+    OfTheFuture,
+}
+
 impl Carrier {
     fn purpose(self) -> Purpose {
         match self {
@@ -55,13 +65,19 @@ impl Sessions {
         }
     }
 
-    /// The session of a record, if its time is not over.
-    pub(super) fn judge(&self, record: Record, now: SystemTime) -> Option<Session> {
+    /// What a record is worth now.
+    pub(super) fn judge(&self, record: Record, now: SystemTime) -> Judged {
         let Record { session, ends_at } = record;
         let latest = end(now, LEEWAY);
-        let is_of_the_future = session.started_at > latest || session.renewed_at > latest;
-        let is_over = now >= ends_at || now >= self.expires_at(&session);
-        (!is_of_the_future && !is_over).then_some(session)
+        if session.started_at > latest || session.renewed_at > latest {
+            Judged::OfTheFuture
+        } else if now >= ends_at || now >= self.ends_at(&session) {
+            Judged::Over(session, "max_lifetime")
+        } else if now >= self.expires_at(&session) {
+            Judged::Over(session, "idle")
+        } else {
+            Judged::Valid(session)
+        }
     }
 
     /// The session's cookie. What does not fit is taken out of the session.

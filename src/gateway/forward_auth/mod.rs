@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::body::AnswerBody;
 use super::journal::Journal;
+use super::scrub::Forged;
 use super::visitor::Visitor;
 use super::{Asked, Error, Gateway, Judged, own};
 use crate::message::{self, Answer};
@@ -152,14 +153,19 @@ impl Gateway {
     /// that the front proxy should have overwritten, or another spelling of one.
     fn refuse_forged(&self, headers: &HeaderMap) -> Result<(), Error> {
         let is_identity = |name: &HeaderName| self.identity_names().any(|own| own == name);
-        let mut forged = headers.keys().filter(|name| {
+        let mut forged = Forged::default();
+        for name in headers.keys() {
+            if self.scrub.is_alias(name) {
+                forged.underscore += 1;
             // A client may have credentials of its own for the application.
-            (is_identity(name) && **name != AUTHORIZATION) || self.scrub.is_alias(name)
-        });
-        if forged.next().is_none() {
+            } else if is_identity(name) && *name != AUTHORIZATION {
+                forged.identity += 1;
+            }
+        }
+        if forged.sum() == 0 {
             return Ok(());
         }
-        self.parts.metrics.headers_stripped("identity", 1);
+        self.parts.count_forged(forged);
         Err(Error::ForgedHeader)
     }
 

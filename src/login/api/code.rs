@@ -8,10 +8,11 @@ use super::ask::Found;
 use super::open_data::OpenData;
 use super::renew::TokenBody;
 use super::{Refusal, read};
+use crate::login::ending::{Ending, label};
 use crate::login::{Error, Login, Visit};
 use crate::message::{self, Answer, RequestBody};
 use crate::session::Session;
-use crate::wechat::{self, App, AppKind, Code, SessionKey};
+use crate::wechat::{self, App, AppKind, Code, Scope, SessionKey};
 
 /// Whose code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,14 +59,6 @@ impl Kind {
             Self::MobileApp => AppKind::MobileApp,
         }
     }
-
-    /// The word of the metric.
-    fn label(self) -> &'static str {
-        match self {
-            Self::MiniProgram => "mini_program",
-            Self::MobileApp => "app",
-        }
-    }
 }
 
 impl Login {
@@ -107,8 +100,12 @@ impl Login {
             return Ok(Err(Refusal::malformed("malformed_code")));
         };
         let trace = visit.info.trace.as_ref();
+        let name = app.name.as_str();
+        self.parts
+            .metrics
+            .login_started(name, label(app.kind, Scope::Base));
         let asked_wechat = self.ask_wechat(kind, app, &code, trace).await;
-        self.record_code_login(kind, app, asked_wechat.as_ref().err(), visit);
+        self.record_code_login(app, asked_wechat.as_ref().err(), visit);
         let Found { new, session_key } = match asked_wechat {
             Ok(found) => found,
             Err(error) => return Ok(Err(Refusal::of(&error))),
@@ -154,35 +151,24 @@ impl Login {
         app.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "unknown_app", "config"))
     }
 
-    fn record_code_login(
-        &self,
-        kind: Kind,
-        app: &App,
-        failed: Option<&wechat::Error>,
-        visit: &Visit<'_>,
-    ) {
+    fn record_code_login(&self, app: &App, failed: Option<&wechat::Error>, visit: &Visit<'_>) {
         let result = match failed.map(wechat::Error::reaction) {
             None => "ok",
             Some(wechat::Reaction::Restart | wechat::Reaction::CodeUsed) => "code_used",
             Some(wechat::Reaction::Visitor) => "denied",
             Some(wechat::Reaction::Later | wechat::Reaction::Operator) => "wechat_error",
         };
-        let (name, method) = (app.name.as_str(), kind.label());
-        let took = self.parts.clock.now().duration_since(visit.now).ok();
-        self.parts
-            .metrics
-            .login_finished(name, method, result, took);
-        let request_id = visit.info.id.as_str();
-        tracing::info!(
-            event = "login",
-            request.id = request_id,
-            app = name,
-            method,
+        let (request_id, name) = (visit.info.id.as_str(), app.name.as_str());
+        let ending = Ending {
+            app,
+            scope: Scope::Base,
             result,
-            wechat_errcode = failed.and_then(wechat::Error::code),
-            wechat_rid = failed.and_then(wechat::Error::reference),
-            "login ended"
-        );
+            started: Some(visit.now),
+            request_id: &visit.info.id,
+            state: None,
+            refusal: failed,
+        };
+        ending.record(&self.parts.metrics, self.parts.clock.now());
         if let Some(error) = failed {
             // The text names errcode and WeChat's request id, and never a code or a key.
             let source: &dyn std::error::Error = error;

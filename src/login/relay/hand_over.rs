@@ -2,7 +2,6 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::Origin;
@@ -14,7 +13,7 @@ use crate::login::outcome::{Failure, Outcome};
 use crate::login::query::only;
 use crate::login::{Login, Visit};
 use crate::message::Answer;
-use crate::pages::{Cause, Page};
+use crate::pages::Cause;
 use crate::seal::random_text;
 use crate::wechat::App;
 
@@ -71,9 +70,7 @@ impl Login {
                         let failure = weigh(failure, answered.is_replay);
                         self.relay_failed(failure, origin, visit)
                     }
-                    Outcome::Snapshot => {
-                        self.page(StatusCode::FORBIDDEN, "snapshot", &Page::Snapshot, visit)
-                    }
+                    Outcome::Snapshot => self.refuse_snapshot(visit),
                     known @ Outcome::Known(_) => self.hand_over(&known, app, origin, visit).await,
                 }
             }

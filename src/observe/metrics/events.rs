@@ -2,6 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::time::Instant;
+
+use super::super::failures::WechatFailure;
 use super::{Counters, Metrics, label};
 
 /// WeChat's error codes that get a series of their own; from the table of codes that the client reacts to.
@@ -21,6 +24,16 @@ impl Metrics {
         errcode: Option<i64>,
         took: Duration,
     ) {
+        if result != "ok" {
+            let at = Instant::now();
+            let failure = WechatFailure {
+                at,
+                endpoint,
+                result,
+                errcode,
+            };
+            self.failures.set_wechat(app, failure);
+        }
         let errcode = match errcode {
             None => "none".into(),
             Some(code) if KNOWN_ERROR_CODES.contains(&code) => code.to_string().into(),
@@ -100,7 +113,8 @@ impl Metrics {
         count(&self.rate_limited, "rule", rule);
     }
 
-    /// A client sent so many headers that only we may set; `kind` is `identity`.
+    /// A client sent so many headers that only we may set; `kind` is `identity`, or `underscore` for spellings that
+    /// only application servers take for the same.
     pub fn headers_stripped(&self, kind: &'static str, number: u32) {
         self.headers_stripped
             .get_or_create_owned(&vec![("kind", kind.into())])
@@ -121,12 +135,17 @@ impl Metrics {
             .set(i64::try_from(seconds.as_secs()).unwrap_or(i64::MAX));
     }
 
-    /// A configuration was loaded, or not.
-    pub fn config_loaded(&self, worked: bool, now: SystemTime) {
-        self.reload_worked.set(i64::from(worked));
-        if worked {
-            self.reload_time.set(whole_seconds(now));
-        }
+    /// A configuration was taken into use.
+    pub fn config_loaded(&self, now: SystemTime) {
+        self.reload_worked.set(1);
+        self.reload_time.set(whole_seconds(now));
+        self.failures.set_reload(None);
+    }
+
+    /// A configuration was refused, for the reasons in a report whose secrets are masked; the one before stays in use.
+    pub fn config_refused(&self, report: &str) {
+        self.reload_worked.set(0);
+        self.failures.set_reload(Some(report));
     }
 }
 

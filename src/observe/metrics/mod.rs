@@ -26,7 +26,7 @@ pub use handles::{RouteMetrics, UpstreamMetrics, method_label};
 pub use listeners::ListenerMetrics;
 pub use store::{StoreMetrics, StoreOperation};
 
-use super::failures::{Failures, LoginFailure};
+use super::failures::{Failures, LoginFailure, WechatFailure};
 use handles::{Slots, route_labels};
 use histogram::Histogram;
 use listeners::{ListenerFamilies, ListenerNumbers};
@@ -76,7 +76,7 @@ pub struct Metrics {
     trace_spans_dropped: Counters,
     listeners: ListenerFamilies,
     listener_numbers: ListenerNumbers,
-    login_failures: Failures,
+    failures: Failures,
     reload_worked: Gauge,
     reload_time: Gauge,
 }
@@ -161,7 +161,7 @@ impl Metrics {
                 "headers_stripped",
                 "Client headers dropped because only we may set them",
             ),
-            login_failures: Failures::default(),
+            failures: Failures::default(),
             log_lines_dropped: families.add(
                 "access_log_lines_dropped",
                 "Access log lines lost: full = too slow to write, write = writing failed",
@@ -204,12 +204,22 @@ impl Metrics {
 
     /// Remembers a login that failed, for the status page.
     pub fn login_failed(&self, failure: LoginFailure) {
-        self.login_failures.add(failure);
+        self.failures.add(failure);
     }
 
     /// The last logins that failed, newest first; at most 50.
     pub fn login_failures(&self) -> Vec<LoginFailure> {
-        self.login_failures.all()
+        self.failures.all()
+    }
+
+    /// The last call of this app that WeChat did not answer well; `None` where all went well so far.
+    pub fn wechat_failure(&self, app: &str) -> Option<WechatFailure> {
+        self.failures.wechat(app)
+    }
+
+    /// Why the newest configuration is not in use; `None` where it is. Its secrets are masked.
+    pub fn reload_failure(&self) -> Option<String> {
+        self.failures.reload()
     }
 
     /// The handles of a route; `none` is the name for requests that matched no route.

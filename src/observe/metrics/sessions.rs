@@ -16,7 +16,10 @@ impl SessionFamilies {
     pub(super) fn register(families: &mut Families) -> Self {
         Self {
             created: families.add("sessions_created", "Sessions begun"),
-            ended: families.add("sessions_ended", "Sessions ended before their time"),
+            ended: families.add(
+                "sessions_ended",
+                "Sessions ended; idle and max_lifetime: what somebody came with was over, counted once a session",
+            ),
             active: families.add(
                 "sessions_active",
                 "Sessions in the store, counted once a minute; in cookie mode nobody can count them",
@@ -54,7 +57,8 @@ impl Metrics {
             .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// A session ended: `reason` is `logout`, `logout_everywhere`, `application`, `revoked` or `evicted`.
+    /// A session ended: `reason` is `logout`, `logout_everywhere`, `application`, `revoked`, `evicted`, `idle` or
+    /// `max_lifetime`.
     pub fn session_ended(&self, reason: &'static str) {
         count(&self.sessions.ended, "reason", reason);
     }

@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::{Method, StatusCode};
@@ -14,8 +15,8 @@ fn value(page: &str, series: &str) -> Option<f64> {
     Some(line.trim().parse().unwrap())
 }
 
-/// Puts at least one series into every family.
-fn touch_everything(metrics: &Metrics) {
+/// Puts at least one series into every family. One is there as long as its upstream.
+fn touch_everything(metrics: &Metrics) -> UpstreamMetrics {
     metrics.login_started("main", "base");
     metrics.login_finished("main", "base", "ok", Some(Duration::from_secs(3)));
     metrics.callback_replayed("main");
@@ -31,8 +32,8 @@ fn touch_everything(metrics: &Metrics) {
     let store = metrics.store();
     store.operation(StoreOperation::PutNew, false, Duration::from_millis(3));
     metrics.route("shop").websocket_opened();
-    metrics.config_loaded(true, UNIX_EPOCH + Duration::from_secs(1_700_000_000));
-    metrics.config_loaded(false, UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    metrics.config_loaded(UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    metrics.config_refused("unknown key");
     let listener = metrics.listener("0.0.0.0:443");
     listener.request_began();
     metrics.route("shop").request_finished(
@@ -49,12 +50,17 @@ fn touch_everything(metrics: &Metrics) {
     upstream.failed("connect");
     upstream.set_healthy(true);
     metrics.wechat_call("main", "x", "ok", None, Duration::ZERO);
+    metrics.wechat_token_refreshed("main", "access", Some(UNIX_EPOCH));
+    upstream.probed(true);
     metrics.log_lines_dropped("full").inc();
+    metrics.trace_spans_exported().inc();
+    metrics.trace_spans_dropped("full").inc();
     listener.handshake("ok");
     listener.proxy_header("ok");
     listener.certificate_reloaded("ok");
     let ends = UNIX_EPOCH + Duration::from_secs(1_900_000_000);
     listener.certificates([], [("www.example.com", ends)]);
+    upstream
 }
 
 #[test]
@@ -203,7 +209,7 @@ fn upstream_answers_errors_and_health_are_told_apart_by_server() {
 fn every_method_feeds_its_family() {
     let metrics = Metrics::new();
 
-    touch_everything(&metrics);
+    let _upstream = touch_everything(&metrics);
 
     let page = metrics.encode();
     for (series, expected) in [
@@ -256,7 +262,7 @@ fn the_page_names_the_build_and_the_process_and_ends_as_it_must() {
 #[test]
 fn no_family_is_described_twice_and_each_has_help() {
     let metrics = Metrics::new();
-    touch_everything(&metrics);
+    let _upstream = touch_everything(&metrics);
     let page = metrics.encode();
     let names: Vec<&str> = page
         .lines()
@@ -272,4 +278,59 @@ fn no_family_is_described_twice_and_each_has_help() {
         let (_, help) = line.split_once(' ').unwrap();
         assert!(help.ends_with('.') && !help.ends_with(".."), "{line}");
     }
+}
+
+/// A family's type and labels by its name.
+type Described = BTreeMap<String, (String, Vec<String>)>;
+
+/// The table of `docs/metrics.md`.
+fn documented() -> Described {
+    let rows = include_str!("../../docs/metrics.md").lines();
+    let rows = rows.filter_map(|line| line.strip_prefix("| `wxgate_"));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let labels = cells[2].split(", ").filter(|label| !label.is_empty());
+        let mut labels: Vec<_> = labels.map(str::to_owned).collect();
+        labels.sort_unstable();
+        let name = format!("wxgate_{}", cells[0].trim_end_matches('`'));
+        (name, (cells[1].to_owned(), labels))
+    })
+    .collect()
+}
+
+/// What a page in the older text format has.
+fn shown(page: &str) -> Described {
+    let mut families = Described::new();
+    let mut current = String::new();
+    for line in page.lines() {
+        if let Some(typed) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = typed.split_once(' ').unwrap();
+            current = name.to_owned();
+            families.insert(current.clone(), (kind.to_owned(), Vec::new()));
+        } else if !line.starts_with('#') {
+            let inside = line.split_once('{').map_or("", |(_, rest)| rest);
+            let inside = inside.rsplit_once('}').map_or("", |(labels, _)| labels);
+            let names = inside
+                .split("\",")
+                .filter_map(|label| label.split_once('=').map(|(name, _)| name.to_owned()))
+                .filter(|name| name != "le");
+            let labels = &mut families.get_mut(&current).unwrap().1;
+            labels.extend(names);
+            labels.sort_unstable();
+            labels.dedup();
+        }
+    }
+    families.retain(|name, _| name.starts_with("wxgate_"));
+    families
+}
+
+#[test]
+fn every_family_and_label_is_documented_and_nothing_else_is() {
+    let metrics = Metrics::new();
+    let _upstream = touch_everything(&metrics);
+
+    let (shown, documented) = (shown(&metrics.encode_text()), documented());
+
+    assert!(documented.len() > 40, "{documented:#?}");
+    assert_eq!(shown, documented);
 }
