@@ -7,8 +7,10 @@ use serde_json::Value as Json;
 use wxgate::simulator::{Endpoint, Trouble};
 
 use crate::support::{
-    APP_ID, Binary, Browser, Setup, TestGateway, Wire, eventually, free_address, wxgate as program,
+    APP_ID, Binary, Browser, Setup, TestCertificate, TestGateway, Wire, eventually, free_address,
+    wxgate as program,
 };
+use crate::tls::Secure;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -26,6 +28,13 @@ async fn json(gateway: &TestGateway, method: &str, target: &str) -> (u16, Json) 
         .await;
     let body = serde_json::from_str(reply.text()).unwrap_or(Json::Null);
     (reply.status.as_u16(), body)
+}
+
+/// From the gateway's present to a time on the page.
+fn seconds_until(gateway: &TestGateway, time: &Json) -> i64 {
+    let time: jiff::Timestamp = time.as_str().unwrap().parse().unwrap();
+    let now = jiff::Timestamp::try_from(gateway.clock().now()).unwrap();
+    time.as_second() - now.as_second()
 }
 
 fn openid(gateway: &TestGateway, person: &str) -> String {
@@ -67,6 +76,11 @@ async fn the_status_page_says_what_is_served_and_how_it_fares() {
     assert_eq!(page["session_mode"], "cookie");
     assert_eq!(page["checks"][0]["ok"], true);
     assert_eq!(page["apps"][0]["name"], "main");
+    let last_error = &page["apps"][0]["last_error"];
+    assert_eq!(last_error["errcode"], 40029, "{last_error}");
+    assert_eq!(last_error["result"], "errcode");
+    let age = -seconds_until(&gateway, &last_error["at"]);
+    assert!((0..=5).contains(&age), "{last_error}: {age}");
     let failure = &page["login_failures"][0];
     assert_eq!(failure["wechat_errcode"], 40029);
     assert_eq!(failure["result"], "code_used");
@@ -326,17 +340,19 @@ async fn with_a_token_everything_asks_for_it_and_a_browser_may_type_it() {
         ("/status", basic("wrong"), 401),
         ("/status", basic(TOKEN), 200),
         ("/status", bearer.clone(), 200),
-        ("/sessions", basic(TOKEN), 401),
+        ("/sessions", basic(TOKEN), 409),
         ("/sessions", bearer, 409),
         ("/status.json", String::new(), 401),
     ] {
         let reply = wire.ask(ask("GET", target, &credentials)).await;
         assert_eq!(reply.status, status, "{target} {credentials}");
     }
-    let reply = wire
-        .ask(ask("POST", "/drain", "X-Wxgate-Admin: 1\r\n"))
-        .await;
-    assert_eq!(reply.status, 401);
+    // A browser that remembers the password gives no orders.
+    for credentials in [String::new(), basic(TOKEN)] {
+        let order = format!("X-Wxgate-Admin: 1\r\n{credentials}");
+        let reply = wire.ask(ask("POST", "/drain", &order)).await;
+        assert_eq!(reply.status, 401, "{credentials}");
+    }
 }
 
 #[tokio::test]
@@ -441,6 +457,10 @@ async fn the_command_line_shows_status_and_reloads() {
     let (code, out, _) = operated.run(&["status"]).await;
     assert_eq!(code, 0);
     assert!(out.contains("the last reload failed"), "{out}");
+    let (_, out, _) = operated.run(&["status", "--json"]).await;
+    let status: Json = serde_json::from_str(&out).unwrap();
+    let report = status["last_reload_report"].as_str().unwrap();
+    assert!(report.contains("needs a restart: log.format"), "{report}");
 }
 
 #[tokio::test]
@@ -716,4 +736,81 @@ async fn without_a_gateway_orders_fail_and_say_what_to_try() {
             "{shell}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_status_page_tells_when_certificates_and_tokens_end() {
+    let host = "www.example.test";
+    let certificate = TestCertificate::ending_in(&[host], 10);
+    let secure = Secure::with(&[&certificate], "", "").await;
+    let (_, status) = json(&secure.gateway, "GET", "/status.json").await;
+    let shown = &status["certificates"][0];
+    assert_eq!(shown["subject"], host);
+    assert_eq!(shown["listener"], secure.address().to_string());
+    // It ends within the tenth day; the clock went on since it was made.
+    assert!(
+        [9, 10].contains(&shown["days_left"].as_i64().unwrap()),
+        "{shown}"
+    );
+
+    let gateway = TestGateway::with(|setup| setup.app = "js_sdk = true".to_owned()).await;
+    let page = "/_wxgate/js/config?url=https%3A%2F%2Fwww.example.test%2F";
+    let signed = gateway.browser_in_wechat("alice").get(page).await;
+    assert_eq!(signed.status(), 200, "{}", signed.text());
+
+    let (_, status) = json(&gateway, "GET", "/status.json").await;
+    assert_eq!(status["certificates"].as_array().unwrap().len(), 0);
+    let tokens = status["apps"][0]["tokens"].as_array().unwrap();
+    let names: Vec<_> = tokens
+        .iter()
+        .map(|one| one["token"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["access", "jsapi_ticket"]);
+    for token in tokens {
+        let left = seconds_until(&gateway, &token["expires"]);
+        assert!((6000..=7200).contains(&left), "{token}: {left}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_in_the_store_are_counted_searched_and_shown_as_a_page() {
+    let gateway =
+        TestGateway::with(|setup| setup.sections = "[sessions]\nmode = \"store\"".to_owned()).await;
+    for person in ["alice", "bob"] {
+        gateway
+            .browser_in_wechat(person)
+            .get("/site")
+            .await
+            .assert_ok();
+    }
+    let mut wire = Wire::new(gateway.admin_address());
+    let html = "Accept: text/html\r\n";
+    let openid = openid(&gateway, "alice");
+    let rows = |text: &str| text.matches("wechat_mp").count();
+
+    let all = wire.ask(ask("GET", "/sessions", html)).await;
+    assert_eq!(
+        (all.status.as_u16(), rows(all.text())),
+        (200, 2),
+        "{}",
+        all.text()
+    );
+    let hers = format!("/sessions?app=main&openid={openid}");
+    let hers = wire.ask(ask("GET", &hers, html)).await;
+    assert_eq!((hers.status.as_u16(), rows(hers.text())), (200, 1));
+    assert!(!hers.text().contains(&openid), "{}", hers.text());
+    let wrong = wire
+        .ask(ask("GET", "/sessions?app=none&openid=x", html))
+        .await;
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.text().contains("an openid belongs to one app"));
+
+    let (_, status) = json(&gateway, "GET", "/status.json").await;
+    assert!(status["sessions_kept"].is_u64(), "{status}");
+    let page = wire.ask(ask("GET", "/status", html)).await;
+    assert!(
+        page.text().contains("action=\"/sessions\""),
+        "{}",
+        page.text()
+    );
 }

@@ -16,6 +16,8 @@ pub struct Generation {
     pub loaded_at: SystemTime,
     /// Where visitors connect.
     pub listeners: Vec<String>,
+    /// What those with TLS show.
+    pub certificates: Vec<CertificateFacts>,
     /// Apps.
     pub apps: Vec<AppFacts>,
     /// Routes in matching order.
@@ -31,6 +33,45 @@ pub struct AppFacts {
     pub name: String,
     /// Masked.
     pub app_id: String,
+    /// Its app-wide tokens that were fetched.
+    pub tokens: Vec<TokenFacts>,
+    /// What WeChat last refused or did not answer.
+    pub last_error: Option<WechatErrorFacts>,
+}
+
+/// An app-wide token.
+#[derive(Clone, Debug, Serialize)]
+pub struct TokenFacts {
+    /// `access` or `jsapi_ticket`.
+    pub token: String,
+    /// When it expires.
+    pub expires: String,
+}
+
+/// A call that WeChat did not answer well.
+#[derive(Clone, Debug, Serialize)]
+pub struct WechatErrorFacts {
+    /// When.
+    pub at: String,
+    /// Which call.
+    pub endpoint: &'static str,
+    /// `errcode`, `http` or `timeout`.
+    pub result: &'static str,
+    /// WeChat's `errcode`, where it sent one.
+    pub errcode: Option<i64>,
+}
+
+/// A certificate that a listener shows.
+#[derive(Clone, Debug, Serialize)]
+pub struct CertificateFacts {
+    /// The listener's address.
+    pub listener: String,
+    /// The first name in it.
+    pub subject: String,
+    /// When it ends.
+    pub ends: String,
+    /// Whole days until then; less than 0 where that is over.
+    pub days_left: i64,
 }
 
 /// A route.

@@ -34,6 +34,7 @@ use crate::wechat::AppName;
 
 mod control;
 mod explain;
+mod facts;
 mod generation;
 mod operator;
 mod orders;
@@ -51,7 +52,10 @@ mod tests;
 
 pub use control::{Control, Order, Orders};
 pub use explain::{Asked, Explain, Explained};
-pub use generation::{AppFacts, Generation, RouteFacts, ServerFacts, UpstreamFacts};
+pub use generation::{
+    AppFacts, CertificateFacts, Generation, RouteFacts, ServerFacts, TokenFacts, UpstreamFacts,
+    WechatErrorFacts,
+};
 pub use readiness::{Check, Readiness, STORE_PATIENCE, State};
 pub use recent::Recent;
 pub use token::TokenShares;

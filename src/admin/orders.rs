@@ -80,7 +80,10 @@ impl Place {
     }
 
     fn is_page(self) -> bool {
-        matches!(self, Self::Root | Self::Status | Self::Explain)
+        matches!(
+            self,
+            Self::Root | Self::Status | Self::Explain | Self::Sessions
+        )
     }
 }
 
@@ -109,7 +112,11 @@ impl Admin {
             Place::Status if wants_page(asked.headers) => self.status(control).await.html(),
             Place::Status | Place::StatusJson => self.status(control).await.json(),
             Place::Explain => control.explain(&query, wants_page(asked.headers)),
-            Place::Sessions => control.list_sessions(&query).await,
+            Place::Sessions => {
+                control
+                    .list_sessions(&query, wants_page(asked.headers))
+                    .await
+            }
             Place::Revoke => {
                 let answer = control.revoke_sessions(&query, &operator).await;
                 if answer.status().is_success() {

@@ -19,7 +19,7 @@ pub(super) fn html(template: &str, values: Value) -> Answer {
         .unwrap_or_else(|error| format!("<!doctype html><title>wxgate</title>{error}"));
     let mut answer = message::html(StatusCode::OK, "admin", page);
     let style = BASE64.encode(digest(&SHA256, STYLE.as_bytes()).as_ref());
-    // The only form asks this listener itself, and changes nothing.
+    // Forms ask this listener itself, and change nothing.
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     );

@@ -41,6 +41,12 @@ impl<'p> Series<'p> {
         values.collect()
     }
 
+    /// Each series of a family: its labels, to be read by [`label`], and its value.
+    pub(super) fn of_family(&self, family: &str) -> impl Iterator<Item = (&'p str, f64)> {
+        let of_family = self.0.iter().filter(move |(name, _, _)| *name == family);
+        of_family.map(|(_, labels, value)| (*labels, *value))
+    }
+
     /// The value of one series, where it is there.
     pub(super) fn value(&self, family: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let found = self.0.iter().find(|(name, found, _)| {
@@ -48,6 +54,17 @@ impl<'p> Series<'p> {
         });
         found.map(|(_, _, value)| *value)
     }
+}
+
+/// The value of a label as it is written; one with a quotation mark ends before it.
+pub(super) fn label<'p>(written: &'p str, name: &str) -> &'p str {
+    let start = format!("{name}=\"");
+    let found = written
+        .match_indices(&start)
+        .find(|(at, _)| *at == 0 || written[..*at].ends_with(','));
+    found
+        .and_then(|(at, _)| written[at + start.len()..].split('"').next())
+        .unwrap_or_default()
 }
 
 /// Whether labels as they are written hold this one.
@@ -75,5 +92,12 @@ mod tests {
         assert_eq!(series.sum("nothing", &[]), 0);
         assert_eq!(series.value("b", &[]), Some(1.5));
         assert_eq!(series.value("a_total", &[("route", "y")]), None);
+        let routes = series
+            .of_family("a_total")
+            .map(|(labels, value)| (label(labels, "route"), label(labels, "code"), value));
+        assert_eq!(
+            routes.take(2).collect::<Vec<_>>(),
+            [("x", "200", 3.0), ("", "500", 4.0)]
+        );
     }
 }

@@ -3,10 +3,13 @@
 use std::time::SystemTime;
 
 use http::StatusCode;
+use minijinja::context;
+use minijinja::value::Serde;
 use serde_json::{Value as Json, json};
 
 use super::control::{Control, done, failed};
 use super::operator::Operator;
+use super::page;
 use super::query::Query;
 use super::status::timestamp;
 use crate::identity::Person;
@@ -19,6 +22,11 @@ use crate::wechat::{App, OpenId, Scope};
 const LISTED: usize = 100;
 const MOST_LISTED: usize = 10_000;
 
+const TEMPLATE: &str = include_str!("sessions.html");
+
+/// Why there is no list.
+type Refusal = (StatusCode, String);
+
 /// Who is meant.
 enum Whose<'q> {
     Session(&'q str),
@@ -27,15 +35,33 @@ enum Whose<'q> {
 }
 
 impl Control {
-    /// `GET /sessions`, all or those of one openid.
-    pub(super) async fn list_sessions(&self, query: &Query<'_>) -> Answer {
+    /// `GET /sessions`, all or those of one openid; as a page or as JSON.
+    pub(super) async fn list_sessions(&self, query: &Query<'_>, wants_page: bool) -> Answer {
+        let found = self.find_sessions(query).await;
+        if !wants_page {
+            return match found {
+                Ok(sessions) => done(&json!({ "sessions": sessions })),
+                Err((status, why)) => failed(status, &why),
+            };
+        }
+        let (status, sessions, error) = match found {
+            Ok(sessions) => (StatusCode::OK, sessions, None),
+            Err((status, why)) => (status, Vec::new(), Some(why)),
+        };
+        let mut page = page::html(TEMPLATE, context! { sessions => Serde(sessions), error });
+        *page.status_mut() = status;
+        page
+    }
+
+    async fn find_sessions(&self, query: &Query<'_>) -> Result<Vec<Json>, Refusal> {
+        let refuse = |status: StatusCode, why: &str| Err((status, why.to_owned()));
         if !self.sessions.are_listed() {
             let why = "`sessions.mode` is \"cookie\": nothing is kept per visitor, so nothing can be listed. Ending works";
-            return failed(StatusCode::CONFLICT, why);
+            return refuse(StatusCode::CONFLICT, why);
         }
         let now = self.clock.now();
         let found = match self.whose(query) {
-            Err(answer) => return *answer,
+            Err(why) => return refuse(StatusCode::BAD_REQUEST, why),
             Ok(None) => {
                 let limit = query.value("limit").and_then(|limit| limit.parse().ok());
                 let limit = limit.unwrap_or(LISTED).min(MOST_LISTED);
@@ -43,7 +69,7 @@ impl Control {
             }
             Ok(Some(Whose::Openid(app, openid))) => match person(app, openid) {
                 Some(person) => self.sessions.list_of(&person, now).await,
-                None => return failed(StatusCode::BAD_REQUEST, "this is no openid"),
+                None => return refuse(StatusCode::BAD_REQUEST, "this is no openid"),
             },
             Ok(Some(Whose::Session(sid))) => {
                 let found = self.sessions.inspect(sid, now).await;
@@ -51,15 +77,12 @@ impl Control {
             }
             Ok(Some(Whose::Unionid(_))) => {
                 let why = "sessions are listed by `openid` and `app`, not by unionid";
-                return failed(StatusCode::BAD_REQUEST, why);
+                return refuse(StatusCode::BAD_REQUEST, why);
             }
         };
         match found {
-            Ok(sessions) => {
-                let sessions: Vec<_> = sessions.iter().map(|one| self.describe(one)).collect();
-                done(&json!({ "sessions": sessions }))
-            }
-            Err(error) => store_failed(&error),
+            Ok(sessions) => Ok(sessions.iter().map(|one| self.describe(one)).collect()),
+            Err(error) => Err(store_failed(&error)),
         }
     }
 
@@ -70,7 +93,7 @@ impl Control {
         operator: &Operator<'_>,
     ) -> Answer {
         let whose = match self.whose(query) {
-            Err(answer) => return *answer,
+            Err(why) => return failed(StatusCode::BAD_REQUEST, why),
             Ok(None) => {
                 let why = "say whose: `sid`, or `openid` and `app`, or `unionid`";
                 return failed(StatusCode::BAD_REQUEST, why);
@@ -100,12 +123,15 @@ impl Control {
                 operator.ordered("revoke", what);
                 done(&json!({ "revoked": what }))
             }
-            Err(error) => store_failed(&error),
+            Err(error) => {
+                let (status, why) = store_failed(&error);
+                failed(status, &why)
+            }
         }
     }
 
     /// Who is meant; `None` where the query names nobody.
-    fn whose<'q>(&'q self, query: &'q Query<'_>) -> Result<Option<Whose<'q>>, Box<Answer>> {
+    fn whose<'q>(&'q self, query: &'q Query<'_>) -> Result<Option<Whose<'q>>, &'static str> {
         if let Some(sid) = query.value("sid") {
             return Ok(Some(Whose::Session(sid)));
         }
@@ -120,9 +146,8 @@ impl Control {
             (None, [only]) => Some(only),
             (None, _) => None,
         };
-        let why = "an openid belongs to one app: name it with `app`";
         app.map(|app| Some(Whose::Openid(app, openid)))
-            .ok_or_else(|| Box::new(failed(StatusCode::BAD_REQUEST, why)))
+            .ok_or("an openid belongs to one app: name it with `app`")
     }
 
     fn describe(&self, session: &Session) -> Json {
@@ -153,8 +178,8 @@ fn person(app: &App, openid: &str) -> Option<Person> {
     })
 }
 
-fn store_failed(error: &store::Error) -> Answer {
+fn store_failed(error: &store::Error) -> Refusal {
     let source: &dyn std::error::Error = error;
     tracing::error!(error = source, "order of an operator needs the store");
-    failed(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
+    (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
 }

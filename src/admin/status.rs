@@ -7,13 +7,12 @@ use jiff::Timestamp;
 use minijinja::context;
 use minijinja::value::Serde;
 use serde::Serialize;
-use tokio::time::Instant;
 
 use super::control::Control;
+use super::facts;
 use super::generation::Generation;
 use super::page;
 use super::readiness::{Check, State};
-use super::recent::{Counts, Recent};
 use super::series::Series;
 use crate::message::{self, Answer};
 use crate::observe::{LoginFailure, Metrics};
@@ -28,8 +27,12 @@ pub(super) struct Status {
     uptime_s: u64,
     loaded: String,
     last_reload_worked: bool,
+    /// Why the last reload failed.
+    last_reload_report: Option<String>,
     checks: Vec<CheckLine>,
     session_mode: &'static str,
+    /// How many are in the store, looked up once a minute.
+    sessions_kept: Option<u64>,
     logins_started: u64,
     logins_finished: u64,
     logins_failed: u64,
@@ -77,11 +80,16 @@ impl Status {
                 .as_secs(),
             loaded: timestamp(control.generation.loaded_at),
             last_reload_worked: reload == Some(1.0),
+            last_reload_report: metrics.reload_failure(),
             checks: checks.iter().map(check_line).collect(),
             session_mode: match control.sessions.are_listed() {
                 true => "store",
                 false => "cookie",
             },
+            sessions_kept: control
+                .sessions
+                .are_listed()
+                .then(|| series.sum("wxgate_sessions_active", &[])),
             logins_started: series.sum("wxgate_logins_started_total", &[]),
             logins_finished: finished,
             logins_failed: finished.saturating_sub(worked),
@@ -93,7 +101,7 @@ impl Status {
                 .into_iter()
                 .map(failure_line)
                 .collect(),
-            generation: counted(&control.generation, &series, &control.recent),
+            generation: facts::present(control, &series, metrics),
         }
     }
 
@@ -105,29 +113,6 @@ impl Status {
     pub(super) fn html(&self) -> Answer {
         page::html(TEMPLATE, context! { status => Serde(self) })
     }
-}
-
-/// The generation with what was counted since the start.
-fn counted(generation: &Generation, series: &Series<'_>, recent: &Recent) -> Generation {
-    let mut counted = generation.clone();
-    for route in &mut counted.routes {
-        let present = Counts::of(series, &route.name);
-        let lately = recent.of(&route.name, present, Instant::now());
-        (route.requests, route.denied) = (present.requests, present.denied);
-        (route.requests_5m, route.denied_5m) = (lately.requests, lately.denied);
-    }
-    for upstream in &mut counted.upstreams {
-        let name = ("upstream", upstream.name.as_str());
-        upstream.errors = series.sum("wxgate_upstream_errors_total", &[name]);
-        for server in &mut upstream.servers {
-            let labels = [name, ("server", server.name.as_str())];
-            let health = series.value("wxgate_upstream_healthy", &labels);
-            server.healthy = health != Some(0.0);
-            let answers = series.sum("wxgate_upstream_requests_total", &labels);
-            server.answers = answers;
-        }
-    }
-    counted
 }
 
 fn check_line(check: &Check) -> CheckLine {

@@ -19,12 +19,15 @@ pub(super) fn of(
     let apps = config.wechat.apps.iter().map(|app| AppFacts {
         name: app.name.as_str().to_owned(),
         app_id: IdentityMask::Masked.apply(app.id.as_str()),
+        tokens: Vec::new(),
+        last_error: None,
     });
     Generation {
         file: config.source.display().to_string(),
         sha256: config.fingerprint.clone(),
         loaded_at: now,
         listeners: listeners.iter().map(SocketAddr::to_string).collect(),
+        certificates: Vec::new(),
         apps: apps.collect(),
         routes: gateway
             .routes()

@@ -40,6 +40,15 @@ pub(super) fn summary(status: &Json) -> String {
     if status["last_reload_worked"] == false {
         lines.push("           the last reload failed: see wxgate check".to_owned());
     }
+    for one in each(status, "certificates") {
+        lines.push(format!(
+            "tls        {}   {}   ends {}, in {} days",
+            word(one, "listener"),
+            word(one, "subject"),
+            word(one, "ends"),
+            word(one, "days_left")
+        ));
+    }
     lines.push(format!(
         "logins     {} started, {} finished, {} failed",
         word(status, "logins_started"),
