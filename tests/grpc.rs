@@ -83,7 +83,10 @@ async fn every_kind_of_call_passes_with_its_metadata_status_and_end() {
     assert!(token.len() > 100 && token.split('.').count() == 3, "{seen}");
     assert_eq!(seen.get("cookie"), None, "ours is cut out");
 
-    // A deadline or a cancelled call ends on the server too.
+    assert_eq!(said["watched"], json!(["begun", "CANCELLED"]));
+
+    // A deadline, and a call that the client cancels, end on the server too.
     assert_eq!(next(&mut server.said).await, "waiting");
     assert_eq!(next(&mut server.said).await, "cancelled");
+    assert_eq!(next(&mut server.said).await, "given up");
 }

@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::support::http2::{END_STREAM, Frames, code, kind, request_to};
 use crate::support::{
     KeepAlive, Process, ProcessSetup, ScriptedSite, Setup, Talk, TestGateway, Upstream, eventually,
     exchange, free_address, get, log_out, logged_in, run_to_end,
@@ -528,6 +529,70 @@ async fn reloads_under_load_lose_no_request_over_http2() {
         asked += client.await.unwrap();
     }
     assert!(asked >= REQUESTS, "{asked}");
+    assert_eq!(answered.load(Ordering::Relaxed), asked);
+}
+
+/// Asks one by one until the gateway says that it takes no more, and never twice; how many were answered.
+async fn ask_until_goaway(address: SocketAddr) -> usize {
+    let mut frames = Frames::connect(address).await;
+    let mut answered = 0;
+    loop {
+        let stream = frames.begin(&request_to("POST", "/page"), END_STREAM).await;
+        let mut last = None;
+        loop {
+            let next = frames.next().await.expect("closed without an answer");
+            match next.kind {
+                kind::GOAWAY => {
+                    assert_eq!(code(&next.payload[4..]), 0, "graceful");
+                    let taken = code(&next.payload[..4]);
+                    if stream > taken {
+                        return answered;
+                    }
+                    last = Some(taken);
+                }
+                kind::RST_STREAM => panic!("lost"),
+                _ if next.stream == stream && next.flags & END_STREAM != 0 => break,
+                _ => {}
+            }
+        }
+        answered += 1;
+        if last.is_some() {
+            return answered;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_over_http2_of_a_listener_that_goes_hear_goaway_and_lose_nothing() {
+    const CLIENTS: usize = 8;
+    let (site, answered) = fast_site_over_http2().await;
+    let address = free_address();
+    let app = format!("[upstreams.app]\nservers = [\"h2c://{site}\"]\n");
+    let with_listener = format!("{app}[[server.listeners]]\naddress = \"{address}\"\nh2c = true\n");
+    let mut process = Process::with("app", |setup| setup.sections.clone_from(&with_listener)).await;
+    let mut asked = 0;
+
+    for round in 0..5 {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| tokio::spawn(ask_until_goaway(address)))
+            .collect();
+        let enough = answered.load(Ordering::Relaxed) + 400;
+        eventually("the load goes on", async || {
+            answered.load(Ordering::Relaxed) >= enough
+        })
+        .await;
+        process.configure("app", |setup| setup.sections.clone_from(&app));
+        process.signal("HUP");
+        process.says_times(RELOADED, 2 * round + 1).await;
+        for client in clients {
+            asked += client.await.unwrap();
+        }
+        process.configure("app", |setup| setup.sections.clone_from(&with_listener));
+        process.signal("HUP");
+        process.says_times(RELOADED, 2 * round + 2).await;
+    }
+
+    assert!(asked >= 2000, "{asked}");
     assert_eq!(answered.load(Ordering::Relaxed), asked);
 }
 

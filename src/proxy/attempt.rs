@@ -75,6 +75,8 @@ pub(super) struct Next {
     pub(super) index: usize,
     /// Not on a connection from the pool.
     pub(super) new_connection: bool,
+    /// The server has said that it wants HTTP/1.1 for this request.
+    pub(super) http1_only: bool,
     /// On this one, which was opened to find out what the server speaks.
     pub(super) opened: Option<Transport>,
 }
@@ -106,13 +108,14 @@ impl<'a> Sending<'a> {
         let mut next = Next {
             index,
             new_connection: self.tunnel,
+            http1_only: false,
             opened: None,
         };
         loop {
             let server = &self.upstream.servers()[next.index];
             let load = Load::on(server);
             let began = self.span.map(|_| Instant::now());
-            let share = match self.may_share(server) {
+            let share = match self.may_share(server) && !next.http1_only {
                 true => Box::pin(self.find_share(&mut next, server)).await,
                 false => Ok(None),
             };
@@ -126,7 +129,7 @@ impl<'a> Sending<'a> {
                     Box::pin(self.attempt_by_hyper(&mut next, *request, keep_copy, now)).await
                 }
                 (Ok(Some(share)), message) => {
-                    Box::pin(self.attempt_over_http2(share, message, &next)).await
+                    Box::pin(self.attempt_over_http2(share, message, &mut next)).await
                 }
                 (Err(error), message) => Err(Failed {
                     outcome: Outcome::without_connection(&error),
@@ -179,6 +182,7 @@ impl<'a> Sending<'a> {
         Some(Next {
             index,
             new_connection: self.tunnel,
+            http1_only: false,
             opened: None,
         })
     }

@@ -50,7 +50,11 @@ pub(super) async fn open(server: &Server, offer: Offer) -> Result<Opened, Failur
     let (stream, peer) = match (&server.place.address, &server.addresses) {
         (Address::Unix(path), _) => {
             let stream = UnixStream::connect(path).await.map_err(Failure::Connect)?;
-            return Ok(Opened::Http1(Transport::new(Stream::Unix(stream))));
+            let transport = Transport::new(Stream::Unix(stream));
+            return Ok(match server.place.protocol {
+                Protocol::H2c if offer == Offer::Either => Opened::Http2(transport),
+                Protocol::H2c | Protocol::Http | Protocol::Https { .. } => Opened::Http1(transport),
+            });
         }
         (Address::Tcp { .. }, Some(name)) => {
             let reached = reach(name, server.connect_timeout).await;

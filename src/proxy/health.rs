@@ -155,6 +155,7 @@ impl Probe {
             Err(failure) => Err(match failure {
                 http2::Failure::Unsent(error)
                 | http2::Failure::Refused(error)
+                | http2::Failure::NeedsHttp1 { error, .. }
                 | http2::Failure::Silent(error)
                 | http2::Failure::Broken(error) => Complaint::Broken(Fault::Http2(error)),
                 http2::Failure::Interim(limit) => Complaint::Broken(Fault::Interim { limit }),

@@ -79,7 +79,7 @@ impl<'a> Sending<'a> {
         &self,
         share: Share,
         message: Message<'a>,
-        next: &Next,
+        next: &mut Next,
     ) -> Result<(response::Parts, Source), Failed<'a>> {
         let server = &self.upstream.servers()[next.index];
         let reused = !next.new_connection;
@@ -103,6 +103,7 @@ impl<'a> Sending<'a> {
             }
             Err(failure) => failure,
         };
+        next.http1_only = matches!(failure, Failure::NeedsHttp1 { .. });
         Err(self.judge_http2(failure, reused, message, server))
     }
 
@@ -162,6 +163,16 @@ impl<'a> Sending<'a> {
                 reused = false;
                 server.metrics.failed("refused");
                 (Outcome::Unsent, self.broken(Fault::Http2(error)))
+            }
+            Failure::NeedsHttp1 { error, is_unsent } => {
+                // Nobody's fault: like a connection that the server closes while we write.
+                reused = true;
+                server.metrics.failed("refused");
+                let outcome = match is_unsent {
+                    true => Outcome::Unsent,
+                    false => Outcome::Silent,
+                };
+                (outcome, self.broken(Fault::Http2(error)))
             }
             Failure::Silent(error) => self.died(Fault::Http2(error), false, server),
             Failure::Broken(error) => self.died(Fault::Http2(error), true, server),

@@ -178,7 +178,11 @@ impl<'a> Sending<'a> {
             // What must be new takes the room of an idle one.
             let stream = idle.filter(|_| !needs_new).and_then(Idle::into_transport);
             let stream = stream.map(Free::Connection);
-            stream.or_else(|| server.room.enter().map(Free::Room))
+            let free = stream.or_else(|| server.room.enter().map(Free::Room));
+            if free.is_none() {
+                server.shared.give_up_idle();
+            }
+            free
         };
         let after = self.upstream.settings.connect_timeout;
         let found = tokio::time::timeout(after, server.room.wait_for(look)).await;

@@ -49,8 +49,9 @@ sent = iter([str(number).encode() for number in range(1000)])
 total = channel.stream_unary(path("Total"))(sent, metadata=logged_in, timeout=PATIENCE)
 wait = channel.unary_unary(path("Wait"))
 late = failing(wait, b"", metadata=logged_in, timeout=0.5)
-cancelled = wait.future(b"", metadata=logged_in, timeout=PATIENCE)
-cancelled.cancel()
+watched = channel.unary_stream(path("Watch"))(b"", metadata=logged_in, timeout=PATIENCE)
+begun = next(watched)
+watched.cancel()
 
 print(
     json.dumps(
@@ -64,6 +65,7 @@ print(
             "fail": failing(channel.unary_unary(path("Fail")), b"", metadata=logged_in, timeout=PATIENCE),
             "unknown": failing(channel.unary_unary(path("Nothing")), b"", metadata=logged_in, timeout=PATIENCE),
             "late": late[0],
+            "watched": [begun.decode(), watched.code().name],
             "stranger": failing(unary, b"hello", timeout=PATIENCE)[:2],
         }
     )

@@ -49,6 +49,16 @@ def wait(request, context):
     return b""
 
 
+def watch(request, context):
+    """Says one thing and then nothing, until the other side has enough."""
+    ended = threading.Event()
+    context.add_callback(ended.set)
+    yield b"begun"
+    ended.wait(30)
+    # Not by its deadline, which the server knows by itself.
+    say("given up" if context.time_remaining() > 5 else "too late")
+
+
 def main():
     handlers = {
         "Unary": grpc.unary_unary_rpc_method_handler(unary),
@@ -58,6 +68,7 @@ def main():
         "AnswerEach": grpc.stream_stream_rpc_method_handler(answer_each),
         "Fail": grpc.unary_unary_rpc_method_handler(fail),
         "Wait": grpc.unary_unary_rpc_method_handler(wait),
+        "Watch": grpc.unary_stream_rpc_method_handler(watch),
     }
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=16))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Shop", handlers),))

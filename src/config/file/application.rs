@@ -57,7 +57,7 @@ table! {
 table! {
     /// One application.
     UpstreamFile {
-        /// Where it listens: http://host:port, https://host:port, h2c://host:port (HTTP/2 without TLS), unix:/path.
+        /// Where it listens: http://host:port, https://host:port, h2c://host:port (HTTP/2 without TLS), unix:/path, h2c+unix:/path.
         servers: Vec<Item<String>>, required;
         /// round-robin, least-requests or cookie.
         balance: Balance = "round-robin";

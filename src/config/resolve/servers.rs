@@ -10,6 +10,11 @@ use crate::config::problem::Problem;
 use crate::config::read::Reader;
 use crate::proxy::{Address, TlsSettings};
 
+/// Before the path of a socket that speaks HTTP/1.1.
+const UNIX: &str = "unix:";
+/// Before the path of one that speaks HTTP/2 without TLS.
+const UNIX_HTTP2: &str = "h2c+unix:";
+
 /// The longest path that the system takes for a socket.
 const LONGEST_SOCKET_PATH: usize = 107;
 
@@ -54,22 +59,29 @@ impl WrittenServer {
                 format!("{scheme}://[{host}]:{port}")
             }
             Address::Tcp { host, port } => format!("{scheme}://{host}:{port}"),
-            Address::Unix(path) => format!("unix:{}", path.display()),
+            Address::Unix(path) if self.scheme == ServerScheme::H2c => {
+                format!("{UNIX_HTTP2}{}", path.display())
+            }
+            Address::Unix(path) => format!("{UNIX}{}", path.display()),
         }
     }
 }
 
 /// Whether the text is an address and not the name of an upstream.
 pub(super) fn is_address(text: &str) -> bool {
-    text.contains("://") || text.starts_with("unix:")
+    text.contains("://") || text.starts_with(UNIX) || text.starts_with(UNIX_HTTP2)
 }
 
-/// `http://host[:port]`, `https://host[:port]`, `h2c://host[:port]` or `unix:/path`.
+/// `http://host[:port]`, `https://host[:port]`, `h2c://host[:port]`, `unix:/path` or `h2c+unix:/path`.
 pub(super) fn read(text: &str, place: &Place, reader: &mut Reader<'_>) -> Option<WrittenServer> {
-    if let Some(path) = text.strip_prefix("unix:") {
-        let server = unix(path);
+    let socket = [(UNIX, ServerScheme::Http), (UNIX_HTTP2, ServerScheme::H2c)]
+        .into_iter()
+        .find_map(|(start, scheme)| Some((text.strip_prefix(start)?, scheme)));
+    if let Some((path, scheme)) = socket {
+        let server = unix(path, scheme);
         if server.is_none() {
-            let what = "must be \"unix:\" and an absolute path of at most 107 bytes";
+            let what =
+                "must be \"unix:\" or \"h2c+unix:\" and an absolute path of at most 107 bytes";
             reader.report(Problem::new(Code::BadUrl, place, what));
         }
         return server;
@@ -77,7 +89,9 @@ pub(super) fn read(text: &str, place: &Place, reader: &mut Reader<'_>) -> Option
     let server = url(text);
     if server.is_none() {
         let what = "must be a URL such as \"http://10.0.0.5:8080\", without path";
-        reader.report(Problem::new(Code::BadUrl, place, what));
+        let names_socket = text.starts_with("h2c://unix:") || text.starts_with("h2c:///");
+        let hint = names_socket.then(|| "HTTP/2 over a socket is \"h2c+unix:/path\"".to_owned());
+        reader.report(Problem::new(Code::BadUrl, place, what).maybe_hint(hint));
         if text.contains('@') {
             // It may hold a password.
             reader.secrets.push(place.span.clone());
@@ -86,13 +100,13 @@ pub(super) fn read(text: &str, place: &Place, reader: &mut Reader<'_>) -> Option
     server
 }
 
-fn unix(path: &str) -> Option<WrittenServer> {
+fn unix(path: &str, scheme: ServerScheme) -> Option<WrittenServer> {
     let fits = path.starts_with('/')
         && path.len() <= LONGEST_SOCKET_PATH
         && !path.chars().any(char::is_control);
     fits.then(|| WrittenServer {
         address: Address::Unix(Path::new(path).to_path_buf()),
-        scheme: ServerScheme::Http,
+        scheme,
     })
 }
 

@@ -39,6 +39,12 @@ pub(in crate::proxy) enum Failure {
     Unsent(h2::Error),
     /// The server says that it did not look at the request, and may not do so soon.
     Refused(h2::Error),
+    /// The server wants HTTP/1.1 for this request.
+    NeedsHttp1 {
+        error: h2::Error,
+        /// It says that it did not look at the request.
+        is_unsent: bool,
+    },
     /// The connection broke before the server said anything.
     Silent(h2::Error),
     /// The server gave the stream up, or broke the rules of HTTP/2.
@@ -153,6 +159,10 @@ fn poll_answer(
 
 /// RFC 9113, section 8.7: what the server did not look at may be sent again, whatever it is.
 fn judge(error: h2::Error) -> Failure {
+    if error.is_remote() && error.reason() == Some(Reason::HTTP_1_1_REQUIRED) {
+        let is_unsent = error.is_go_away();
+        return Failure::NeedsHttp1 { error, is_unsent };
+    }
     if error.is_remote() && error.is_go_away() {
         return Failure::Unsent(error);
     }

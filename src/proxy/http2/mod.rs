@@ -135,11 +135,15 @@ impl Connection {
         matches!(polled, Poll::Ready(Ok(())))
     }
 
+    /// Whether it has no stream.
+    fn is_idle(&self) -> bool {
+        self.state.open.load(Ordering::Relaxed) == 0
+    }
+
     /// Whether nothing has used it for so long.
     fn is_idle_for(&self, duration: Duration, now: Instant) -> bool {
         let since = *self.idle_since();
-        self.state.open.load(Ordering::Relaxed) == 0
-            && now.saturating_duration_since(since) >= duration
+        self.is_idle() && now.saturating_duration_since(since) >= duration
     }
 
     /// A deadline passed: nothing new begins here until the server gives a sign of life.

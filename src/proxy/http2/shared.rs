@@ -84,6 +84,17 @@ impl Shared {
         self.chose_http1.store(is_http1, Ordering::Relaxed);
     }
 
+    /// Lets one connection without streams go, for something that cannot share it. Its room is free when it has closed.
+    pub(in crate::proxy) fn give_up_idle(&self) {
+        let idle = {
+            let mut list = self.lock();
+            // No stream can begin meanwhile: whoever wants a part asks for the same lock.
+            let place = list.connections.iter().position(|one| one.is_idle());
+            place.map(|place| list.connections.remove(place))
+        };
+        drop(idle);
+    }
+
     /// Closes what has been without streams for too long, and forgets what has ended.
     pub(in crate::proxy) fn sweep(&self, now: Instant) {
         let ended = self.lock().remove_unusable(self.keep_alive, now);

@@ -15,12 +15,12 @@ use h2::{Reason, RecvStream};
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
 use super::support::*;
-use crate::proxy::{Address, Protocol, Server, UpstreamSettings};
+use crate::proxy::{Address, HostHeader, Protocol, Server, UpstreamSettings};
 
 /// One stream as the origin sees it.
 struct Call {
@@ -642,6 +642,14 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 async fn framed(
     script: impl Fn(usize, u32) -> Option<Vec<u8>> + Send + Sync + 'static,
 ) -> (SocketAddr, Arc<AtomicUsize>) {
+    framed_or("", script).await
+}
+
+/// The same for clients that speak HTTP/2; those of HTTP/1.1 always get this answer.
+async fn framed_or(
+    http1: &'static str,
+    script: impl Fn(usize, u32) -> Option<Vec<u8>> + Send + Sync + 'static,
+) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let streams = Arc::<AtomicUsize>::default();
@@ -650,7 +658,7 @@ async fn framed(
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let (script, count) = (Arc::clone(&script), Arc::clone(&count));
-            tokio::spawn(async move { play(stream, &*script, &count).await });
+            tokio::spawn(async move { play(stream, http1, &*script, &count).await });
         }
     });
     (address, streams)
@@ -658,11 +666,21 @@ async fn framed(
 
 async fn play(
     mut stream: TcpStream,
+    http1: &str,
     script: &(impl Fn(usize, u32) -> Option<Vec<u8>> + Send + Sync),
     count: &AtomicUsize,
 ) -> io::Result<()> {
     let mut preface = [0; 24];
     stream.read_exact(&mut preface).await?;
+    if !preface.starts_with(b"PRI ") {
+        let mut head = preface.to_vec();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await?);
+        }
+        stream.write_all(http1.as_bytes()).await?;
+        // Until the other side closes it.
+        return stream.read_u8().await.map(drop);
+    }
     stream.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
     loop {
         let mut head = [0; 9];
@@ -729,6 +747,119 @@ async fn requests_that_goaway_still_counts_are_finished_and_new_ones_go_elsewher
         assert_eq!(
             (reply.status, reply.body.unwrap().as_ref()),
             (200, &b"ok"[..])
+        );
+    }
+}
+
+fn reset(id: u32, reason: Reason) -> Vec<u8> {
+    frame(RST_STREAM, 0, id, &u32::from(reason).to_be_bytes())
+}
+
+const OLD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nold";
+
+#[tokio::test]
+async fn a_request_that_needs_http1_is_sent_again_over_it_where_it_may_be_repeated() {
+    for (method, status) in [("GET", 200), ("HEAD", 200), ("POST", 502)] {
+        let (address, streams) =
+            framed_or(OLD, |_, id| Some(reset(id, Reason::HTTP_1_1_REQUIRED))).await;
+        let gateway = in_front_of(address, |_, _| {}).await;
+
+        let reply = gateway.send(request(method, "/", "")).await;
+
+        assert_eq!(reply.status, status, "{method}");
+        assert_eq!(streams.load(Ordering::SeqCst), 1, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_because_it_needs_http1_gets_whatever_it_did_not_look_at() {
+    let going = || {
+        let reason = u32::from(Reason::HTTP_1_1_REQUIRED).to_be_bytes();
+        frame(GOAWAY, 0, 0, &[[0; 4], reason].concat())
+    };
+    for method in ["GET", "POST"] {
+        let (address, streams) = framed_or(OLD, move |_, _| Some(going())).await;
+        let gateway = in_front_of(address, |_, _| {}).await;
+
+        let reply = gateway.send(request(method, "/", "")).await;
+
+        assert_eq!((reply.status, &*reply.body.unwrap()), (200, &b"old"[..]));
+        assert_eq!(streams.load(Ordering::SeqCst), 1, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_takes_the_room_of_an_idle_connection_over_http2() {
+    let switch =
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let (address, streams) = framed_or(switch, |_, id| Some(ok(id))).await;
+    let gateway = in_front_of(address, |settings, _| {
+        settings.max_connections = 1;
+        settings.connect_timeout = NEVER;
+    })
+    .await;
+    assert_eq!(gateway.get("/").await.status, 200);
+
+    let mut socket = gateway.connect().await;
+    let head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    let read = timeout(NEVER, socket.read_exact(&mut answer)).await;
+
+    read.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 101");
+    assert_eq!(streams.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_in_use_is_not_given_up_for_a_websocket() {
+    let (address, _) = framed_or("", |_, id| Some(frame(HEADERS, 4, id, STATUS_200))).await;
+    let gateway = in_front_of(address, |settings, _| {
+        settings.max_connections = 1;
+        settings.connect_timeout = SOON;
+    })
+    .await;
+    let (parts, _body) = gateway.begin(request("GET", "/", "")).await;
+    assert_eq!(parts.status, 200);
+
+    let head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let mut socket = gateway.connect().await;
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    let read = timeout(NEVER, socket.read_exact(&mut answer)).await;
+
+    read.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 503");
+}
+
+#[tokio::test]
+async fn http2_is_spoken_over_a_socket_of_this_machine() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("app.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut connection = h2::server::handshake(stream).await.unwrap();
+                while let Some(Ok((request, mut respond))) = connection.accept().await {
+                    let authority = request.uri().authority().unwrap().to_string();
+                    let mut stream = respond.send_response(head(200), false).unwrap();
+                    stream.send_data(authority.into(), true).unwrap();
+                }
+            });
+        }
+    });
+    let gateway = in_front_of(SocketAddr::from(([127, 0, 0, 1], 1)), |settings, _| {
+        settings.servers[0].address = Address::Unix(path);
+        settings.host_header = HostHeader::Upstream;
+    })
+    .await;
+
+    for _ in 0..2 {
+        let reply = gateway.get("/").await;
+        assert_eq!(
+            (reply.status, reply.body.unwrap()),
+            (200, "localhost".into())
         );
     }
 }
