@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -77,7 +77,7 @@ async fn run(folder: &TempDir, arguments: &[&str]) -> Ran {
 }
 
 async fn finish(mut command: tokio::process::Command) -> Ran {
-    command.stdin(std::process::Stdio::null());
+    command.stdin(Stdio::null());
     command.output().await.unwrap().into()
 }
 
@@ -1164,4 +1164,77 @@ async fn what_cannot_be_changed_is_refused_with_the_next_step_and_without_the_id
     let usage = run(&folder, &["list", "add", "staff"]).await;
     assert_eq!(usage.code, 2);
     assert_eq!(staff(&folder), before);
+}
+
+/// What `program` says about a script of ours.
+async fn shell(program: &str, arguments: &[&str]) -> String {
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments).env("LC_ALL", "C.UTF-8");
+    let ran = finish(command).await;
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{program}");
+    ran.out
+}
+
+#[tokio::test]
+async fn completion_works_in_the_shells_themselves() {
+    let folder = TempDir::new().unwrap();
+    let mut scripts = Vec::new();
+    for name in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = run(&folder, &["completion", name]).await;
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{name}");
+        assert!(ran.out.contains("wxgate") && ran.out.contains("healthcheck"));
+        let path = folder.path().join(name);
+        fs::write(&path, ran.out).unwrap();
+        scripts.push(path.display().to_string());
+    }
+
+    let words = "COMP_WORDS=(wxgate session ''); COMP_CWORD=2; _wxgate wxgate '' session";
+    let source = format!("source {}; {words}; echo \"${{COMPREPLY[@]}}\"", scripts[0]);
+    let offered = shell("bash", &["-c", &source]).await;
+    assert!(offered.contains("list inspect revoke"), "{offered}");
+
+    // zsh completes at a terminal only; here it reads the script and finds what it defines.
+    let source = format!(
+        "autoload -U compinit; compinit -D; source {}; functions _wxgate_commands",
+        scripts[1]
+    );
+    let defined = shell("zsh", &["-f", "-c", &source]).await;
+    assert!(defined.contains("'healthcheck:"), "{defined}");
+
+    let source = format!("source {}; complete -C 'wxgate session '", scripts[2]);
+    let offered = shell("fish", &["--no-config", "-c", &source]).await;
+    for word in ["list\t", "inspect\t", "revoke\t"] {
+        assert!(offered.contains(word), "{word}: {offered}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_stops_reading_is_no_failure() {
+    let folder = folder(ROUTES);
+    for words in [
+        "completion bash",
+        "config schema",
+        "routes list",
+        "check",
+        "help",
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let words: Vec<_> = words.split(' ').collect();
+        let mut command = wxgate(&words, folder.path());
+        command
+            .stdin(Stdio::null())
+            .stdout(writer)
+            .stderr(Stdio::piped());
+        let ran: Ran = command
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .await
+            .unwrap()
+            .into();
+
+        assert!(!ran.err.contains("panicked"), "{words:?}: {}", ran.err);
+        assert_eq!(ran.code, 0, "{words:?}: {}", ran.err);
+    }
 }

@@ -52,7 +52,7 @@ pub(super) fn check(args: CheckArgs, global: &Global) -> anyhow::Result<ExitCode
     } else {
         print_problems(&problems, global);
         if let Some(config) = &config {
-            println!("{}ok", summary(config));
+            say!("{}ok", summary(config));
         }
     }
     let is_good = config.is_some() && !(args.strict && problems.count(Severity::Warning) > 0);
@@ -66,7 +66,7 @@ pub(super) fn check(args: CheckArgs, global: &Global) -> anyhow::Result<ExitCode
 pub(super) fn config(command: ConfigCommand, global: &Global) -> anyhow::Result<ExitCode> {
     match command {
         ConfigCommand::Schema => {
-            println!("{}", serde_json::to_string_pretty(&config::schema())?);
+            say!("{}", serde_json::to_string_pretty(&config::schema())?);
             Ok(ExitCode::SUCCESS)
         }
         ConfigCommand::Show(args) => show(args, global),
@@ -80,19 +80,19 @@ fn show(args: ShowArgs, global: &Global) -> anyhow::Result<ExitCode> {
     match document.show(&Surroundings::of_process()) {
         Ok((shown, origins)) => {
             match (args.origin, global.json) {
-                (false, true) => println!("{}", serde_json::to_string_pretty(&shown.to_json())?),
-                (false, false) => println!("{}", shown.to_lines().join("\n")),
+                (false, true) => say!("{}", serde_json::to_string_pretty(&shown.to_json())?),
+                (false, false) => say!("{}", shown.to_lines().join("\n")),
                 (true, true) => {
                     let entries = shown.to_pairs().into_iter().map(|(key, value)| {
                         let origin = origins.of_key(&key).to_string();
                         json!({ "key": key, "value": value, "origin": origin })
                     });
                     let entries: Vec<_> = entries.collect();
-                    println!("{}", serde_json::to_string_pretty(&entries)?);
+                    say!("{}", serde_json::to_string_pretty(&entries)?);
                 }
                 (true, false) => {
                     for (key, value) in shown.to_pairs() {
-                        println!("{key} = {value}    # {}", origins.of_key(&key));
+                        say!("{key} = {value}    # {}", origins.of_key(&key));
                     }
                 }
             }
@@ -155,7 +155,7 @@ fn read(global: &Global) -> anyhow::Result<Option<Document>> {
 
 fn report(problems: &Problems, global: &Global) {
     if global.json {
-        println!("{}", problems_json(problems));
+        say!("{}", problems_json(problems));
     } else {
         print_problems(problems, global);
     }
@@ -212,7 +212,7 @@ fn print_json(document: &Document, config: Option<&Config>, problems: &Problems)
             "routes": routes.into_iter().collect::<serde_json::Map<_, _>>(),
         });
     }
-    println!("{report}");
+    say!("{report}");
 }
 
 /// What a configuration amounts to, in three lines.

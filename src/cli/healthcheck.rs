@@ -31,12 +31,12 @@ pub(super) fn healthcheck(args: HealthcheckArgs, global: &Global) -> anyhow::Res
     let status = ask(reachable(address), endpoint, token)
         .with_context(|| format!("http://{address}{endpoint}"))?;
     if global.json {
-        println!(
+        say!(
             "{}",
             serde_json::json!({ "endpoint": endpoint, "status": status })
         );
     } else {
-        println!("{endpoint}: {status}");
+        say!("{endpoint}: {status}");
     }
     Ok(if status == 200 {
         ExitCode::SUCCESS

@@ -170,14 +170,14 @@ fn report(path: &Path, answers: &Answers, secret_is_missing: bool, global: &Glob
     steps.push(format!("wxgate run{config}"));
     if global.json {
         let file = path.display().to_string();
-        println!(
+        say!(
             "{}",
             json!({ "file": file, "secret_is_missing": secret_is_missing, "next": steps })
         );
         return;
     }
-    println!("wrote {}", path.display());
+    say!("wrote {}", path.display());
     for (place, step) in steps.iter().enumerate() {
-        println!("  {}. {step}", place + 1);
+        say!("  {}. {step}", place + 1);
     }
 }

@@ -144,10 +144,10 @@ fn inspect(token: &str, global: &Global) -> anyhow::Result<ExitCode> {
     eprintln!("warning: NOT VERIFIED, anybody can write such a token; see `wxgate jwt verify`");
     if global.json {
         let document = json!({ "verified": false, "header": header, "claims": claims });
-        println!("{document}");
+        say!("{document}");
     } else {
-        println!("header (NOT VERIFIED)\n{header:#}");
-        println!("claims (NOT VERIFIED)\n{claims:#}");
+        say!("header (NOT VERIFIED)\n{header:#}");
+        say!("claims (NOT VERIFIED)\n{claims:#}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -156,18 +156,18 @@ fn report(result: Result<Value, jwt::VerifyError>, global: &Global) -> ExitCode 
     match result {
         Ok(claims) => {
             if global.json {
-                println!("{}", json!({ "valid": true, "claims": claims }));
+                say!("{}", json!({ "valid": true, "claims": claims }));
             } else {
-                println!("valid\n{claims:#}");
+                say!("valid\n{claims:#}");
             }
             ExitCode::SUCCESS
         }
         Err(error) => {
             if global.json {
                 let reason = error.to_string();
-                println!("{}", json!({ "valid": false, "reason": reason }));
+                say!("{}", json!({ "valid": false, "reason": reason }));
             } else {
-                println!("not valid: {error}");
+                say!("not valid: {error}");
             }
             ExitCode::FAILURE
         }

@@ -79,14 +79,14 @@ pub(super) fn keygen(args: KeygenArgs, global: &Global) -> anyhow::Result<ExitCo
     if let Some(path) = &destination.out {
         write_new(path, &key.text)?;
         if global.json {
-            println!("{}", key.described("file", &path.display().to_string()));
+            say!("{}", key.described("file", &path.display().to_string()));
         } else {
             eprintln!("wrote {}", path.display());
         }
     } else if global.json {
-        println!("{}", key.described("key", key.text.trim_end()));
+        say!("{}", key.described("key", key.text.trim_end()));
     } else {
-        println!("{}", key.text.trim_end());
+        say!("{}", key.text.trim_end());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -68,13 +68,13 @@ fn show_all(lists: &Lists, global: &Global) -> anyhow::Result<ExitCode> {
             entries.push(json!({ "list": name, "ids": count, "file": file }));
         } else {
             let place = file.as_deref().unwrap_or("in the configuration");
-            println!("{name}   {count} ids   {place}");
+            say!("{name}   {count} ids   {place}");
         }
     }
     if global.json {
-        println!("{}", json!({ "lists": entries }));
+        say!("{}", json!({ "lists": entries }));
     } else if lists.is_empty() {
-        println!("no list");
+        say!("no list");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -84,9 +84,9 @@ fn show(lists: &Lists, name: &str, global: &Global) -> anyhow::Result<ExitCode> 
     let ids: Vec<_> = ids_of(sources)?.iter().map(Id::reveal).collect();
     if global.json {
         let file = file_of(sources).map(|file| file.display().to_string());
-        println!("{}", json!({ "list": name, "file": file, "ids": ids }));
+        say!("{}", json!({ "list": name, "file": file, "ids": ids }));
     } else {
-        ids.iter().for_each(|id| println!("{id}"));
+        ids.iter().for_each(|id| say!("{id}"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -109,13 +109,13 @@ fn add(
     }
     let name = &edit.name;
     if global.json {
-        println!("{}", json!({ "list": name, "added": added, "ids": count }));
+        say!("{}", json!({ "list": name, "added": added, "ids": count }));
     } else {
         match ids.len() - added {
             0 => {}
-            there => println!("{there} already in `{name}`"),
+            there => say!("{there} already in `{name}`"),
         }
-        println!(
+        say!(
             "{added} added to `{name}`: {count} ids in {}",
             path.display()
         );
@@ -142,16 +142,16 @@ fn remove(lists: &Lists, edit: &EditArgs, global: &Global) -> anyhow::Result<Exi
         save(file, path)?;
     }
     if global.json {
-        println!(
+        say!(
             "{}",
             json!({ "list": name, "removed": removed, "ids": count })
         );
     } else {
         match ids.len() - removed {
             0 => {}
-            missing => println!("{missing} not in `{name}`"),
+            missing => say!("{missing} not in `{name}`"),
         }
-        println!(
+        say!(
             "{removed} removed from `{name}`: {count} ids in {}",
             path.display()
         );

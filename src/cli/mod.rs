@@ -14,6 +14,14 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::config::{Code, Language};
 
+/// Prints a line of the result. Where nobody reads any more, as behind `| head`, that is no failure.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($words)*);
+    }};
+}
+
 mod check;
 mod doctor;
 mod healthcheck;
@@ -152,7 +160,9 @@ pub fn main() -> ExitCode {
         Command::List(command) => lists::lists(command, global),
         Command::Completion { shell } => {
             let mut command = CommandLine::command();
-            clap_complete::generate(shell, &mut command, "wxgate", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "wxgate", &mut script);
+            say!("{}", String::from_utf8_lossy(&script).trim_end());
             Ok(ExitCode::SUCCESS)
         }
         Command::Healthcheck(args) => healthcheck::healthcheck(args, global),
@@ -176,9 +186,9 @@ fn code_asked_for() -> Option<Code> {
 
 /// What a problem code means, in both languages.
 fn explain(code: Code) -> ExitCode {
-    println!("{}", code.as_str());
+    say!("{}", code.as_str());
     for language in [Language::English, Language::Chinese] {
-        println!("  {}", code.meaning(language));
+        say!("  {}", code.meaning(language));
     }
     ExitCode::SUCCESS
 }
@@ -232,11 +242,11 @@ impl Global {
 fn version(global: &Global) {
     let version = env!("CARGO_PKG_VERSION");
     if global.json {
-        println!(
+        say!(
             "{}",
             serde_json::json!({ "name": "wxgate", "version": version })
         );
     } else {
-        println!("wxgate {version}");
+        say!("wxgate {version}");
     }
 }

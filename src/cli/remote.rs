@@ -127,11 +127,11 @@ fn print(
     text: impl FnOnce(&Json) -> String,
 ) -> anyhow::Result<ExitCode> {
     if global.json {
-        println!("{}", reply.body);
+        say!("{}", reply.body);
     }
     if reply.status.is_success() {
         if !global.json {
-            println!("{}", text(&reply.body));
+            say!("{}", text(&reply.body));
         }
         return Ok(ExitCode::SUCCESS);
     }

@@ -84,7 +84,7 @@ pub(super) fn routes(command: RoutesCommand, global: &Global) -> anyhow::Result<
     eprintln!("config: {}", facts.source);
     match command {
         RoutesCommand::List if global.json => print_json(&report::json(&facts))?,
-        RoutesCommand::List => print!("{}", report::text(&facts)),
+        RoutesCommand::List => say!("{}", report::text(&facts).trim_end()),
         RoutesCommand::Explain(args) => return explain_url(&args, &facts, global.json),
     }
     Ok(ExitCode::SUCCESS)
@@ -106,7 +106,7 @@ fn explain_url(args: &ExplainArgs, facts: &Facts<'_>, json: bool) -> anyhow::Res
     if json {
         print_json(&report.json())?;
     } else {
-        print!("{}", report.text());
+        say!("{}", report.text().trim_end());
     }
     match args.expect {
         Some(expected) if expected.word() != report.outcome().word() => {
@@ -119,7 +119,7 @@ fn explain_url(args: &ExplainArgs, facts: &Facts<'_>, json: bool) -> anyhow::Res
 }
 
 fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    say!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 

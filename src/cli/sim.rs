@@ -73,7 +73,7 @@ pub(super) fn sim(args: SimArgs, global: &Global) -> anyhow::Result<ExitCode> {
         }
         let url = simulator.url();
         if global.json {
-            println!("{}", serde_json::json!({ "url": url, "apps": args.apps }));
+            say!("{}", serde_json::json!({ "url": url, "apps": args.apps }));
         } else {
             print!("{}", sim_banner(&url, &args.apps));
         }

@@ -105,12 +105,12 @@ fn print(findings: &[Finding], global: &Global) -> ExitCode {
     let (failed, warned) = (count(State::Fail), count(State::Warn));
     if global.json {
         let report = json!({ "findings": findings, "failed": failed, "warned": warned });
-        println!("{report}");
+        say!("{report}");
     } else {
         for (number, finding) in findings.iter().enumerate() {
-            println!("{:>2} {finding}", number + 1);
+            say!("{:>2} {finding}", number + 1);
         }
-        println!(
+        say!(
             "\n{failed} failed, {warned} warned, {} in all",
             findings.len()
         );
