@@ -429,6 +429,23 @@ async fn a_head_with_two_readings_is_refused_over_http2() {
 }
 
 #[tokio::test]
+async fn a_host_field_alone_is_the_host_that_is_judged_and_sent() {
+    let (gateway, address) = speaking_http2(|_| ()).await;
+    let mut frames = Frames::connect(address).await;
+    for (host, status) in [(HOST, 200), ("evil.test", 421)] {
+        let mut fields = request_to("GET", "/open");
+        fields.retain(|(name, _)| name != b":authority");
+
+        let ending = frames.ask(&with(fields, &[("host", host)])).await;
+
+        assert_eq!(ending.status(), status, "{host}");
+        let seen = gateway.upstream().take();
+        assert_eq!(seen.len(), usize::from(status == 200), "{host}");
+        assert!(seen.iter().all(|seen| seen.header("host") == HOST));
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_not_as_long_as_it_says_never_looks_whole() {
     let (gateway, address) = speaking_http2(|_| ()).await;
     for body in [b"abc".as_slice(), b"abcdefgh"] {

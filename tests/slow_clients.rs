@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 use crate::support::{
-    KeepAlive, Process, ScriptedSite, Talk, TestGateway, Upstream, exchange, get,
+    KeepAlive, Process, ScriptedSite, Talk, TestGateway, Upstream, eventually, exchange, get,
 };
 
 const SHORT_TIMEOUTS: &str = r#"
@@ -315,4 +315,97 @@ async fn what_is_no_http_is_400() {
         );
     }
     assert!(gateway.upstream().seen().is_empty());
+}
+
+/// Answers a page, never, with more than anybody reads, or with a WebSocket, as the path says.
+async fn moody_site() -> ScriptedSite {
+    ScriptedSite::start(|_, mut talk| async move {
+        loop {
+            let head = talk.head().await?;
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            match path {
+                "" => return Ok(()),
+                "/never" => drop(talk.rest().await),
+                "/big" => {
+                    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 64 << 20);
+                    talk.say(head).await?;
+                    talk.say(vec![b'x'; 64 << 20]).await?;
+                }
+                "/socket" => {
+                    talk.say("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").await?;
+                    drop(talk.rest().await);
+                }
+                _ => {
+                    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone";
+                    talk.say(answer).await?;
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// What a client says, and what it still hears before it is gone.
+const PHASES: [(&str, &str); 11] = [
+    ("", ""),
+    ("GET /pa", ""),
+    ("GET /page HTTP/1.1\r\nHost: www.example.test\r\n", ""),
+    ("GET /never HTTP/1.1\r\nHost: www.example.test\r\n\r\n", ""),
+    (
+        "POST /never HTTP/1.1\r\nHost: www.example.test\r\nContent-Length: 100\r\n\r\nhalf",
+        "",
+    ),
+    (
+        "POST /never HTTP/1.1\r\nHost: www.example.test\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nhalf",
+        "",
+    ),
+    ("GET /big HTTP/1.1\r\nHost: www.example.test\r\n\r\n", ""),
+    (
+        "GET /big HTTP/1.1\r\nHost: www.example.test\r\n\r\n",
+        "xxxx",
+    ),
+    (
+        "GET /page HTTP/1.1\r\nHost: www.example.test\r\n\r\nGET /never HTTP/1.1\r\nHost: www.example.test\r\n\r\n",
+        "done",
+    ),
+    (
+        "GET /page HTTP/1.1\r\nHost: www.example.test\r\n\r\n",
+        "done",
+    ),
+    (
+        "GET /socket HTTP/1.1\r\nHost: www.example.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        "\r\n\r\n",
+    ),
+];
+
+#[tokio::test]
+async fn a_client_that_goes_away_in_any_phase_leaves_nothing_behind() {
+    let site = moody_site().await;
+    let process = Process::start(&site.url()).await;
+    assert_eq!(exchange(process.address(), get("/page")).await.status, 200);
+    let before: f64 = process.metric("process_open_fds").await.parse().unwrap();
+
+    for (said, heard) in PHASES {
+        for _ in 0..20 {
+            let mut talk = Talk::saying(process.address(), said).await;
+            if !heard.is_empty() {
+                talk.hear_until(heard).await.unwrap().expect(heard);
+            }
+        }
+        let others = exchange(process.address(), get("/page")).await;
+        assert_eq!(others.status, 200, "after {said:?}");
+    }
+
+    // A few connections to the site are kept for the next requests.
+    eventually("descriptors are given back", async || {
+        let now: f64 = process.metric("process_open_fds").await.parse().unwrap();
+        now <= before + 8.0
+    })
+    .await;
+    assert!(
+        !process.report().contains("panicked"),
+        "{}",
+        process.report()
+    );
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use percent_encoding::percent_decode;
 
-use crate::support::{Setup, TestGateway, Wire, until_closed};
+use crate::support::{ScriptedSite, Setup, TestGateway, Wire, until_closed};
 
 /// What an attacker hides behind a refused request.
 const SMUGGLED: &str = "GET /open/smuggled HTTP/1.1\r\nHost: www.example.test\r\n\r\n";
@@ -292,6 +292,9 @@ async fn methods_that_no_site_should_see_are_refused() {
         let request = format!("{method} /open HTTP/1.1\r\n{host}");
         assert_refused(&gateway, request, &[405]).await;
     }
+    // What is asked of the server as a whole is nobody's route.
+    let whole = "OPTIONS * HTTP/1.1\r\nHost: www.example.test\r\n\r\n".to_owned();
+    assert_refused(&gateway, whole, &[400]).await;
     for expectation in ["200-ok", "100-continue, x", "x"] {
         let head = format!("Expect: {expectation}\r\nContent-Length: 5\r\n\r\nabcde");
         assert_refused(&gateway, open(&head), &[417]).await;
@@ -1079,6 +1082,35 @@ async fn a_broken_chunk_ends_the_request_and_the_connection() {
     }
     let is_smuggled = |seen: &crate::support::Seen| seen.target.contains("smuggled");
     assert!(!gateway.upstream().seen().iter().any(is_smuggled));
+}
+
+#[tokio::test]
+async fn a_connection_that_a_broken_chunk_went_up_on_is_not_used_again() {
+    let (ended, mut ends) = tokio::sync::mpsc::unbounded_channel();
+    let site = ScriptedSite::start(move |_, mut talk| {
+        let ended = ended.clone();
+        async move {
+            if talk.head().await?.starts_with("POST ") {
+                let _ = ended.send(talk.rest().await);
+                return Ok(());
+            }
+            talk.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                .await
+        }
+    })
+    .await;
+    let gateway = TestGateway::in_front_of(&site.url(), "").await;
+    let chunks = "3\r\nabc\r\nzz\r\n0\r\n\r\n";
+    let upload = open(&format!("Transfer-Encoding: chunked\r\n\r\n{chunks}"));
+
+    let answer = until_closed(gateway.address(), upload).await;
+
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let body = ends.recv().await.unwrap();
+    assert!(!body.contains("0\r\n\r\n"), "looks whole: {body:?}");
+    let next = get(b"/open");
+    assert_eq!(Wire::new(gateway.address()).ask(next).await.status, 200);
+    assert_eq!(site.heads().len(), 2);
 }
 
 #[tokio::test]
