@@ -56,7 +56,7 @@ impl Gateway {
         let interim = interim.map(|interim| |status, headers: &_| interim.send(status, headers));
         let additions = Additions {
             origin: &origin,
-            headers: visitor.map_or(&[], |visitor| &visitor.headers),
+            identity: visitor.map(|visitor| &visitor.identity),
             more: token,
             private: &self.private_names,
             wanted,

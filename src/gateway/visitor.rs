@@ -15,6 +15,7 @@ use super::error::Error;
 use super::parts::Parts;
 use super::token::Token;
 use crate::identity::Person;
+use crate::proxy::IdentityFields;
 use crate::session::{Carrier, Session};
 use crate::wechat::Scope;
 
@@ -39,7 +40,7 @@ pub(super) struct Visitors {
 pub(super) struct Visitor {
     pub(super) session: Session,
     /// Plain identity headers.
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) identity: IdentityFields,
     /// How the person appears in logs.
     pub(super) log_user: String,
     /// How the session appears in logs.
@@ -158,7 +159,7 @@ impl Visitor {
         }
         let subject = name.subject.as_deref();
         Ok(Self {
-            headers: parts.identity.headers(person, scope.as_str(), subject),
+            identity: IdentityFields::new(parts.identity.headers(person, scope.as_str(), subject)),
             log_user: parts.mask.apply(log_id(person)),
             log_session: session.log_name(),
             subject: name.subject,

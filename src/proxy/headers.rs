@@ -12,8 +12,10 @@ use http_body::Body as _;
 use super::Additions;
 use super::claims::is_claim;
 use super::hop;
-use super::origin::{ORIGIN_FIELDS, X_FORWARDED_FOR, may_be_origin};
+use super::identity::IdentityFields;
+use super::origin::ORIGIN_FIELDS;
 use super::settings::HeaderEdits;
+use super::taken::Taken;
 use crate::message::RequestBody;
 
 /// Fields we set on every request beside those about origin and identity.
@@ -39,6 +41,8 @@ pub(super) trait Sink {
     fn value(&mut self, name: &HeaderName, value: &HeaderValue);
     /// A field of ours, with a lower-case name, whose text holds no control byte.
     fn text(&mut self, name: &'static str, text: &[u8]);
+    /// Who the visitor is.
+    fn identity(&mut self, identity: &IdentityFields);
 }
 
 /// For a request that hyper sends.
@@ -52,6 +56,12 @@ impl Sink for HeaderMap {
             self.append(name, value);
         }
     }
+
+    fn identity(&mut self, identity: &IdentityFields) {
+        for (name, value) in identity.fields() {
+            self.value(name, value);
+        }
+    }
 }
 
 /// Lines of a head that we write ourselves.
@@ -60,12 +70,19 @@ impl Sink for Vec<u8> {
         line(self, name.as_str(), value.as_bytes());
     }
 
+    // PERF: where the name is a constant, a few moves put it there instead of a call.
+    #[inline]
     fn text(&mut self, name: &'static str, text: &[u8]) {
         line(self, name, text);
     }
+
+    fn identity(&mut self, identity: &IdentityFields) {
+        self.extend_from_slice(identity.lines());
+    }
 }
 
-fn line(head: &mut Vec<u8>, name: &str, value: &[u8]) {
+#[inline]
+pub(super) fn line(head: &mut Vec<u8>, name: &str, value: &[u8]) {
     // PERF: one look at the capacity instead of four.
     head.reserve(name.len() + value.len() + 4);
     head.extend_from_slice(name.as_bytes());
@@ -78,7 +95,7 @@ impl<'a> Fields<'a> {
     /// The fields as a map.
     pub(super) fn to_map(self, host: Option<&HeaderValue>) -> HeaderMap {
         let client = self.parts.headers.len();
-        let ours = ORIGIN_FIELDS.len() + OTHER_FIELDS + self.additions.headers.len();
+        let ours = ORIGIN_FIELDS.len() + OTHER_FIELDS + self.identity().count();
         // PERF: so that the map never grows.
         let mut map = HeaderMap::with_capacity(client + ours);
         self.write(host, &mut map);
@@ -95,11 +112,14 @@ impl<'a> Fields<'a> {
                 }
             }
         }
-        let taken = Taken::by(self);
+        let taken = self.taken();
         let seen = self.write_clients(&taken, sink);
         self.write_framing(&seen, sink);
         self.write_origin(&taken, sink);
-        for (name, value) in self.identity() {
+        if let Some(identity) = self.additions.identity {
+            sink.identity(identity);
+        }
+        for (name, value) in self.more() {
             sink.value(name, value);
         }
         let sets = &self.edits.set;
@@ -165,10 +185,32 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The names that we set or the route edits.
+    fn taken(self) -> Taken {
+        let identity = self.additions.identity;
+        let mut taken = identity.map_or_else(Taken::default, IdentityFields::taken);
+        taken.add_origin();
+        let HeaderEdits { set, remove } = self.edits;
+        let edited = remove.iter().chain(set.iter().map(|(name, _)| name));
+        let more = self.more().map(|(name, _)| name);
+        let fixed = more.chain([&self.additions.origin.request_id_header]);
+        for name in edited.chain(fixed) {
+            taken.add(name);
+        }
+        taken
+    }
+
     fn identity(self) -> impl Iterator<Item = &'a (HeaderName, HeaderValue)> {
+        let identity = self
+            .additions
+            .identity
+            .map_or(&[][..], IdentityFields::fields);
+        identity.iter().chain(self.more())
+    }
+
+    fn more(self) -> impl Iterator<Item = &'a (HeaderName, HeaderValue)> {
         let additions = self.additions;
-        let ours = additions.headers.iter().chain(&additions.more);
-        ours.chain(&additions.traceparent)
+        additions.more.iter().chain(&additions.traceparent)
     }
 
     /// Whether we set a field of this name, or leave it out on purpose.
@@ -200,44 +242,6 @@ impl<'a> Fields<'a> {
 struct Seen {
     te: bool,
     length: bool,
-}
-
-/// What the names that we set or a route edits have in common.
-///
-/// PERF: it lets nearly every field of a client, and all of ours about the origin, go by without comparing names one by one.
-pub(super) struct Taken {
-    /// Bit n is set when one of them begins with the byte n.
-    first: u128,
-    /// One of them may be a field about the origin.
-    pub(super) origin: bool,
-}
-
-impl Taken {
-    fn by(fields: Fields<'_>) -> Self {
-        let HeaderEdits { set, remove } = fields.edits;
-        let edited = remove.iter().chain(set.iter().map(|(name, _)| name));
-        let identity = fields.identity().map(|(name, _)| name);
-        let fixed = identity.chain([&fields.additions.origin.request_id_header]);
-        let mut taken = Self {
-            first: first_byte(X_FORWARDED_FOR),
-            origin: false,
-        };
-        for name in edited.chain(fixed) {
-            taken.first |= first_byte(name.as_str());
-            taken.origin |= may_be_origin(name.as_str());
-        }
-        taken
-    }
-
-    fn may_hold(&self, name: &str) -> bool {
-        self.first & first_byte(name) != 0
-    }
-}
-
-/// A bit for the first byte of a name; names are ASCII.
-fn first_byte(name: &str) -> u128 {
-    let first = name.as_bytes().first().copied().unwrap_or_default();
-    1 << (first & 0x7f)
 }
 
 /// Applies edits, except to the fields for which `forbidden` says so.

@@ -40,6 +40,7 @@ mod headers;
 mod health;
 mod hop;
 mod http2;
+mod identity;
 mod interim;
 mod mark;
 mod multiplex;
@@ -53,6 +54,7 @@ mod send;
 mod server;
 mod settings;
 mod socket;
+mod taken;
 mod tls;
 mod transport;
 mod tunnel;
@@ -63,6 +65,7 @@ pub use answer::Unusable;
 pub use body::{Body, BodyError};
 pub use error::Error;
 pub use fault::Fault;
+pub use identity::IdentityFields;
 pub use names::{Found, Resolver};
 pub use settings::{
     Address, AffinityCookie, Balance, Forwarding, HeaderEdits, HealthCheck, HostHeader, Origin,
@@ -93,8 +96,8 @@ pub struct Proxy {
 pub struct Additions<'a> {
     /// Where the request came from.
     pub origin: &'a Origin,
-    /// Set after the client's own fields were cleaned; they replace what is there.
-    pub headers: &'a [(HeaderName, HeaderValue)],
+    /// Set after the client's own fields were cleaned; `None` where nobody is told of.
+    pub identity: Option<&'a IdentityFields>,
     /// One more, such as a token made for this request.
     pub more: Option<(HeaderName, HeaderValue)>,
     /// Removed from the answer and its trailers; no route's edits can set them.
@@ -128,11 +131,9 @@ pub struct Forwarded {
 
 impl fmt::Debug for Additions<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The values are people's identities.
-        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
         formatter
             .debug_struct("Additions")
-            .field("headers", &names)
+            .field("identity", &self.identity)
             .finish_non_exhaustive()
     }
 }

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderValue, request};
-use memchr::memrchr;
 
-use super::headers::{Fields, Sink, Taken};
+use super::headers::{Fields, Sink};
+use super::taken::Taken;
 use crate::message::Scheme;
 use crate::observe::write_address;
 
@@ -38,26 +38,28 @@ impl Fields<'_> {
     /// Tells where the request came from, instead of whatever a client or proxy said under the same name.
     pub(super) fn write_origin(self, taken: &Taken, sink: &mut impl Sink) {
         let origin = self.additions.origin;
-        let mut put = |name: &'static str, text: &[u8]| {
-            if !taken.origin || !self.is_fixed(name) && !self.is_edited(name) {
-                sink.text(name, text);
-            }
-        };
+        let may = |name: &str| !taken.origin || !self.is_fixed(name) && !self.is_edited(name);
         let mut client = String::with_capacity(LONGEST_ADDRESS);
         write_address(&mut client, origin.client.to_canonical());
-        match origin.trusted_peer {
-            None => put(X_FORWARDED_FOR, client.as_bytes()),
-            Some(peer) => put(X_FORWARDED_FOR, &self.extended_chain(peer)),
+        if may(X_FORWARDED_FOR) {
+            match origin.trusted_peer {
+                None => sink.text(X_FORWARDED_FOR, client.as_bytes()),
+                Some(peer) => sink.text(X_FORWARDED_FOR, &self.extended_chain(peer)),
+            }
         }
-        put(X_REAL_IP, client.as_bytes());
-        put(X_FORWARDED_PROTO, origin.scheme.as_str().as_bytes());
-        let port = self.visited.and_then(visited_port);
-        put(
-            X_FORWARDED_PORT,
-            port.unwrap_or_else(|| own_port(origin.scheme)),
-        );
-        if let Some(visited) = self.visited {
-            put(X_FORWARDED_HOST, visited);
+        if may(X_REAL_IP) {
+            sink.text(X_REAL_IP, client.as_bytes());
+        }
+        if may(X_FORWARDED_PROTO) {
+            sink.text(X_FORWARDED_PROTO, origin.scheme.as_str().as_bytes());
+        }
+        if may(X_FORWARDED_PORT) {
+            let port = self.visited.and_then(visited_port);
+            let port = port.unwrap_or_else(|| own_port(origin.scheme));
+            sink.text(X_FORWARDED_PORT, port);
+        }
+        if let Some(visited) = self.visited.filter(|_| may(X_FORWARDED_HOST)) {
+            sink.text(X_FORWARDED_HOST, visited);
         }
         sink.value(&origin.request_id_header, origin.request_id.header());
     }
@@ -83,10 +85,12 @@ pub(super) fn visited_host(parts: &request::Parts) -> Option<&[u8]> {
 
 /// The port a visitor typed.
 fn visited_port(host: &[u8]) -> Option<&[u8]> {
-    let colon = memrchr(b':', host)?;
-    let port = host.get(colon + 1..)?;
-    let number = std::str::from_utf8(port).ok()?.parse::<u16>();
-    number.is_ok().then_some(port)
+    let digits = host.iter().rev().take_while(|byte| byte.is_ascii_digit());
+    let (before, port) = host.split_at(host.len() - digits.count());
+    let number = port.iter().try_fold(0_u16, |number, digit| {
+        number.checked_mul(10)?.checked_add(u16::from(digit - b'0'))
+    });
+    (before.last() == Some(&b':') && !port.is_empty() && number.is_some()).then_some(port)
 }
 
 /// The port that URLs of the scheme leave out.

@@ -140,7 +140,7 @@ impl Gateway {
             return Ok(answer);
         };
         let token = self.token(visitor, route, asked)?;
-        for (name, value) in visitor.headers.iter().cloned().chain([token]) {
+        for (name, value) in visitor.identity.fields().iter().cloned().chain([token]) {
             headers.insert(name, value);
         }
         if let Some(cookie) = visitor.renewed_cookie(&self.parts, asked.now).await? {

@@ -44,7 +44,7 @@ fn prepared_all(
     let (parts, ()) = request.body(()).unwrap().into_parts();
     let additions = Additions {
         origin,
-        headers: &identity(),
+        identity: Some(&identity()),
         more: Some((
             HeaderName::from_static("x-wxgate-jwt-assertion"),
             HeaderValue::from_static("token"),
@@ -275,7 +275,7 @@ fn the_port_is_the_one_that_was_typed() {
         let (parts, ()) = request.into_parts();
         let additions = Additions {
             origin: &visitor(),
-            headers: &[],
+            identity: None,
             more: None,
             private: &private(),
             wanted: None,

@@ -23,8 +23,9 @@ use crate::drain::Drain;
 use crate::message::{BodyError, RequestBody, RequestId, Scheme};
 use crate::observe::Metrics;
 use crate::proxy::{
-    Additions, Address, Balance, EndSignal, Error, Forwarding, HeaderEdits, HostHeader, Origin,
-    PrivateNames, Protocol, Proxy, Resolver, Server, Settings, UpstreamId, UpstreamSettings,
+    Additions, Address, Balance, EndSignal, Error, Forwarding, HeaderEdits, HostHeader,
+    IdentityFields, Origin, PrivateNames, Protocol, Proxy, Resolver, Server, Settings, UpstreamId,
+    UpstreamSettings,
 };
 
 /// Longer than any test may take: waiting this long is a failure.
@@ -245,11 +246,11 @@ pub(super) fn visitor() -> Origin {
 }
 
 /// The identity that is added to test requests.
-pub(super) fn identity() -> Vec<(HeaderName, HeaderValue)> {
-    vec![(
+pub(super) fn identity() -> IdentityFields {
+    IdentityFields::new(vec![(
         HeaderName::from_static("x-wechat-openid"),
         HeaderValue::from_static("ours"),
-    )]
+    )])
 }
 
 /// Everything below `x-wechat-` and `x-wxgate-`.
@@ -400,7 +401,7 @@ async fn answer(
     let mut body = RequestBody::new(body, route.patience);
     let additions = Additions {
         origin: &visitor(),
-        headers: &identity(),
+        identity: Some(&identity()),
         more: None,
         private: &private(),
         wanted: None,
