@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use http::Method;
 use serde_json::Value;
+use tokio::process::Command;
 use wxgate::simulator::{Endpoint, Trouble};
 
 use crate::support::{
-    APP_ID, APP_SECRET, Binary, Browser, Setup, TestGateway, Visit, Wire, agents,
+    APP_ID, APP_SECRET, Binary, Browser, Setup, TestGateway, Visit, Wire, agents, run_tool,
 };
 
 fn keys(line: &Value) -> BTreeSet<&str> {
@@ -183,6 +184,48 @@ async fn of_a_query_as_much_is_shown_as_the_operator_wants() {
         }
         assert!(!line.to_string().contains("s3cret"));
     }
+}
+
+#[tokio::test]
+async fn the_combined_format_is_read_by_tools_for_logs_of_web_servers() {
+    let mut gateway = TestGateway::with(|setup| {
+        setup.sections = "format = \"combined\"\nquery = \"full\"".to_owned();
+    })
+    .await;
+    let mut alice = gateway.browser_in_wechat("alice");
+    let referer = (
+        "referer",
+        "https://www.example.test/_wxgate/ticket/s3cret?code=s3cret",
+    );
+    alice.get("/site?page=2").await.assert_ok();
+    alice
+        .send(Method::GET, "/site?page=3", &[referer], "")
+        .await;
+    let strange = [("referer", "\"微信"), ("user-agent", "\" \\ -")];
+    alice
+        .send(Method::POST, "/site/a%20b", &strange, "hello")
+        .await;
+    gateway.browser(agents::DESKTOP).get_once("/none").await;
+    gateway.stop().await;
+
+    let log = std::fs::read_to_string(gateway.log_path()).unwrap();
+    assert!(!log.contains("s3cret") && log.is_ascii(), "{log}");
+    let from_ticket = "\"https://www.example.test/_wxgate/ticket/\"";
+    assert!(log.contains(from_ticket), "{log}");
+    assert!(
+        log.contains("&code=[removed]&state=[removed] HTTP/1.1\""),
+        "{log}"
+    );
+    let mut goaccess = Command::new("goaccess");
+    goaccess.arg(gateway.log_path()).args([
+        "--log-format=COMBINED",
+        "--no-global-config",
+        "--output-format=json",
+    ]);
+    let said: Value = serde_json::from_str(&run_tool(goaccess, "").await).unwrap();
+    let lines = log.lines().count();
+    assert_eq!(said["general"]["valid_requests"], lines, "{log}");
+    assert_eq!(said["general"]["failed_requests"], 0, "{log}");
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use http::{StatusCode, Version};
+use http::header::{REFERER, USER_AGENT};
+use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use tokio::time::Instant;
 
 use super::error::Error;
@@ -41,6 +42,15 @@ pub(super) struct Journal {
     pub(super) was_cut: bool,
     /// The same callback was answered before.
     pub(super) is_replay: bool,
+    /// Headers that the log shows; `None` where it shows none.
+    quoted: Option<Box<Quoted>>,
+}
+
+/// Headers of the visitor that stand in a line as they were sent.
+#[derive(Debug)]
+struct Quoted {
+    referer: Option<HeaderValue>,
+    user_agent: Option<HeaderValue>,
 }
 
 /// Which server answered, and how.
@@ -87,7 +97,18 @@ impl Journal {
             stripped_headers: 0,
             was_cut: false,
             is_replay: false,
+            quoted: None,
         })
+    }
+
+    /// Keeps the headers that the log shows, if it shows any.
+    pub(super) fn quote(&mut self, headers: &HeaderMap) {
+        if self.parts.access_log.quotes_headers() {
+            self.quoted = Some(Box::new(Quoted {
+                referer: headers.get(REFERER).cloned(),
+                user_agent: headers.get(USER_AGENT).cloned(),
+            }));
+        }
     }
 
     /// From now on everything counts for this route.
@@ -158,10 +179,23 @@ pub(super) fn without_ticket<'p>(path: &'p str, path_prefix: &str) -> Cow<'p, st
     }
 }
 
+/// A referrer up to the ticket of a web-view, likewise.
+fn up_to_ticket<'r>(referer: &'r [u8], path_prefix: &str) -> &'r [u8] {
+    let before = format!("{path_prefix}/ticket/");
+    let mut places = referer.windows(before.len());
+    match places.position(|place| place == before.as_bytes()) {
+        None => referer,
+        Some(start) => &referer[..start + before.len()],
+    }
+}
+
 impl Journal {
     fn write_line(&self, duration: Duration, bytes_in: u64) {
         let visitor = self.visitor.as_deref();
         let answered = self.upstream.as_ref();
+        let quoted = self.quoted.as_deref();
+        let referer = quoted.and_then(|quoted| quoted.referer.as_ref());
+        let user_agent = quoted.and_then(|quoted| quoted.user_agent.as_ref());
         self.parts.access_log.record(&AccessRecord {
             received: self.received,
             request_id: self.info.id.as_str(),
@@ -192,6 +226,9 @@ impl Journal {
             upstream_duration: answered.map(|answered| answered.waited),
             replay: self.is_replay,
             stripped_headers: self.stripped_headers,
+            referer: referer
+                .map(|referer| up_to_ticket(referer.as_bytes(), &self.parts.site.path_prefix)),
+            user_agent: user_agent.map(HeaderValue::as_bytes),
         });
     }
 }

@@ -121,6 +121,7 @@ impl Gateway {
             info.trace = Some(trace);
         }
         let mut journal = Journal::begin(&self, info.clone(), peer.listener, parts.version);
+        journal.quote(&parts.headers);
         let token = BearerToken::take(&mut parts.headers);
         let asked = Asked {
             info: &info,

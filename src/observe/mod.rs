@@ -23,7 +23,7 @@ mod failures;
 mod metrics;
 mod trace;
 
-pub use access_log::{AccessLog, AccessRecord, Output, QueryDetail, write_address};
+pub use access_log::{AccessLog, AccessRecord, LineShape, Output, QueryDetail, write_address};
 pub use chain::Chain;
 pub use failures::{LoginFailure, WechatFailure};
 pub use metrics::{
@@ -101,11 +101,15 @@ pub enum IdentityMask {
     Full,
 }
 
-/// Where the access log goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where the access log goes, and what it looks like.
+#[derive(Clone, Debug, PartialEq)]
 pub struct AccessLogSettings {
     /// Standard output or a file.
     pub output: Output,
+    /// What a line looks like.
+    pub shape: LineShape,
+    /// Share of the requests on public routes without an error that are written, from 0 to 1.
+    pub sample: f64,
     /// How much of the query is shown.
     pub query: QueryDetail,
 }

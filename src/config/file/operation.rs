@@ -8,7 +8,7 @@ use crate::config::values::{
     Accent, FilePath, Fraction, HostText, Item, OrNone, Positive, Sensitive, WebUrl, Whole,
 };
 use crate::limit::Per;
-use crate::observe::{Format, QueryDetail};
+use crate::observe::{Format, LineShape, QueryDetail};
 use crate::pages::{Language, Theme};
 
 table! {
@@ -90,8 +90,12 @@ table! {
         enabled: bool = true;
         /// stdout, or a file, opened again on SIGUSR1.
         output: FilePath = "stdout";
+        /// auto (as the log itself), text, json, or combined: the classic format of web servers, for tools that read it.
+        format: LineShape = "auto";
         /// How much of the query is shown: none, keys or full. code, state and ticket never are.
         query: QueryDetail = "keys";
+        /// Share of the requests on public routes that are written, from 0 to 1. Errors always are.
+        sample: Fraction = 1;
     }
 }
 

@@ -6,7 +6,7 @@ use crate::identity::SubjectForm;
 use crate::jwt::Algorithm;
 use crate::limit::Per;
 use crate::login::{FollowConsent, MobileBrowser, ScanConfirm, SnapshotUser, UserinfoPrompt};
-use crate::observe::{Format, QueryDetail};
+use crate::observe::{Format, LineShape, QueryDetail};
 use crate::pages::{Language, Theme};
 use crate::route::{Auth, Client, OnDeny, Unauthenticated};
 use crate::target::EncodedSeparator;
@@ -119,4 +119,7 @@ words! {
 }
 words! { Format { "auto" = Auto, "text" = Text, "json" = Json } }
 words! { IdentityWord { "masked" = Masked, "hash" = Hash, "full" = Full } }
+words! {
+    LineShape { "auto" = Auto, "text" = Text, "json" = Json, "combined" = Combined }
+}
 words! { QueryDetail { "none" = None, "keys" = Keys, "full" = Full } }

@@ -36,6 +36,8 @@ pub(super) fn settings(file: &File, reader: &mut Reader<'_>) -> Settings {
         },
         access_log: access.enabled.value.then_some(AccessLogSettings {
             output,
+            shape: access.format.value,
+            sample: access.sample.value.0,
             query: access.query.value,
         }),
         trace: traces(file, reader),

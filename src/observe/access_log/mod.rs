@@ -6,10 +6,12 @@
 use std::io::{self, IsTerminal};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::{AccessLogSettings, Format, Metrics};
 
+mod combined;
 mod json;
 mod numbers;
 mod query;
@@ -45,6 +47,19 @@ pub enum QueryDetail {
     Keys,
     /// Names and values.
     Full,
+}
+
+/// What a line looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineShape {
+    /// As the log of the program itself.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+    /// For tools that read the logs of web servers.
+    Combined,
 }
 
 /// Everything one line says. `None` and empty text are left out.
@@ -108,6 +123,10 @@ pub struct AccessRecord<'a> {
     pub replay: bool,
     /// How many headers were dropped because only we may set them.
     pub stripped_headers: u32,
+    /// Where the visitor came from, as sent. Only where [`AccessLog::quotes_headers`].
+    pub referer: Option<&'a [u8]>,
+    /// The visitor's browser, as sent. Likewise.
+    pub user_agent: Option<&'a [u8]>,
 }
 
 /// The log: lines are handed to a thread of its own, in order, and dropped (counted) when it cannot keep up.
@@ -122,8 +141,13 @@ pub struct AccessLog {
 #[derive(Debug)]
 struct Active {
     writer: Writer,
-    is_text: bool,
+    /// Never [`LineShape::Auto`].
+    shape: LineShape,
     query: QueryDetail,
+    /// Share of the lines of public routes that are written.
+    sample: f64,
+    /// How many such lines there could have been.
+    sampled: AtomicU32,
 }
 
 impl AccessLog {
@@ -138,23 +162,39 @@ impl AccessLog {
         };
         let terminal = settings.output == Output::Stdout && io::stdout().is_terminal();
         let writer = Writer::start(settings.output, metrics)?;
+        let shape = match settings.shape {
+            LineShape::Auto if format.is_text(terminal) => LineShape::Text,
+            LineShape::Auto => LineShape::Json,
+            shape => shape,
+        };
         Ok(Self {
             active: Some(Active {
                 writer,
-                is_text: format.is_text(terminal),
+                shape,
                 query: settings.query,
+                sample: settings.sample,
+                sampled: AtomicU32::new(0),
             }),
         })
+    }
+
+    /// Whether lines show headers of the visitor.
+    pub fn quotes_headers(&self) -> bool {
+        let shape = self.active.as_ref().map(|active| active.shape);
+        shape == Some(LineShape::Combined)
     }
 
     /// Takes one line. Never waits for the output.
     pub fn record(&self, record: &AccessRecord<'_>) {
         let Some(active) = &self.active else { return };
+        if active.leaves_out(record) {
+            return;
+        }
         let mut line = String::with_capacity(LINE_BYTES);
-        if active.is_text {
-            text::write(&mut line, record, active.query);
-        } else {
-            json::write(&mut line, record, active.query);
+        match active.shape {
+            LineShape::Combined => combined::write(&mut line, record, active.query),
+            LineShape::Text => text::write(&mut line, record, active.query),
+            LineShape::Json | LineShape::Auto => json::write(&mut line, record, active.query),
         }
         active.writer.append(line.as_bytes());
     }
@@ -172,6 +212,18 @@ impl AccessLog {
         if let Some(active) = &self.active {
             active.writer.close();
         }
+    }
+}
+
+impl Active {
+    /// Whether this is one of those that the operator wants only a share of: public, and nothing went wrong. The others stand
+    /// evenly between those that are written.
+    fn leaves_out(&self, record: &AccessRecord<'_>) -> bool {
+        if self.sample >= 1.0 || record.decision != "public" || record.status >= 400 {
+            return false;
+        }
+        let before = f64::from(self.sampled.fetch_add(1, Ordering::Relaxed));
+        (before * self.sample).floor() >= ((before + 1.0) * self.sample).floor()
     }
 }
 

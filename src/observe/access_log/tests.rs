@@ -40,6 +40,8 @@ fn record() -> AccessRecord<'static> {
         upstream_duration: Some(Duration::from_micros(1000)),
         replay: false,
         stripped_headers: 0,
+        referer: None,
+        user_agent: None,
     }
 }
 
@@ -59,6 +61,8 @@ fn text_line(record: &AccessRecord<'_>, detail: QueryDetail) -> String {
 fn log_into(file: &Path, metrics: &Metrics) -> AccessLog {
     let settings = AccessLogSettings {
         output: Output::File(file.to_owned()),
+        shape: LineShape::Auto,
+        sample: 1.0,
         query: QueryDetail::Keys,
     };
     AccessLog::start(Some(settings), Format::Json, metrics).unwrap()
@@ -161,6 +165,114 @@ fn a_text_line_reads_from_left_to_right() {
     );
 }
 
+fn combined_line(record: &AccessRecord<'_>, detail: QueryDetail) -> String {
+    let mut line = String::new();
+    combined::write(&mut line, record, detail);
+    line
+}
+
+#[test]
+fn a_combined_line_reads_like_one_of_a_web_server() {
+    let record = AccessRecord {
+        referer: Some(b"https://www.example.com/list?page=1&ticket=SECRET#top"),
+        user_agent: Some(b"Mozilla/5.0 (Linux; Android 14) MicroMessenger/8.0.50"),
+        ..record()
+    };
+    let rest = "HTTP/1.1\" 200 1024 \"https://www.example.com/list";
+    let agent = "Mozilla/5.0 (Linux; Android 14) MicroMessenger/8.0.50";
+    for (detail, query, referer_query) in [
+        (QueryDetail::None, "", ""),
+        (
+            QueryDetail::Keys,
+            "?page=[removed]&code=[removed]",
+            "?page=[removed]&ticket=[removed]",
+        ),
+        (
+            QueryDetail::Full,
+            "?page=2&code=[removed]",
+            "?page=1&ticket=[removed]",
+        ),
+    ] {
+        assert_eq!(
+            combined_line(&record, detail),
+            format!(
+                "203.0.113.7 - o6...fL [29/Feb/2024:12:34:56 +0000] \"GET /orders{query} {rest}{referer_query}\" \"{agent}\"\n"
+            )
+        );
+    }
+}
+
+#[test]
+fn what_is_unknown_is_a_dash_in_a_combined_line() {
+    let mut record = record();
+    record.user = None;
+    record.query = None;
+
+    assert_eq!(
+        combined_line(&record, QueryDetail::Full),
+        "203.0.113.7 - - [29/Feb/2024:12:34:56 +0000] \"GET /orders HTTP/1.1\" 200 1024 \"-\" \"-\"\n"
+    );
+}
+
+#[test]
+fn hostile_headers_cannot_break_a_combined_line() {
+    let hostile = b"a\" 200 1 \"-\" \"b\\\n\x1b[31m\xff?code=SECRET&x=\"";
+    let record = AccessRecord {
+        user: Some("two words"),
+        referer: Some(hostile),
+        user_agent: Some(hostile),
+        ..record()
+    };
+
+    let line = combined_line(&record, QueryDetail::None);
+
+    assert!(
+        line.trim_end()
+            .bytes()
+            .all(|byte| (0x20..0x7f).contains(&byte)),
+        "{line:?}"
+    );
+    assert_eq!(line.matches('"').count(), 6, "{line}");
+    assert!(line.starts_with("203.0.113.7 - two\\x20words ["), "{line}");
+}
+
+#[test]
+fn only_a_share_of_public_requests_is_written_but_every_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let settings = AccessLogSettings {
+        output: Output::File(file.clone()),
+        shape: LineShape::Auto,
+        sample: 0.25,
+        query: QueryDetail::Keys,
+    };
+    let log = AccessLog::start(Some(settings), Format::Json, &Metrics::new()).unwrap();
+    for (decision, status) in [("public", 200), ("public", 502), ("allowed", 200)] {
+        for _ in 0..100 {
+            log.record(&AccessRecord {
+                decision,
+                status,
+                ..record()
+            });
+        }
+    }
+    drop(log);
+
+    let content = fs::read_to_string(&file).unwrap();
+    let written = |decision: &str, status: u16| {
+        let lines = content
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines
+            .filter(|line| line["decision"] == decision && line["status"] == status)
+            .count()
+    };
+
+    assert_eq!(written("public", 200), 25);
+    assert_eq!(written("public", 502), 100);
+    assert_eq!(written("allowed", 200), 100);
+}
+
 #[test]
 fn lines_arrive_in_order_and_dropping_the_log_writes_the_rest() {
     let folder = tempfile::tempdir().unwrap();
@@ -223,6 +335,8 @@ fn a_file_that_cannot_be_opened_is_an_error_at_start_and_keeps_the_old_one_later
     );
     let settings = AccessLogSettings {
         output: Output::File(file),
+        shape: LineShape::Auto,
+        sample: 1.0,
         query: QueryDetail::Keys,
     };
     assert!(AccessLog::start(Some(settings), Format::Json, &Metrics::new()).is_err());

@@ -1,0 +1,107 @@
+//! A line in the classic "combined" format, which log tools for web servers read.
+//!
+//! Format of Apache's `combined` (<https://httpd.apache.org/docs/2.4/logs.html#combined>): address, `-`, user, time, request
+//! line, status, bytes, referrer, browser. Everything else that the other formats tell is missing here.
+
+use jiff::Timestamp;
+use jiff::tz::Offset;
+
+use super::numbers::{write_address, write_number};
+use super::query::{is_secret, parameters};
+use super::{AccessRecord, LONGEST_TARGET, QueryDetail};
+
+/// Appends one line. Whatever is not printable ASCII appears as `\xHH`, so a line is ASCII and cannot be broken.
+pub(super) fn write(line: &mut String, record: &AccessRecord<'_>, detail: QueryDetail) {
+    write_address(line, record.client_ip);
+    line.push_str(" - ");
+    match record.user {
+        // A masked id has one sign that is not ASCII; here it reads like on paper.
+        Some(user) => word(line, user.replace('…', "...").as_bytes()),
+        None => line.push('-'),
+    }
+    line.push_str(" [");
+    let received = Timestamp::try_from(record.received).unwrap_or(Timestamp::UNIX_EPOCH);
+    let received = Offset::UTC.to_datetime(received);
+    line.push_str(&received.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string());
+    line.push_str("] \"");
+    escape(line, record.method.as_bytes());
+    line.push(' ');
+    target(line, record.path, record.query, detail);
+    line.push(' ');
+    line.push_str(record.protocol);
+    line.push_str("\" ");
+    write_number(line, record.status.into());
+    line.push(' ');
+    write_number(line, record.bytes_out);
+    line.push_str(" \"");
+    match record.referer {
+        Some(referer) => write_referer(line, referer, detail),
+        None => line.push('-'),
+    }
+    line.push_str("\" \"");
+    escape(line, cut(record.user_agent.unwrap_or(b"-")));
+    line.push_str("\"\n");
+}
+
+/// The referrer; its query is shown like the one of the request, because it may be an address that a login came back to.
+fn write_referer(line: &mut String, referer: &[u8], detail: QueryDetail) {
+    // Cut apart as text: what is none is shown without its query.
+    let text = String::from_utf8_lossy(referer);
+    let text = text.split('#').next().unwrap_or_default();
+    match text.split_once('?') {
+        Some((path, query)) => target(line, path, Some(query), detail),
+        None => target(line, text, None, detail),
+    }
+}
+
+fn target(line: &mut String, path: &str, query: Option<&str>, detail: QueryDetail) {
+    escape(line, cut(path.as_bytes()));
+    let Some(query) = query.filter(|_| detail != QueryDetail::None) else {
+        return;
+    };
+    let before = line.len();
+    for (place, (name, value)) in parameters(query).enumerate() {
+        if line.len() - before > LONGEST_TARGET {
+            return;
+        }
+        line.push(if place == 0 { '?' } else { '&' });
+        escape(line, cut(name.as_bytes()));
+        match value {
+            None => {}
+            Some(value) if detail == QueryDetail::Full && !is_secret(name) => {
+                line.push('=');
+                escape(line, cut(value.as_bytes()));
+            }
+            Some(_) => line.push_str("=[removed]"),
+        }
+    }
+}
+
+/// A field outside quotation marks, which a blank would end.
+fn word(line: &mut String, bytes: &[u8]) {
+    let before = line.len();
+    escape(line, bytes);
+    if line[before..].contains(' ') {
+        let joined = line[before..].replace(' ', "\\x20");
+        line.truncate(before);
+        line.push_str(&joined);
+    }
+}
+
+fn escape(line: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in bytes {
+        match byte {
+            b'"' | b'\\' | ..=0x1f | 0x7f.. => {
+                line.push_str("\\x");
+                line.push(char::from(DIGITS[usize::from(byte >> 4)]));
+                line.push(char::from(DIGITS[usize::from(byte & 0xf)]));
+            }
+            _ => line.push(char::from(*byte)),
+        }
+    }
+}
+
+fn cut(bytes: &[u8]) -> &[u8] {
+    bytes.get(..LONGEST_TARGET).unwrap_or(bytes)
+}
