@@ -9,13 +9,14 @@ use minijinja::{AutoEscape, Environment, Value, context};
 use crate::message::{self, Answer};
 
 const STYLE: &str = include_str!("status.css");
+/// What all pages have in common.
+const BASE: &str = include_str!("base.html");
+/// The question what a URL would get, on two pages.
+const EXPLAIN_FORM: &str = include_str!("explain_form.html");
 
 /// A page; every value is escaped.
 pub(super) fn html(template: &str, values: Value) -> Answer {
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    let page = environment
-        .render_str(template, context! { style => STYLE, ..values })
+    let page = rendered(template, values)
         .unwrap_or_else(|error| format!("<!doctype html><title>wxgate</title>{error}"));
     let mut answer = message::html(StatusCode::OK, "admin", page);
     let style = BASE64.encode(digest(&SHA256, STYLE.as_bytes()).as_ref());
@@ -30,4 +31,12 @@ pub(super) fn html(template: &str, values: Value) -> Answer {
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     answer
+}
+
+fn rendered(template: &str, values: Value) -> Result<String, minijinja::Error> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_template("base.html", BASE)?;
+    environment.add_template("explain_form.html", EXPLAIN_FORM)?;
+    environment.render_str(template, context! { style => STYLE, ..values })
 }
