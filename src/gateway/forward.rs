@@ -71,13 +71,14 @@ impl Gateway {
             .forward(forwarding, (parts, body), target, additions)
             .await;
         if let Some(span) = &mut span {
-            spans::describe_upstream(span, self.upstream_name(forwarding), forwarded.as_ref());
+            let name = self.upstream_name(forwarding);
+            spans::describe_upstream(span, &name, forwarded.as_ref());
         }
         let forwarded = forwarded?;
         drop(span);
         let mut response = forwarded.response;
         journal.upstream = Some(Answered {
-            upstream: Arc::clone(self.upstream_name(forwarding)),
+            upstream: self.upstream_name(forwarding),
             server: forwarded.server,
             status: response.status(),
             waited: forwarded.waited,

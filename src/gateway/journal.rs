@@ -14,22 +14,19 @@ use super::error::Error;
 use super::parts::{Gateway, Parts, RouteFacts};
 use super::visitor::Visitor;
 use crate::message::RequestInfo;
-use crate::observe::{AccessRecord, ListenerMetrics, RouteMetrics, Trace};
-use crate::route::Rule;
+use crate::observe::{AccessRecord, ListenerMetrics, Trace};
 use crate::route::policy::Decision;
 
 /// Filled along the request path; dropping it writes it.
 #[derive(Debug)]
 pub(super) struct Journal {
     pub(super) parts: Arc<Parts>,
-    metrics: Arc<RouteMetrics>,
+    pub(super) route: Arc<RouteFacts>,
     listener: Arc<ListenerMetrics>,
     began: Instant,
     received: SystemTime,
     pub(super) info: RequestInfo,
     pub(super) protocol: &'static str,
-    pub(super) route: Arc<str>,
-    pub(super) auth: &'static str,
     pub(super) decision: &'static str,
     pub(super) reason: &'static str,
     pub(super) visitor: Option<Arc<Visitor>>,
@@ -70,12 +67,11 @@ impl Journal {
         listener: SocketAddr,
         version: Version,
     ) -> Box<Self> {
-        let no_route = &gateway.no_route;
         let listener = Arc::clone(gateway.parts.listener(listener));
         listener.request_began();
         Box::new(Self {
             parts: Arc::clone(&gateway.parts),
-            metrics: Arc::clone(&no_route.metrics),
+            route: Arc::clone(&gateway.no_route),
             listener,
             began: Instant::now(),
             received: info.received,
@@ -85,8 +81,6 @@ impl Journal {
                 Version::HTTP_2 => "HTTP/2",
                 _ => "HTTP/1.1",
             },
-            route: Arc::clone(&no_route.name),
-            auth: "",
             decision: "",
             reason: "",
             visitor: None,
@@ -112,17 +106,15 @@ impl Journal {
     }
 
     /// From now on everything counts for this route.
-    pub(super) fn enter(&mut self, facts: &RouteFacts, rule: &Rule) {
-        self.metrics = Arc::clone(&facts.metrics);
-        self.route = Arc::clone(&facts.name);
-        self.auth = rule.auth.as_str();
+    pub(super) fn enter(&mut self, route: &Arc<RouteFacts>) {
+        self.route = Arc::clone(route);
     }
 
     /// What was decided and why.
     pub(super) fn note(&mut self, decision: &Decision) {
         (self.decision, self.reason) = match decision {
             Decision::Allow { identity: true } => ("allowed", ""),
-            Decision::Allow { identity: false } if self.auth == "public" => ("public", ""),
+            Decision::Allow { identity: false } if self.route.is_public => ("public", ""),
             Decision::Allow { identity: false } => ("optional_anonymous", ""),
             Decision::LogIn(need) => ("unauthorized", need.because.as_str()),
             Decision::Refuse(reason) => ("denied", reason.as_str()),
@@ -152,7 +144,7 @@ impl Drop for Journal {
             .as_ref()
             .map_or(0, |count| count.load(Ordering::Relaxed));
         self.listener.request_ended();
-        self.metrics.request_finished(
+        self.route.metrics.request_finished(
             &self.listener,
             &self.info.method,
             self.status,
@@ -161,7 +153,7 @@ impl Drop for Journal {
             self.bytes_out,
         );
         if !self.decision.is_empty() {
-            self.metrics.decision(self.decision, self.reason);
+            self.route.metrics.decision(self.decision, self.reason);
         }
         self.finish_trace();
         self.write_line(duration, bytes_in);
@@ -209,13 +201,10 @@ impl Journal {
             path: &without_ticket(self.info.target.path(), &self.parts.site.path_prefix),
             query: self.info.target.query(),
             protocol: self.protocol,
-            route: &self.route,
-            auth: self.auth,
+            route: &self.route.logged,
             decision: self.decision,
             reason: if self.was_cut { "cut" } else { self.reason },
-            app: visitor.map(|visitor| visitor.session.person.app.as_str()),
-            user: visitor.map(|visitor| visitor.log_user.as_str()),
-            session: visitor.map(|visitor| visitor.log_session.as_str()),
+            visitor: visitor.map(|visitor| &visitor.logged),
             status: self.status.as_u16(),
             bytes_in,
             bytes_out: self.bytes_out,

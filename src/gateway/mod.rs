@@ -223,7 +223,7 @@ impl Gateway {
         journal: &mut Journal,
     ) -> Result<Judged<'_>, Error> {
         let (id, route) = self.route(asked.info)?;
-        journal.enter(self.facts(id), &route.rule);
+        journal.enter(self.facts(id));
         let trace = asked.info.trace.as_ref();
         let span = trace.and_then(|trace| trace.span("auth", SpanKind::Internal));
         let visitor = match route.rule.auth {

@@ -10,10 +10,11 @@ use crate::identity::Identity;
 use crate::jwt::Minter;
 use crate::login::Login;
 use crate::message::Site;
-use crate::observe::{AccessLog, IdentityMask, ListenerMetrics, Metrics, RouteMetrics, Tracer};
+use crate::observe::{AccessLog, IdentityMask, ListenerMetrics, LoggedRoute};
+use crate::observe::{Metrics, RouteMetrics, Tracer};
 use crate::pages::Pages;
 use crate::proxy::{Forwarding, PrivateNames, Proxy};
-use crate::route::{RouteId, Routes};
+use crate::route::{Auth, Route, RouteId, Routes};
 use crate::session::Sessions;
 use crate::wechat::AccessTokens;
 
@@ -104,8 +105,8 @@ pub struct Gateway {
     pub(super) proxy: Arc<Proxy>,
     pub(super) upstreams: Vec<Arc<str>>,
     pub(super) settings: Settings,
-    pub(super) facts: Vec<RouteFacts>,
-    pub(super) no_route: RouteFacts,
+    pub(super) facts: Vec<Arc<RouteFacts>>,
+    pub(super) no_route: Arc<RouteFacts>,
     pub(super) body_patience: Duration,
     pub(super) subject_needs_unionid: bool,
 }
@@ -113,16 +114,28 @@ pub struct Gateway {
 /// What is resolved once per route.
 #[derive(Debug)]
 pub(super) struct RouteFacts {
-    pub(super) name: Arc<str>,
+    pub(super) logged: LoggedRoute,
     pub(super) metrics: Arc<RouteMetrics>,
+    pub(super) is_public: bool,
 }
 
 impl RouteFacts {
-    fn new(name: &str, metrics: &Metrics) -> Self {
-        Self {
-            name: name.into(),
-            metrics: Arc::new(metrics.route(name)),
-        }
+    fn new(route: &Route, metrics: &Metrics) -> Arc<Self> {
+        let auth = route.rule.auth;
+        Arc::new(Self {
+            logged: LoggedRoute::new(&route.name, auth.as_str()),
+            metrics: Arc::new(metrics.route(&route.name)),
+            is_public: auth == Auth::Public,
+        })
+    }
+
+    /// For requests that no route was found for.
+    fn none(metrics: &Metrics) -> Arc<Self> {
+        Arc::new(Self {
+            logged: LoggedRoute::new("none", ""),
+            metrics: Arc::new(metrics.route("none")),
+            is_public: false,
+        })
     }
 }
 
@@ -139,7 +152,7 @@ impl Gateway {
         routes.sort_by_key(|(id, _)| id.0);
         let facts = routes
             .into_iter()
-            .map(|(_, route)| RouteFacts::new(&route.name, &parts.metrics))
+            .map(|(_, route)| RouteFacts::new(route, &parts.metrics))
             .collect();
         let names = parts
             .identity
@@ -161,7 +174,7 @@ impl Gateway {
             ),
             private_names: Arc::new(move |name| private.is_private(name)),
             scrub,
-            no_route: RouteFacts::new("none", &parts.metrics),
+            no_route: RouteFacts::none(&parts.metrics),
             parts: Arc::new(parts),
             login: rooms.login,
             routes: rooms.routes,
@@ -205,13 +218,13 @@ impl Gateway {
     }
 
     /// The upstream's name, for logs.
-    pub(super) fn upstream_name(&self, forwarding: &Forwarding) -> &Arc<str> {
+    pub(super) fn upstream_name(&self, forwarding: &Forwarding) -> Arc<str> {
         let name = self.upstreams.get(forwarding.upstream.0);
-        name.unwrap_or(&self.no_route.name)
+        name.map_or_else(|| Arc::from("none"), Arc::clone)
     }
 
     /// What was resolved for a route.
-    pub(super) fn facts(&self, id: RouteId) -> &RouteFacts {
+    pub(super) fn facts(&self, id: RouteId) -> &Arc<RouteFacts> {
         self.facts.get(id.0).unwrap_or(&self.no_route)
     }
 }

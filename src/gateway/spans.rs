@@ -62,7 +62,7 @@ impl Journal {
 
     /// What was decided and why.
     pub(super) fn describe_decision(&self, span: &mut OpenSpan) {
-        span.note("wxgate.route", self.route.to_string());
+        span.note("wxgate.route", self.route.logged.name().to_owned());
         span.note("wxgate.decision", self.decision);
         if !self.reason.is_empty() {
             span.note("wxgate.reason", self.reason);
@@ -75,7 +75,7 @@ impl Journal {
         let path = without_ticket(info.target.path(), &self.parts.site.path_prefix);
         let version = self.protocol.trim_start_matches("HTTP/");
         let has_failed = self.status.is_server_error() || self.was_cut;
-        let name = format!("{method} {}", self.route);
+        let name = format!("{method} {}", self.route.logged.name());
         let mut attributes: Attributes = vec![
             ("http.request.method", method.into()),
             (
@@ -87,7 +87,7 @@ impl Journal {
             ("url.path", path.into_owned().into()),
             ("url.scheme", self.parts.site.scheme.as_str().into()),
             ("wxgate.request_id", info.id.as_str().to_owned().into()),
-            ("wxgate.route", self.route.to_string().into()),
+            ("wxgate.route", self.route.logged.name().to_owned().into()),
         ];
         for (name, word) in [
             ("wxgate.decision", self.decision),

@@ -14,7 +14,7 @@ use super::OptionalClaim;
 use super::error::Error;
 use super::parts::Parts;
 use super::token::Token;
-use crate::identity::Person;
+use crate::observe::LoggedVisitor;
 use crate::proxy::IdentityFields;
 use crate::session::{Carrier, Session};
 use crate::wechat::Scope;
@@ -41,10 +41,8 @@ pub(super) struct Visitor {
     pub(super) session: Session,
     /// Plain identity headers.
     pub(super) identity: IdentityFields,
-    /// How the person appears in logs.
-    pub(super) log_user: String,
-    /// How the session appears in logs.
-    pub(super) log_session: String,
+    /// How person and session appear in logs.
+    pub(super) logged: LoggedVisitor,
     pub(super) subject: Option<String>,
     /// Subjects from before users were merged.
     pub(super) former_subjects: Vec<String>,
@@ -160,8 +158,11 @@ impl Visitor {
         let subject = name.subject.as_deref();
         Ok(Self {
             identity: IdentityFields::new(parts.identity.headers(person, scope.as_str(), subject)),
-            log_user: parts.mask.apply(log_id(person)),
-            log_session: session.log_name(),
+            logged: LoggedVisitor::new(
+                person.app.as_str(),
+                &parts.mask.apply(person.openid.as_str()),
+                &session.log_name(),
+            ),
             subject: name.subject,
             former_subjects: name.former,
             expires_at: known_until(&session, parts, now),
@@ -240,8 +241,4 @@ fn recall(
     }
     known.remove(text);
     None
-}
-
-fn log_id(person: &Person) -> &str {
-    person.openid.as_str()
 }

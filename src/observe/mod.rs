@@ -23,7 +23,8 @@ mod failures;
 mod metrics;
 mod trace;
 
-pub use access_log::{AccessLog, AccessRecord, LineShape, Output, QueryDetail, write_address};
+pub use access_log::{AccessLog, AccessRecord, LoggedRoute, LoggedVisitor};
+pub use access_log::{LineShape, Output, QueryDetail, write_address};
 pub use chain::Chain;
 pub use failures::{LoginFailure, WechatFailure};
 pub use metrics::{

@@ -39,16 +39,16 @@ impl Fields<'_> {
     pub(super) fn write_origin(self, taken: &Taken, sink: &mut impl Sink) {
         let origin = self.additions.origin;
         let may = |name: &str| !taken.origin || !self.is_fixed(name) && !self.is_edited(name);
-        let mut client = String::with_capacity(LONGEST_ADDRESS);
+        let mut client = Vec::with_capacity(LONGEST_ADDRESS);
         write_address(&mut client, origin.client.to_canonical());
         if may(X_FORWARDED_FOR) {
             match origin.trusted_peer {
-                None => sink.text(X_FORWARDED_FOR, client.as_bytes()),
+                None => sink.text(X_FORWARDED_FOR, &client),
                 Some(peer) => sink.text(X_FORWARDED_FOR, &self.extended_chain(peer)),
             }
         }
         if may(X_REAL_IP) {
-            sink.text(X_REAL_IP, client.as_bytes());
+            sink.text(X_REAL_IP, &client);
         }
         if may(X_FORWARDED_PROTO) {
             sink.text(X_FORWARDED_PROTO, origin.scheme.as_str().as_bytes());

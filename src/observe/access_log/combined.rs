@@ -3,6 +3,8 @@
 //! Format of Apache's `combined` (<https://httpd.apache.org/docs/2.4/logs.html#combined>): address, `-`, user, time, request
 //! line, status, bytes, referrer, browser. Everything else that the other formats tell is missing here.
 
+use std::io::Write as _;
+
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
@@ -11,40 +13,41 @@ use super::query::{is_secret, parameters};
 use super::{AccessRecord, LONGEST_TARGET, QueryDetail};
 
 /// Appends one line. Whatever is not printable ASCII appears as `\xHH`, so a line is ASCII and cannot be broken.
-pub(super) fn write(line: &mut String, record: &AccessRecord<'_>, detail: QueryDetail) {
+pub(super) fn write(line: &mut Vec<u8>, record: &AccessRecord<'_>, detail: QueryDetail) {
     write_address(line, record.client_ip);
-    line.push_str(" - ");
-    match record.user {
+    line.extend_from_slice(b" - ");
+    match record.visitor {
         // A masked id has one sign that is not ASCII; here it reads like on paper.
-        Some(user) => word(line, user.replace('…', "...").as_bytes()),
-        None => line.push('-'),
+        Some(visitor) => word(line, visitor.user.replace('…', "...").as_bytes()),
+        None => line.push(b'-'),
     }
-    line.push_str(" [");
+    line.extend_from_slice(b" [");
     let received = Timestamp::try_from(record.received).unwrap_or(Timestamp::UNIX_EPOCH);
     let received = Offset::UTC.to_datetime(received);
-    line.push_str(&received.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string());
-    line.push_str("] \"");
+    // Writing into a vector cannot fail.
+    let _ = write!(line, "{}", received.strftime("%d/%b/%Y:%H:%M:%S +0000"));
+    line.extend_from_slice(b"] \"");
     escape(line, record.method.as_bytes());
-    line.push(' ');
+    line.push(b' ');
     target(line, record.path, record.query, detail);
-    line.push(' ');
-    line.push_str(record.protocol);
-    line.push_str("\" ");
+    line.push(b' ');
+    line.extend_from_slice(record.protocol.as_bytes());
+    line.extend_from_slice(b"\" ");
     write_number(line, record.status.into());
-    line.push(' ');
+    line.push(b' ');
     write_number(line, record.bytes_out);
-    line.push_str(" \"");
+    line.extend_from_slice(b" \"");
     match record.referer {
         Some(referer) => write_referer(line, referer, detail),
-        None => line.push('-'),
+        None => line.push(b'-'),
     }
-    line.push_str("\" \"");
+    line.extend_from_slice(b"\" \"");
     escape(line, cut(record.user_agent.unwrap_or(b"-")));
-    line.push_str("\"\n");
+    line.extend_from_slice(b"\"\n");
 }
 
 /// The referrer; its query is shown like the one of the request, because it may be an address that a login came back to.
-fn write_referer(line: &mut String, referer: &[u8], detail: QueryDetail) {
+fn write_referer(line: &mut Vec<u8>, referer: &[u8], detail: QueryDetail) {
     // Cut apart as text: what is none is shown without its query.
     let text = String::from_utf8_lossy(referer);
     let text = text.split('#').next().unwrap_or_default();
@@ -54,7 +57,7 @@ fn write_referer(line: &mut String, referer: &[u8], detail: QueryDetail) {
     }
 }
 
-fn target(line: &mut String, path: &str, query: Option<&str>, detail: QueryDetail) {
+fn target(line: &mut Vec<u8>, path: &str, query: Option<&str>, detail: QueryDetail) {
     escape(line, cut(path.as_bytes()));
     let Some(query) = query.filter(|_| detail != QueryDetail::None) else {
         return;
@@ -64,40 +67,39 @@ fn target(line: &mut String, path: &str, query: Option<&str>, detail: QueryDetai
         if line.len() - before > LONGEST_TARGET {
             return;
         }
-        line.push(if place == 0 { '?' } else { '&' });
+        line.push(if place == 0 { b'?' } else { b'&' });
         escape(line, cut(name.as_bytes()));
         match value {
             None => {}
             Some(value) if detail == QueryDetail::Full && !is_secret(name) => {
-                line.push('=');
+                line.push(b'=');
                 escape(line, cut(value.as_bytes()));
             }
-            Some(_) => line.push_str("=[removed]"),
+            Some(_) => line.extend_from_slice(b"=[removed]"),
         }
     }
 }
 
 /// A field outside quotation marks, which a blank would end.
-fn word(line: &mut String, bytes: &[u8]) {
-    let before = line.len();
-    escape(line, bytes);
-    if line[before..].contains(' ') {
-        let joined = line[before..].replace(' ', "\\x20");
-        line.truncate(before);
-        line.push_str(&joined);
+fn word(line: &mut Vec<u8>, bytes: &[u8]) {
+    for (place, part) in bytes.split(|byte| *byte == b' ').enumerate() {
+        if place > 0 {
+            line.extend_from_slice(b"\\x20");
+        }
+        escape(line, part);
     }
 }
 
-fn escape(line: &mut String, bytes: &[u8]) {
+fn escape(line: &mut Vec<u8>, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for byte in bytes {
         match byte {
             b'"' | b'\\' | ..=0x1f | 0x7f.. => {
-                line.push_str("\\x");
-                line.push(char::from(DIGITS[usize::from(byte >> 4)]));
-                line.push(char::from(DIGITS[usize::from(byte & 0xf)]));
+                line.extend_from_slice(b"\\x");
+                line.push(DIGITS[usize::from(byte >> 4)]);
+                line.push(DIGITS[usize::from(byte & 0xf)]);
             }
-            _ => line.push(char::from(*byte)),
+            _ => line.push(*byte),
         }
     }
 }

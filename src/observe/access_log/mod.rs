@@ -14,6 +14,7 @@ use super::{AccessLogSettings, Format, Metrics};
 mod combined;
 mod json;
 mod numbers;
+mod prepared;
 mod query;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ mod writer;
 use writer::Writer;
 
 pub use numbers::write_address;
+pub use prepared::{LoggedRoute, LoggedVisitor};
 
 /// Room for a usual line, so that formatting it takes one allocation.
 const LINE_BYTES: usize = 768;
@@ -89,20 +91,14 @@ pub struct AccessRecord<'a> {
     pub query: Option<&'a str>,
     /// Like `HTTP/1.1`.
     pub protocol: &'a str,
-    /// The route's name, or `none`.
-    pub route: &'a str,
-    /// The route's level, like `base`.
-    pub auth: &'a str,
+    /// The route's name and level.
+    pub route: &'a LoggedRoute,
     /// What was decided.
     pub decision: &'a str,
     /// Why.
     pub reason: &'a str,
-    /// The operator's name of the app that logged the visitor in.
-    pub app: Option<&'a str>,
-    /// The visitor's id, masked already.
-    pub user: Option<&'a str>,
-    /// The session's log name, never its id.
-    pub session: Option<&'a str>,
+    /// Who asked, where somebody was logged in.
+    pub visitor: Option<&'a LoggedVisitor>,
     /// What the client got.
     pub status: u16,
     /// Bytes of the request's body.
@@ -190,13 +186,13 @@ impl AccessLog {
         if active.leaves_out(record) {
             return;
         }
-        let mut line = String::with_capacity(LINE_BYTES);
+        let mut line = Vec::with_capacity(LINE_BYTES);
         match active.shape {
             LineShape::Combined => combined::write(&mut line, record, active.query),
             LineShape::Text => text::write(&mut line, record, active.query),
             LineShape::Json | LineShape::Auto => json::write(&mut line, record, active.query),
         }
-        active.writer.append(line.as_bytes());
+        active.writer.append(&line);
     }
 
     /// Opens the file again, after somebody moved it away. Where that fails, the old file stays in use. Blocking file access.

@@ -9,7 +9,20 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn record() -> AccessRecord<'static> {
+/// What records borrow.
+struct Prepared {
+    route: LoggedRoute,
+    visitor: LoggedVisitor,
+}
+
+fn prepared() -> Prepared {
+    Prepared {
+        route: LoggedRoute::new("shop", "base"),
+        visitor: LoggedVisitor::new("main", "o6…fL", "0a1b2c3d"),
+    }
+}
+
+fn record(prepared: &Prepared) -> AccessRecord<'_> {
     AccessRecord {
         received: UNIX_EPOCH + Duration::from_millis(1_709_210_096_007),
         request_id: "req-1",
@@ -23,13 +36,10 @@ fn record() -> AccessRecord<'static> {
         path: "/orders",
         query: Some("page=2&code=SECRET"),
         protocol: "HTTP/1.1",
-        route: "shop",
-        auth: "base",
+        route: &prepared.route,
         decision: "allowed",
         reason: "session",
-        app: Some("main"),
-        user: Some("o6…fL"),
-        session: Some("0a1b2c3d"),
+        visitor: Some(&prepared.visitor),
         status: 200,
         bytes_in: 0,
         bytes_out: 1024,
@@ -46,16 +56,17 @@ fn record() -> AccessRecord<'static> {
 }
 
 fn json_line(record: &AccessRecord<'_>, detail: QueryDetail) -> Value {
-    let mut line = String::new();
+    let mut line = Vec::new();
     json::write(&mut line, record, detail);
+    let line = String::from_utf8(line).unwrap();
     assert_eq!(line.matches('\n').count(), 1, "{line}");
     serde_json::from_str(&line).unwrap()
 }
 
 fn text_line(record: &AccessRecord<'_>, detail: QueryDetail) -> String {
-    let mut line = String::new();
+    let mut line = Vec::new();
     text::write(&mut line, record, detail);
-    line
+    String::from_utf8(line).unwrap()
 }
 
 fn log_into(file: &Path, metrics: &Metrics) -> AccessLog {
@@ -71,7 +82,7 @@ fn log_into(file: &Path, metrics: &Metrics) -> AccessLog {
 #[test]
 fn a_json_line_has_exactly_the_documented_fields() {
     assert_eq!(
-        json_line(&record(), QueryDetail::Keys),
+        json_line(&record(&prepared()), QueryDetail::Keys),
         json!({
             "ts": "2024-02-29T12:34:56.007Z", "level": "info", "event": "request",
             "request_id": "req-1", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "listener": "127.0.0.1:9500", "client_ip": "203.0.113.7",
@@ -88,9 +99,10 @@ fn a_json_line_has_exactly_the_documented_fields() {
 
 #[test]
 fn what_is_not_known_is_left_out_and_what_is_special_is_told() {
-    let mut record = record();
+    let prepared = prepared();
+    let mut record = record(&prepared);
     record.query = None;
-    record.app = None;
+    record.visitor = None;
     record.upstream_status = None;
     record.status = 502;
     record.replay = true;
@@ -98,7 +110,14 @@ fn what_is_not_known_is_left_out_and_what_is_special_is_told() {
 
     let line = json_line(&record, QueryDetail::Full);
 
-    for absent in ["query", "query_keys", "app", "upstream_status"] {
+    for absent in [
+        "query",
+        "query_keys",
+        "app",
+        "user",
+        "session",
+        "upstream_status",
+    ] {
         assert_eq!(line.get(absent), None, "{absent}");
     }
     assert_eq!(line["level"], "warn");
@@ -109,7 +128,8 @@ fn what_is_not_known_is_left_out_and_what_is_special_is_told() {
 #[test]
 fn secret_values_never_appear_however_much_of_the_query_is_shown() {
     let query = "page=2&code=SECRET&STATE=SECRET&access_token=SECRET&%63ode=SECRET&code%5b%5d=SECRET&empty=&flag";
-    let mut record = record();
+    let prepared = prepared();
+    let mut record = record(&prepared);
     record.query = Some(query);
 
     for detail in [QueryDetail::None, QueryDetail::Keys, QueryDetail::Full] {
@@ -125,7 +145,8 @@ fn secret_values_never_appear_however_much_of_the_query_is_shown() {
 #[test]
 fn hostile_text_cannot_break_a_line_or_a_terminal() {
     let hostile = "/a\"b\\c\nd\r\te\u{1b}[31m\u{0}\u{7f}\u{9b}\u{202e}\u{2028}é微信";
-    let mut record = record();
+    let prepared = prepared();
+    let mut record = record(&prepared);
     record.path = hostile;
     record.host = hostile;
     record.query = Some(hostile);
@@ -141,11 +162,27 @@ fn hostile_text_cannot_break_a_line_or_a_terminal() {
     assert!(text.contains("é微信"));
 }
 
+/// Every place in a group of eight bytes, and behind the last group, beside letters that mean themselves.
+#[test]
+fn a_character_that_needs_an_escape_is_found_wherever_it_stands() {
+    let prepared = prepared();
+    for special in ["\"", "\\", "\0", "\u{1f}", "\u{7f}", "\u{80}", "é"] {
+        for (before, after) in (0..20).flat_map(|before| [(before, 0), (before, 9)]) {
+            let path = format!("/{}{special}{}", "~".repeat(before), " ".repeat(after));
+            let mut record = record(&prepared);
+            record.path = &path;
+            let line = json_line(&record, QueryDetail::Keys);
+            assert_eq!(line["path"], path, "{special:?}");
+        }
+    }
+}
+
 #[test]
 fn long_targets_are_cut_between_characters() {
     let long = format!("/{}", "微".repeat(10_000));
     let query = format!("a={}&code=SECRET", "x".repeat(10_000));
-    let mut record = record();
+    let prepared = prepared();
+    let mut record = record(&prepared);
     record.path = &long;
     record.query = Some(&query);
 
@@ -158,7 +195,7 @@ fn long_targets_are_cut_between_characters() {
 #[test]
 fn a_text_line_reads_from_left_to_right() {
     assert_eq!(
-        text_line(&record(), QueryDetail::Full),
+        text_line(&record(&prepared()), QueryDetail::Full),
         "2024-02-29T12:34:56.007Z 203.0.113.7 GET https://www.example.com/orders?page=2&code=… 200 1024B 0.001234s \
          client=wechat-android route=shop decision=allowed reason=session app=main user=o6…fL session=0a1b2c3d \
          upstream=10.0.0.5:8080 id=req-1 trace=4bf92f3577b34da6a3ce929d0e0e4736\n"
@@ -166,17 +203,18 @@ fn a_text_line_reads_from_left_to_right() {
 }
 
 fn combined_line(record: &AccessRecord<'_>, detail: QueryDetail) -> String {
-    let mut line = String::new();
+    let mut line = Vec::new();
     combined::write(&mut line, record, detail);
-    line
+    String::from_utf8(line).unwrap()
 }
 
 #[test]
 fn a_combined_line_reads_like_one_of_a_web_server() {
+    let prepared = prepared();
     let record = AccessRecord {
         referer: Some(b"https://www.example.com/list?page=1&ticket=SECRET#top"),
         user_agent: Some(b"Mozilla/5.0 (Linux; Android 14) MicroMessenger/8.0.50"),
-        ..record()
+        ..record(&prepared)
     };
     let rest = "HTTP/1.1\" 200 1024 \"https://www.example.com/list";
     let agent = "Mozilla/5.0 (Linux; Android 14) MicroMessenger/8.0.50";
@@ -204,8 +242,9 @@ fn a_combined_line_reads_like_one_of_a_web_server() {
 
 #[test]
 fn what_is_unknown_is_a_dash_in_a_combined_line() {
-    let mut record = record();
-    record.user = None;
+    let prepared = prepared();
+    let mut record = record(&prepared);
+    record.visitor = None;
     record.query = None;
 
     assert_eq!(
@@ -217,11 +256,13 @@ fn what_is_unknown_is_a_dash_in_a_combined_line() {
 #[test]
 fn hostile_headers_cannot_break_a_combined_line() {
     let hostile = b"a\" 200 1 \"-\" \"b\\\n\x1b[31m\xff?code=SECRET&x=\"";
+    let prepared = prepared();
+    let visitor = LoggedVisitor::new("main", "two words", "0a1b2c3d");
     let record = AccessRecord {
-        user: Some("two words"),
+        visitor: Some(&visitor),
         referer: Some(hostile),
         user_agent: Some(hostile),
-        ..record()
+        ..record(&prepared)
     };
 
     let line = combined_line(&record, QueryDetail::None);
@@ -247,12 +288,13 @@ fn only_a_share_of_public_requests_is_written_but_every_error() {
         query: QueryDetail::Keys,
     };
     let log = AccessLog::start(Some(settings), Format::Json, &Metrics::new()).unwrap();
+    let prepared = prepared();
     for (decision, status) in [("public", 200), ("public", 502), ("allowed", 200)] {
         for _ in 0..100 {
             log.record(&AccessRecord {
                 decision,
                 status,
-                ..record()
+                ..record(&prepared)
             });
         }
     }
@@ -279,8 +321,11 @@ fn lines_arrive_in_order_and_dropping_the_log_writes_the_rest() {
     let file = folder.path().join("access.log");
     let log = log_into(&file, &Metrics::new());
 
+    let prepared = prepared();
+
     for status in 200..500 {
-        log.record(&AccessRecord { status, ..record() });
+        let record = record(&prepared);
+        log.record(&AccessRecord { status, ..record });
     }
     drop(log);
 
@@ -305,7 +350,7 @@ fn after_reopening_lines_go_into_the_new_file() {
     fs::rename(&file, &moved).unwrap();
 
     log.reopen().unwrap();
-    log.record(&record());
+    log.record(&record(&prepared()));
     log.close();
 
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1);
@@ -323,7 +368,7 @@ fn a_file_that_cannot_be_opened_is_an_error_at_start_and_keeps_the_old_one_later
     fs::rename(&inner, &moved).unwrap();
 
     assert!(log.reopen().is_err());
-    log.record(&record());
+    log.record(&record(&prepared()));
     log.close();
 
     assert_eq!(
@@ -346,7 +391,7 @@ fn a_file_that_cannot_be_opened_is_an_error_at_start_and_keeps_the_old_one_later
 fn a_log_that_is_switched_off_takes_lines_and_writes_nothing() {
     let log = AccessLog::start(None, Format::Auto, &Metrics::new()).unwrap();
 
-    log.record(&record());
+    log.record(&record(&prepared()));
     log.reopen().unwrap();
     log.close();
 
