@@ -65,8 +65,8 @@ impl Gateway {
         asked: &Asked<'_>,
         journal: &mut Journal,
     ) -> Result<Answer, Error> {
-        let visitor = self.visitor(request.headers(), asked, journal).await?;
-        let session = visitor.as_deref().map(|visitor| &visitor.session);
+        let recognised = self.visitor(request.headers(), asked, journal).await?;
+        let session = recognised.as_ref().map(|known| &known.visitor.session);
         let serving = self.login.serve(endpoint, request, asked.info, session);
         let mut answer = serving.await?;
         if asked.token.is_some() {

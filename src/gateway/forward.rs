@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{SET_COOKIE, TRAILER, UPGRADE};
+use http::header::SET_COOKIE;
 use http::{HeaderName, HeaderValue, Response, Version, request};
 
 use super::answer::Told;
@@ -11,11 +11,12 @@ use super::body::AnswerBody;
 use super::journal::{Answered, Journal};
 use super::spans;
 use super::visitor::Visitor;
-use super::{Asked, Error, Gateway};
-use crate::message::{RequestBody, TrailerFilter};
+use super::{Asked, Error, Gateway, Judged};
+use crate::message::{Present, RequestBody, TrailerFilter};
 use crate::observe::{RouteMetrics, SpanKind, TRACEPARENT};
 use crate::proxy::{Additions, EndSignal, Forwarding, Origin};
-use crate::route::{Route, RouteId, Rule};
+use crate::route::policy::Decision;
+use crate::route::{Route, Rule};
 use crate::session::{Session, Sessions};
 
 impl Gateway {
@@ -23,24 +24,31 @@ impl Gateway {
     pub(super) async fn forward(
         &self,
         (parts, body): (&mut request::Parts, &mut RequestBody),
-        (id, route): (RouteId, &Route),
-        visitor: Option<Arc<Visitor>>,
+        judged: Judged<'_>,
         asked: &Asked<'_>,
         journal: &mut Journal,
     ) -> Result<Response<AnswerBody>, Error> {
+        let Judged { id, route, .. } = judged;
         let forwarding = self.forwarding(id).ok_or(Error::NoUpstream)?;
         if body.announces_more_than(forwarding.max_body) {
             return Err(Error::AnnouncedTooLarge);
         }
-        self.ready_body(parts, body, forwarding, journal);
+        self.ready_body((parts.version, asked.present), body, forwarding, journal);
         let wanted = self.proxy.wanted(forwarding, &parts.headers);
-        self.parts.sessions.cut_cookies(&mut parts.headers);
-        let visitor = visitor.as_deref();
+        match judged.others {
+            Some(others) => others.replace(&mut parts.headers),
+            None if asked.present.cookies > 0 => {
+                self.parts.sessions.cut_cookies(&mut parts.headers);
+            }
+            None => {}
+        }
+        let carries_identity = judged.decision == Decision::Allow { identity: true };
+        let visitor = judged.visitor.as_deref().filter(|_| carries_identity);
         let token = visitor
             .map(|visitor| self.token(visitor, route, asked))
             .transpose()?;
         let origin = self.origin(asked);
-        let may_become_tunnel = parts.headers.contains_key(UPGRADE);
+        let may_become_tunnel = asked.present.upgrade;
         let end = may_become_tunnel.then(|| {
             let end = visitor.map(|visitor| self.end_of(visitor, &route.rule, asked));
             // PERF: boxed, because it is large and only few requests have one.
@@ -112,7 +120,7 @@ impl Gateway {
 
     fn ready_body(
         &self,
-        parts: &request::Parts,
+        (version, present): (Version, Present),
         body: &mut RequestBody,
         forwarding: &Forwarding,
         journal: &mut Journal,
@@ -121,8 +129,7 @@ impl Gateway {
             return;
         }
         // Over HTTP/2 trailers come without being announced.
-        let may_have_trailers =
-            parts.version == Version::HTTP_2 || parts.headers.contains_key(TRAILER);
+        let may_have_trailers = version == Version::HTTP_2 || present.trailer;
         body.set_limit(forwarding.max_body);
         journal.bytes_in = Some(body.count());
         if may_have_trailers {

@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use http::header::{AUTHORIZATION, EXPECT, HOST, TRANSFER_ENCODING, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http::{HeaderMap, HeaderName, Method, Request, Uri, Version};
 use ipnet::IpNet;
 
 use super::Error;
@@ -12,8 +11,25 @@ use super::forward_auth::{FrontProxy, Question};
 use super::hosts::Hosts;
 use super::request_id::RequestIds;
 use crate::listen::Peer;
-use crate::message::{BrowserDetector, Host, Load, RequestId, RequestInfo, Site};
+use crate::message::{Head, Host, KnownBrowsers, Load, Present};
+use crate::message::{RequestId, RequestInfo, Site};
 use crate::target::{Refusal, Target};
+
+/// What was learned about a request, whether it is refused or not.
+pub(super) struct Inspected {
+    pub(super) info: RequestInfo,
+    pub(super) present: Present,
+    /// Why it must be.
+    pub(super) refused: Option<Error>,
+}
+
+/// What is asked for; where it could not be read, the public host and `/`.
+struct Wish {
+    host: Host,
+    method: Method,
+    target: Target,
+    load: Load,
+}
 
 /// Learns about requests before anybody judges them.
 #[derive(Debug)]
@@ -23,7 +39,7 @@ pub(super) struct Inspector {
     trusted_proxies: Vec<IpNet>,
     request_id_header: HeaderName,
     ids: RequestIds,
-    browsers: BrowserDetector,
+    browsers: KnownBrowsers,
 }
 
 impl Inspector {
@@ -39,7 +55,7 @@ impl Inspector {
             trusted_proxies,
             request_id_header,
             ids: RequestIds::new(seed),
-            browsers: BrowserDetector::default(),
+            browsers: KnownBrowsers::default(),
         }
     }
 
@@ -51,79 +67,92 @@ impl Inspector {
             .any(|net| net.contains(&address))
     }
 
-    /// Everything known about a request, and whether it must be refused. What could not be read is the public host and `/`.
+    /// Everything known about a request, and whether it must be refused.
+    ///
+    /// Where a front proxy asks, what it says the visitor asked for takes the place of its own request. Only the call's head is
+    /// judged as sent.
     pub(super) fn inspect<B>(
         &self,
         request: &Request<B>,
-        peer: &Peer,
+        front: Option<FrontProxy>,
+        (peer, is_trusted): (&Peer, bool),
         now: SystemTime,
-    ) -> (RequestInfo, Result<(), Error>) {
+    ) -> Inspected {
         let headers = request.headers();
-        let is_trusted = self.trusts(peer.address.ip());
         let head = Head::of(headers);
-        let host = self.host(&head, request.uri());
-        let target = target(request);
-        let judged = judge_head(&head, request, peer);
+        let (wish, refused) = match front {
+            None => self.wish(&head, request, peer),
+            Some(front) => self.wish_of_visitor(front, &head, request, (peer, is_trusted)),
+        };
         let info = RequestInfo {
             id: self.id(headers, is_trusted),
             client: self.client(headers, peer.address.ip(), is_trusted),
-            host: match &host {
-                Ok(host) => host.clone(),
-                Err(_) => self.site.public_host.clone(),
-            },
-            method: request.method().clone(),
-            target: match &target {
-                Ok(target) => target.clone(),
-                Err(_) => root(),
-            },
-            browser: self.browsers.detect(head.user_agent()),
-            load: Load::of(request.method(), headers),
+            host: wish.host,
+            method: wish.method,
+            target: wish.target,
+            browser: self.browsers.detect(head.user_agent),
+            load: wish.load,
             received: now,
             trace: None,
         };
-        let judged = judged
-            .and_then(|()| host.map(drop))
-            .and_then(|()| target.map(drop));
-        (info, judged)
+        Inspected {
+            info,
+            present: head.present,
+            refused,
+        }
     }
 
-    /// The same for a request that a front proxy asks about: what it says the visitor asked for takes the place of its own
-    /// request. Only the call's head is judged as sent.
-    pub(super) fn inspect_question<B>(
+    /// What a request asks for.
+    fn wish<B>(&self, head: &Head<'_>, request: &Request<B>, peer: &Peer) -> (Wish, Option<Error>) {
+        // The first reason counts.
+        let mut refused = judge_head(head, request, peer).err();
+        let host = self.host(head, request.uri()).unwrap_or_else(|error| {
+            refused.get_or_insert(error);
+            self.site.public_host.clone()
+        });
+        let target = target(request).unwrap_or_else(|error| {
+            refused.get_or_insert(error);
+            root()
+        });
+        let method = request.method().clone();
+        let load = Load::of(&method, head);
+        let wish = Wish {
+            host,
+            method,
+            target,
+            load,
+        };
+        (wish, refused)
+    }
+
+    /// What the visitor asks for about whom a front proxy asks.
+    fn wish_of_visitor<B>(
         &self,
         front: FrontProxy,
+        head: &Head<'_>,
         request: &Request<B>,
-        peer: &Peer,
-        now: SystemTime,
-    ) -> (RequestInfo, Result<(), Error>) {
-        let headers = request.headers();
-        let is_trusted = self.trusts(peer.address.ip());
-        let head = Head::of(headers);
-        let question = match is_trusted {
-            true => judge_head(&head, request, peer)
-                .and_then(|()| Question::read(front, request, &self.site.path_prefix)),
-            false => Err(Error::UntrustedProxy),
-        };
-        let mut info = RequestInfo {
-            id: self.id(headers, is_trusted),
-            client: self.client(headers, peer.address.ip(), is_trusted),
+        (peer, is_trusted): (&Peer, bool),
+    ) -> (Wish, Option<Error>) {
+        let mut wish = Wish {
             host: self.site.public_host.clone(),
             method: request.method().clone(),
             target: root(),
-            browser: self.browsers.detect(head.user_agent()),
             load: Load::Background,
-            received: now,
-            trace: None,
+        };
+        let question = match is_trusted {
+            true => judge_head(head, request, peer)
+                .and_then(|()| Question::read(front, request, &self.site.path_prefix)),
+            false => Err(Error::UntrustedProxy),
         };
         let judged = question.and_then(|question| {
             judge_method(&question.method)?;
-            info.load = Load::of(&question.method, headers);
-            info.method = question.method;
-            info.target = question.target?;
-            info.host = self.hosts.named(question.host)?;
+            wish.load = Load::of(&question.method, head);
+            wish.method = question.method;
+            wish.target = question.target?;
+            wish.host = self.hosts.named(question.host)?;
             Ok(())
         });
-        (info, judged)
+        (wish, judged.err())
     }
 
     fn id(&self, headers: &HeaderMap, is_trusted: bool) -> RequestId {
@@ -175,47 +204,6 @@ impl Inspector {
             }
         }
         self.hosts.named(text)
-    }
-}
-
-/// The fields that are judged before anything else; of one that stands there twice, the first.
-#[derive(Default)]
-struct Head<'h> {
-    host: Option<&'h HeaderValue>,
-    has_two_hosts: bool,
-    has_credentials: bool,
-    has_two_credentials: bool,
-    transfer_encoding: Option<&'h HeaderValue>,
-    expect: Option<&'h HeaderValue>,
-    user_agent: Option<&'h HeaderValue>,
-}
-
-impl<'h> Head<'h> {
-    /// PERF: one pass over what is there instead of a look-up for each field that mostly is not.
-    fn of(headers: &'h HeaderMap) -> Self {
-        let mut head = Self::default();
-        for (name, value) in headers {
-            if *name == HOST {
-                head.has_two_hosts = head.host.is_some();
-                head.host.get_or_insert(value);
-            } else if *name == USER_AGENT {
-                head.user_agent.get_or_insert(value);
-            } else if *name == AUTHORIZATION {
-                head.has_two_credentials = head.has_credentials;
-                head.has_credentials = true;
-            } else if *name == TRANSFER_ENCODING {
-                head.transfer_encoding.get_or_insert(value);
-            } else if *name == EXPECT {
-                head.expect.get_or_insert(value);
-            }
-        }
-        head
-    }
-
-    /// Nothing where it is missing or no text.
-    fn user_agent(&self) -> &'h str {
-        let text = self.user_agent.and_then(|value| value.to_str().ok());
-        text.unwrap_or_default()
     }
 }
 
@@ -274,6 +262,8 @@ fn judge_method(method: &Method) -> Result<(), Error> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]

@@ -7,17 +7,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response, request};
+use http::{HeaderName, Request, Response, request};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 
 use crate::listen::Peer;
-use crate::message::{Answer, Replayed, RequestBody, RequestInfo, Site, Snapshot};
-use crate::observe::SpanKind;
+use crate::message::{Answer, Present, Replayed, RequestBody, RequestInfo, Site, Snapshot};
 use crate::proxy::Forwarding;
-use crate::route::policy::{self, Decision};
-use crate::route::{Auth, Route, RouteId};
-use crate::target::Refusal;
+use crate::route::policy::Decision;
 
 mod answer;
 mod bearer;
@@ -29,7 +26,9 @@ mod forward_auth;
 mod hosts;
 mod inspect;
 mod journal;
+mod judge;
 mod parts;
+mod recall;
 mod request_id;
 mod respond;
 mod scrub;
@@ -40,8 +39,9 @@ mod way;
 
 use bearer::BearerToken;
 use error::Error;
+use inspect::Inspected;
 use journal::Journal;
-use visitor::Visitor;
+use judge::Judged;
 
 pub use body::AnswerBody;
 pub use parts::{Gateway, Parts, Rooms};
@@ -88,15 +88,8 @@ struct Asked<'a> {
     now: SystemTime,
     /// Shown instead of a cookie.
     token: Option<&'a BearerToken>,
-}
-
-/// What was decided about a request, and everything that follows from it.
-#[derive(Debug)]
-struct Judged<'g> {
-    id: RouteId,
-    route: &'g Route,
-    visitor: Option<Arc<Visitor>>,
-    decision: Decision,
+    /// What the client sent.
+    present: Present,
 }
 
 impl Gateway {
@@ -111,10 +104,12 @@ impl Gateway {
         let now = self.parts.clock.now();
         let peer_is_trusted = self.inspector.trusts(peer.address.ip());
         let front = self.front_proxy(request.uri().path());
-        let (mut info, judged) = match front {
-            None => self.inspector.inspect(&request, &peer, now),
-            Some(front) => self.inspector.inspect_question(front, &request, &peer, now),
-        };
+        let from = (&peer, peer_is_trusted);
+        let Inspected {
+            mut info,
+            present,
+            refused,
+        } = self.inspector.inspect(&request, front, from, now);
         let (mut parts, body) = request.into_parts();
         if let Some(tracer) = &self.parts.tracer {
             let trace = spans::begin(tracer, &mut parts.headers, peer_is_trusted, now);
@@ -122,22 +117,26 @@ impl Gateway {
         }
         let mut journal = Journal::begin(&self, info.clone(), peer.listener, parts.version);
         journal.quote(&parts.headers);
-        let token = BearerToken::take(&mut parts.headers);
+        let token = match present.credentials {
+            true => BearerToken::take(&mut parts.headers),
+            false => None,
+        };
         let asked = Asked {
             info: &info,
             peer: &peer,
             peer_is_trusted,
             now,
             token: token.as_ref(),
+            present,
         };
-        let answered = match (judged, front) {
-            (Ok(()), None) => self.answer(&mut parts, body, &asked, &mut journal).await,
-            (Ok(()), Some(front)) => {
+        let answered = match (refused, front) {
+            (None, None) => self.answer(&mut parts, body, &asked, &mut journal).await,
+            (None, Some(front)) => {
                 let headers = &parts.headers;
                 // PERF: boxed like everything that few requests need, so that the others do not carry its size around.
                 Box::pin(self.decide_for(front, headers, &asked, &mut journal)).await
             }
-            (Err(error), _) => Err(error),
+            (Some(error), _) => Err(error),
         };
         let mut response = answered.unwrap_or_else(|error| {
             journal.failed(&error);
@@ -190,13 +189,10 @@ impl Gateway {
             return Box::pin(serving).await.map(own);
         }
         let judged = self.judge(&parts.headers, asked, journal).await?;
-        let Judged {
-            id, route, visitor, ..
-        } = judged;
+        let (route, visitor) = (judged.route, &judged.visitor);
         match judged.decision {
-            Decision::Allow { identity } => {
-                let visitor = visitor.filter(|_| identity);
-                self.forward((parts, &mut body), (id, route), visitor, asked, journal)
+            Decision::Allow { .. } => {
+                self.forward((parts, &mut body), judged, asked, journal)
                     .await
             }
             Decision::LogIn(need) => {
@@ -213,74 +209,6 @@ impl Gateway {
                 Err(Error::refused(reason, &route.rule, session))
             }
         }
-    }
-
-    /// The decision about a request: which route, who asks, and whether that may pass. The same for whoever asks.
-    async fn judge(
-        &self,
-        headers: &HeaderMap,
-        asked: &Asked<'_>,
-        journal: &mut Journal,
-    ) -> Result<Judged<'_>, Error> {
-        let (id, route) = self.route(asked.info)?;
-        journal.enter(self.facts(id));
-        let trace = asked.info.trace.as_ref();
-        let span = trace.and_then(|trace| trace.span("auth", SpanKind::Internal));
-        let visitor = match route.rule.auth {
-            Auth::Public | Auth::Deny => None,
-            Auth::Optional | Auth::Base | Auth::Userinfo => {
-                self.visitor(headers, asked, journal).await?
-            }
-        };
-        let session = visitor.as_deref().map(|visitor| &visitor.session);
-        let needs_unionid = self.subject_needs_unionid;
-        let decision = policy::decide(&route.rule, session, asked.info, needs_unionid, asked.now);
-        journal.note(&decision);
-        if let Some(mut span) = span {
-            journal.describe_decision(&mut span);
-        }
-        Ok(Judged {
-            id,
-            route,
-            visitor,
-            decision,
-        })
-    }
-
-    /// The route, and that the target has nothing that this route forbids.
-    fn route(&self, info: &RequestInfo) -> Result<(RouteId, &Route), Error> {
-        let found = self.routes.find(&info.host, &info.target, &info.method);
-        let (id, route) = found.ok_or(Error::NotFound)?;
-        if info.target.encoded_separators().within(route.allow_encoded) {
-            Ok((id, route))
-        } else {
-            Err(Error::Target(Refusal::EncodedSeparator))
-        }
-    }
-
-    /// Who is asking; `None` when nobody is logged in.
-    async fn visitor(
-        &self,
-        headers: &HeaderMap,
-        asked: &Asked<'_>,
-        journal: &mut Journal,
-    ) -> Result<Option<Arc<Visitor>>, Error> {
-        let (visitors, parts) = (&self.visitors, &self.parts);
-        let visitor = match asked.token {
-            None => visitors.find(headers, parts, asked.now).await?,
-            Some(token) => {
-                visitors
-                    .find_token(token.as_str(), parts, asked.now)
-                    .await?
-            }
-        };
-        if let Some(visitor) = &visitor
-            && visitor.wants_profile(parts, asked.now)
-        {
-            self.login.refresh_profile(&visitor.session);
-        }
-        journal.visitor.clone_from(&visitor);
-        Ok(visitor)
     }
 }
 

@@ -34,10 +34,8 @@ impl RequestIds {
         seed.copy_from_slice(&self.seed);
         count.copy_from_slice(&hex::<COUNT>(number.into()));
         // PERF: from an owner, because bytes of a vector take a second allocation when they are first cloned.
-        let value = HeaderValue::from_maybe_shared(Bytes::from_owner(text)).ok();
-        value
-            .and_then(RequestId::new)
-            .unwrap_or_else(RequestId::unknown)
+        let value = HeaderValue::from_maybe_shared(Bytes::from_owner(text));
+        value.map_or_else(|_| RequestId::unknown(), RequestId::of_ours)
     }
 }
 

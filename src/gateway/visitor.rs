@@ -7,13 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use quick_cache::sync::Cache;
 
 use super::OptionalClaim;
 use super::error::Error;
 use super::parts::Parts;
+use super::recall::{KnownFields, Recognised};
 use super::token::Token;
+use crate::message::Present;
 use crate::observe::LoggedVisitor;
 use crate::proxy::IdentityFields;
 use crate::session::{Carrier, Session};
@@ -28,6 +31,7 @@ const RENEWAL_KEPT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Visitors {
     known: Cache<Box<str>, Arc<Visitor>>,
+    known_fields: KnownFields,
     /// Apart from cookies, so that neither is found in the other's place.
     known_tokens: Cache<Box<str>, Arc<Visitor>>,
     pub(super) jwt_header: HeaderName,
@@ -65,6 +69,7 @@ impl Visitors {
     ) -> Self {
         Self {
             known: Cache::new(MOST_VISITORS),
+            known_fields: KnownFields::default(),
             known_tokens: Cache::new(MOST_VISITORS),
             jwt_header,
             jwt_prefix,
@@ -72,21 +77,38 @@ impl Visitors {
         }
     }
 
-    /// Who sent these headers; `None` when nobody is logged in.
+    /// Who sent these headers, of which `present` says what there is; `None` when nobody is logged in.
     pub(super) async fn find(
         &self,
         headers: &HeaderMap,
+        present: Present,
         parts: &Parts,
         now: SystemTime,
-    ) -> Result<Option<Arc<Visitor>>, Error> {
+    ) -> Result<Option<Recognised>, Error> {
+        let only_field = match present.cookies {
+            0 => return Ok(None),
+            1 => headers.get(COOKIE),
+            _ => None,
+        };
+        let revocations = parts.sessions.revocations();
+        let known = only_field.and_then(|field| self.known_fields.find(field, revocations, now));
+        if known.is_some() {
+            return Ok(known);
+        }
         let Some(first) = parts.sessions.cookie_value(headers) else {
             return Ok(None);
         };
-        let revocations = parts.sessions.revocations();
-        match recall(&self.known, first, revocations, now) {
-            Some(visitor) => Ok(Some(visitor)),
+        match (recall(&self.known, first, revocations, now), only_field) {
+            (Some(visitor), Some(field)) => {
+                let known = self.known_fields.keep(field, visitor, &parts.sessions);
+                Ok(Some(known))
+            }
+            (Some(visitor), None) => Ok(Some(Recognised::by(visitor))),
             // PERF: boxed, because nearly every request ends above.
-            None => Box::pin(self.open(headers, parts, now)).await,
+            (None, _) => {
+                let opened = Box::pin(self.open(headers, parts, now)).await?;
+                Ok(opened.map(Recognised::by))
+            }
         }
     }
 
@@ -174,6 +196,11 @@ impl Visitor {
         })
     }
 
+    /// Whether nothing has changed since the visitor's session was judged, by the count of revocations and by time.
+    pub(super) fn is_as_judged(&self, revocations: u64, now: SystemTime) -> bool {
+        self.revocations == revocations && now < self.expires_at
+    }
+
     /// The cookie with its idle time begun anew, when it is time. Many requests with one old cookie get one new one.
     pub(super) async fn renewed_cookie(
         &self,
@@ -236,7 +263,7 @@ fn recall(
     now: SystemTime,
 ) -> Option<Arc<Visitor>> {
     let visitor = known.get(text)?;
-    if visitor.revocations == revocations && now < visitor.expires_at {
+    if visitor.is_as_judged(revocations, now) {
         return Some(visitor);
     }
     known.remove(text);

@@ -1,6 +1,8 @@
 //! Whether a person is waiting for a page: only then may a login start.
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderValue, Method};
+
+use super::Head;
 
 /// What the browser is doing with this request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,27 +18,26 @@ pub enum Load {
 }
 
 impl Load {
-    /// Judges method and headers.
+    /// Judges method and head.
     ///
     /// Fetch metadata decides where the browser sends it. Old web-views send none: then `Accept` must name `text/html`
     /// and `X-Requested-With` must not be exactly `XMLHttpRequest`; Android WeChat sends the name of its app there
     /// even on page loads.
-    pub fn of(method: &Method, headers: &HeaderMap) -> Self {
+    pub fn of(method: &Method, head: &Head<'_>) -> Self {
         if !matches!(*method, Method::GET | Method::HEAD) {
             return Self::Background;
         }
-        let said = Said::by(headers);
-        let ahead = |value: Option<&str>| value.is_some_and(|value| value.contains("prefetch"));
-        if ahead(said.sec_purpose) || ahead(said.purpose) {
+        let ahead = |value| text(value).is_some_and(|value| value.contains("prefetch"));
+        if ahead(head.sec_purpose) || ahead(head.purpose) {
             return Self::Prefetch;
         }
-        match said.mode {
-            Some("navigate") => match said.destination {
+        match text(head.fetch_mode) {
+            Some("navigate") => match text(head.fetch_destination) {
                 Some("iframe" | "frame" | "embed" | "object" | "fencedframe") => Self::FramedPage,
                 _ => Self::Page,
             },
             Some(_) => Self::Background,
-            None if said.accepts_html && said.requested_with != Some("XMLHttpRequest") => {
+            None if head.accepts_html && text(head.requested_with) != Some("XMLHttpRequest") => {
                 Self::Page
             }
             None => Self::Background,
@@ -44,53 +45,19 @@ impl Load {
     }
 }
 
-/// The fields that tell; of a field that stands there twice, the first.
-#[derive(Default)]
-struct Said<'h> {
-    sec_purpose: Option<&'h str>,
-    purpose: Option<&'h str>,
-    mode: Option<&'h str>,
-    destination: Option<&'h str>,
-    requested_with: Option<&'h str>,
-    accepts_html: bool,
-}
-
-impl<'h> Said<'h> {
-    /// PERF: one pass over what is there instead of six look-ups of what mostly is not.
-    fn by(headers: &'h HeaderMap) -> Self {
-        let mut said = Self::default();
-        for (name, value) in headers {
-            let field = match name.as_str() {
-                "sec-purpose" => &mut said.sec_purpose,
-                "purpose" => &mut said.purpose,
-                "sec-fetch-mode" => &mut said.mode,
-                "sec-fetch-dest" => &mut said.destination,
-                "x-requested-with" => &mut said.requested_with,
-                "accept" => {
-                    said.accepts_html |= text(value).contains("text/html");
-                    continue;
-                }
-                _ => continue,
-            };
-            field.get_or_insert(text(value));
-        }
-        said
-    }
-}
-
 /// A value that is no text says nothing.
-fn text(value: &HeaderValue) -> &str {
-    value.to_str().unwrap_or_default()
+fn text(value: Option<&HeaderValue>) -> Option<&str> {
+    value.map(|value| value.to_str().unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
+    use http::{HeaderMap, HeaderName};
 
     use super::*;
 
     fn load(method: Method, headers: &[(&'static str, &'static str)]) -> Load {
-        let headers = headers
+        let headers: HeaderMap = headers
             .iter()
             .map(|(name, value)| {
                 (
@@ -99,7 +66,7 @@ mod tests {
                 )
             })
             .collect();
-        Load::of(&method, &headers)
+        Load::of(&method, &Head::of(&headers))
     }
 
     #[test]

@@ -16,11 +16,13 @@ use crate::target::Target;
 
 mod body;
 mod browser;
+mod head;
 mod load;
 mod site;
 
 pub use body::{BodyError, RequestBody, TrailerFilter};
-pub use browser::{Browser, BrowserDetector};
+pub use browser::{Browser, KnownBrowsers};
+pub use head::{Head, Present};
 pub use load::Load;
 pub use site::{Scheme, Site};
 
@@ -92,6 +94,11 @@ impl RequestId {
                 .iter()
                 .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'<' | b'>'));
         fits.then_some(Self(value))
+    }
+
+    /// Takes a value of our own making, which fits.
+    pub fn of_ours(value: HeaderValue) -> Self {
+        Self(value)
     }
 
     /// Stands where no id could be made.

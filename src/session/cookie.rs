@@ -86,21 +86,14 @@ impl CookieNames {
         let kept: Vec<HeaderValue> = match (values.next(), values.next()) {
             (None, _) => return,
             // Nearly every request has one such header.
-            (Some(only), None) => match self.without_ours(only) {
-                Cut::Same => return,
-                Cut::Rest(rest) => {
-                    headers.insert(COOKIE, rest);
-                    return;
-                }
-                Cut::Nothing => Vec::new(),
-            },
+            (Some(only), None) => return self.others(only).replace(headers),
             _ => headers
                 .get_all(COOKIE)
                 .into_iter()
-                .filter_map(|header| match self.without_ours(header) {
-                    Cut::Same => Some(header.clone()),
-                    Cut::Rest(rest) => Some(rest),
-                    Cut::Nothing => None,
+                .filter_map(|header| match self.others(header) {
+                    OtherCookies::All => Some(header.clone()),
+                    OtherCookies::Rest(rest) => Some(rest),
+                    OtherCookies::Nothing => None,
                 })
                 .collect(),
         };
@@ -110,9 +103,10 @@ impl CookieNames {
         }
     }
 
-    fn without_ours(&self, header: &HeaderValue) -> Cut {
+    /// What is left of a header without our cookies.
+    pub(super) fn others(&self, header: &HeaderValue) -> OtherCookies {
         if parts(header).all(|part| !self.is_reserved(part)) {
-            return Cut::Same;
+            return OtherCookies::All;
         }
         let mut rest = Vec::with_capacity(header.len());
         for part in parts(header).filter(|part| !self.is_reserved(part)) {
@@ -130,10 +124,11 @@ impl CookieNames {
             .iter()
             .all(|byte| *byte == b';' || byte.is_ascii_whitespace())
         {
-            return Cut::Nothing;
+            return OtherCookies::Nothing;
         }
-        // A part of a valid value is valid.
-        HeaderValue::from_maybe_shared(Bytes::from(rest)).map_or(Cut::Nothing, Cut::Rest)
+        // Kept for long by whoever remembers visitors. A part of a valid value is valid.
+        let rest = Bytes::from(rest.into_boxed_slice());
+        HeaderValue::from_maybe_shared(rest).map_or(OtherCookies::Nothing, OtherCookies::Rest)
     }
 
     fn is_reserved(&self, part: &[u8]) -> bool {
@@ -178,14 +173,32 @@ fn header(mut cookie: Cookie<'_>, secure: bool) -> HeaderValue {
     HeaderValue::try_from(cookie.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// What is left of a header without our cookies.
-enum Cut {
-    /// Ours are not in it.
-    Same,
+/// What is left of a request's one `Cookie` field without our cookies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OtherCookies {
+    /// Everything: ours are not in it.
+    All,
     /// The others.
     Rest(HeaderValue),
     /// There were only ours.
     Nothing,
+}
+
+impl OtherCookies {
+    /// Puts them in the place of the field that they are from.
+    pub fn replace(self, headers: &mut HeaderMap) {
+        match self {
+            Self::All => {}
+            Self::Rest(rest) => {
+                if let Some(field) = headers.get_mut(COOKIE) {
+                    *field = rest;
+                }
+            }
+            Self::Nothing => {
+                headers.remove(COOKIE);
+            }
+        }
+    }
 }
 
 /// The text between semicolons.

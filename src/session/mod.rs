@@ -32,7 +32,7 @@ mod tests;
 mod time;
 mod valid;
 
-pub use cookie::ATTEMPTS_COOKIE;
+pub use cookie::{ATTEMPTS_COOKIE, OtherCookies};
 pub use settings::{Mode, Settings};
 pub use valid::{Carrier, Method, NewSession, Session};
 
@@ -151,6 +151,11 @@ impl Sessions {
     /// Removes our cookies (and the attempts cookie) from what goes upstream; other cookies stay byte for byte.
     pub fn cut_cookies(&self, headers: &mut HeaderMap) {
         self.names.cut(headers);
+    }
+
+    /// What [`cut_cookies`](Self::cut_cookies) leaves of a request's only `Cookie` field.
+    pub fn other_cookies(&self, field: &HeaderValue) -> OtherCookies {
+        self.names.others(field)
     }
 
     /// The session in a cookie value, if it is ours, unexpired and not revoked. Only the store's failure is an error.
