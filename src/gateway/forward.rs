@@ -29,7 +29,9 @@ impl Gateway {
         journal: &mut Journal,
     ) -> Result<Response<AnswerBody>, Error> {
         let Judged { id, route, .. } = judged;
-        let forwarding = self.forwarding(id).ok_or(Error::NoUpstream)?;
+        let Some(forwarding) = self.forwarding(id) else {
+            return Err(Error::NoUpstream);
+        };
         if body.announces_more_than(forwarding.max_body) {
             return Err(Error::AnnouncedTooLarge);
         }

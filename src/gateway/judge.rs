@@ -67,7 +67,9 @@ impl Gateway {
     /// The route, and that the target has nothing that this route forbids.
     fn route(&self, info: &RequestInfo) -> Result<(RouteId, &Route), Error> {
         let found = self.routes.find(&info.host, &info.target, &info.method);
-        let (id, route) = found.ok_or(Error::NotFound)?;
+        let Some((id, route)) = found else {
+            return Err(Error::NotFound);
+        };
         if info.target.encoded_separators().within(route.allow_encoded) {
             Ok((id, route))
         } else {
