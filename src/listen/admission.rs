@@ -85,6 +85,11 @@ impl Scanner {
         }
     }
 
+    /// Whether a head that was not asked about has a flaw.
+    pub(super) fn has_flaws(&self) -> bool {
+        !self.flaws.is_empty()
+    }
+
     /// The flaw of the `index`th head (from 0); asked once per request, in order.
     pub(super) fn flaw_of(&mut self, index: u64) -> Option<Flaw> {
         while let Some((head, flaw)) = self.flaws.front().copied() {

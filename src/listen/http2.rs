@@ -4,11 +4,11 @@
 //! [`Frames`] on the way in, and what a client does not take by [`Streams`] on the way out.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::CONNECTION;
@@ -18,13 +18,15 @@ use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
-use super::activity::Verdict;
+use super::activity::{Activity, Verdict};
 use super::fields;
 use super::frames::Frames;
+use super::observed::{Observed, Observer};
+use super::seldom::Seldom;
+use super::serve::over;
 use super::streams::{Stall, Stream, StreamBody, Streams};
 use super::transport::Transport;
 use super::{Handler, Peer, Settings};
@@ -62,12 +64,11 @@ pub(super) async fn connection(
     mut guard: Guard,
 ) {
     let streams = Streams::new();
-    let io = TokioIo::new(CountedStream {
-        transport,
+    let counted = Counted {
         frames: Frames::new(Instant::now()),
         streams: Arc::clone(&streams),
-        _permit: permit,
-    });
+    };
+    let io = TokioIo::new(Observed::new(transport, counted, permit));
     let begin = Arc::clone(&streams);
     let most = settings.max_headers;
     // HTTP/2 has no way for interim answers here: hyper's server writes none.
@@ -80,33 +81,36 @@ pub(super) async fn connection(
     let mut connection = pin!(builder.serve_connection(io, service));
     let _cleanup = AbortOnDrop(&streams);
     let timeouts = &settings.timeouts;
-    let mut deadline = pin!(sleep_until(Instant::now() + timeouts.request_header));
-    loop {
-        tokio::select! {
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    let error: &dyn std::error::Error = &error;
-                    tracing::debug!(client.addr = %client, error, "connection ended early");
-                }
-                return;
-            }
-            () = deadline.as_mut() => {
-                let now = Instant::now();
-                let stall = streams.cut_stalled(now, timeouts.body_progress);
-                match (streams.activity.verdict(now, timeouts), stall) {
-                    (Verdict::Close, _) | (_, Stall::Connection) => return,
-                    (Verdict::Wait(until), Stall::None(next)) => {
-                        deadline.as_mut().reset(next.map_or(until, |next| next.min(until)));
-                    }
-                }
-            }
-            () = guard.stopping(), if !streams.activity.is_stopping() => {
-                streams.activity.stop(Instant::now());
-                connection.as_mut().graceful_shutdown();
-                deadline.as_mut().reset(Instant::now());
+    let activity = &streams.activity;
+    let judge = |now| {
+        let stall = streams.cut_stalled(now, timeouts.body_progress);
+        match (activity.verdict(now, timeouts), stall) {
+            (Verdict::Close, _) | (_, Stall::Connection) => Verdict::Close,
+            (Verdict::Wait(until), Stall::None(next)) => {
+                Verdict::Wait(next.map_or(until, |next| next.min(until)))
             }
         }
-    }
+    };
+    let mut over = pin!(over(activity, timeouts.request_header, &mut guard, judge));
+    let (mut seldom, mut was_told) = (Seldom::default(), false);
+    poll_fn(|context| {
+        if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+            if let Err(error) = ended {
+                let error: &dyn std::error::Error = &error;
+                tracing::debug!(client.addr = %client, error, "connection ended early");
+            }
+            return Poll::Ready(());
+        }
+        let is_over = seldom.poll(over.as_mut(), context);
+        if activity.is_stopping() && !was_told {
+            was_told = true;
+            connection.as_mut().graceful_shutdown();
+            // It says goodbye when it is polled again.
+            context.waker().wake_by_ref();
+        }
+        is_over
+    })
+    .await;
 }
 
 fn builder(settings: &Settings, tasks: Tasks) -> http2::Builder<Tasks> {
@@ -162,74 +166,27 @@ impl Drop for AbortOnDrop<'_> {
     }
 }
 
-/// A socket that counts frames, and notes when the client does not read.
-struct CountedStream {
-    transport: Transport,
+/// Counts frames.
+struct Counted {
     frames: Frames,
     streams: Arc<Streams>,
-    _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl CountedStream {
-    fn note_write<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        match &written {
-            Poll::Pending => self.streams.activity.write_blocked(),
-            Poll::Ready(_) => self.streams.activity.write_progressed(),
-        }
-        written
+impl Observer for Counted {
+    fn activity(&self) -> &Activity {
+        &self.streams.activity
     }
 
-    fn note_sent(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(count)) = &written {
-            self.frames.sent(*count);
-        }
-        self.note_write(written)
-    }
-}
-
-impl AsyncRead for CountedStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.transport).poll_read(context, buffer))?;
-        let bytes = buffer.filled().get(before..).unwrap_or_default();
+    fn received(&mut self, bytes: &[u8]) -> io::Result<()> {
         let earned = self.streams.earned();
-        Poll::Ready(self.frames.follow(bytes, earned).map_err(io::Error::other))
-    }
-}
-
-impl AsyncWrite for CountedStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.transport).poll_write(context, bytes);
-        self.note_sent(written)
+        self.frames.follow(bytes, earned).map_err(io::Error::other)
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.transport).poll_write_vectored(context, slices);
-        self.note_sent(written)
+    fn sent(&mut self, count: usize) {
+        self.frames.sent(count);
     }
 
-    fn is_write_vectored(&self) -> bool {
-        self.transport.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.transport).poll_flush(context);
-        self.note_write(flushed)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.transport).poll_shutdown(context)
+    fn poll_flushing(&mut self, _: &mut Transport, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

@@ -32,6 +32,7 @@ mod frames;
 mod http2;
 mod inherited;
 mod interim;
+mod observed;
 mod opening;
 mod proxy_protocol;
 mod seldom;

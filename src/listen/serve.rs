@@ -4,6 +4,7 @@ use std::future::{Future as _, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
@@ -24,8 +25,8 @@ use super::opening::{self, Opened, Protocol};
 use super::seldom::Seldom;
 use super::transport::Transport;
 use super::tuning::Prepared;
-use super::watched::{Watch, WatchedStream};
-use super::{Handler, Peer, Settings, Timeouts};
+use super::watched::{Watch, WatchedStream, notices_leaving};
+use super::{Handler, Peer, Settings};
 use crate::drain::Guard;
 use crate::observe::ListenerMetrics;
 
@@ -88,16 +89,19 @@ async fn http1_connection(
     mut guard: Guard,
 ) {
     let watch = Arc::new(Watch::new(settings.max_header));
-    let stream = WatchedStream::new(transport, Arc::clone(&watch), permit);
     let mut builder = builder(settings);
-    builder.half_close(stream.notices_leaving());
+    builder.half_close(notices_leaving(&transport));
+    let stream = WatchedStream::new(transport, Arc::clone(&watch), permit);
     let service = service_fn(|request| answer(request, &peer, &handler, &watch));
     let mut connection = pin!(
         builder
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades()
     );
-    let mut over = pin!(over(&watch.activity, &settings.timeouts, &mut guard));
+    let timeouts = &settings.timeouts;
+    let activity = &watch.activity;
+    let judge = |now| activity.verdict(now, timeouts);
+    let mut over = pin!(over(activity, timeouts.request_header, &mut guard, judge));
     let mut seldom = Seldom::default();
     poll_fn(|context| {
         if let Poll::Ready(ended) = connection.as_mut().poll(context) {
@@ -111,12 +115,17 @@ async fn http1_connection(
     .await;
 }
 
-/// Waits until a deadline is over; passes the stop signal on meanwhile.
-async fn over(activity: &Activity, timeouts: &Timeouts, guard: &mut Guard) {
-    let mut deadline = pin!(sleep_until(Instant::now() + timeouts.request_header));
+/// Waits until a deadline is over, as `judge` says, who is first asked after `patience`; passes the stop signal on meanwhile.
+pub(super) async fn over(
+    activity: &Activity,
+    patience: Duration,
+    guard: &mut Guard,
+    mut judge: impl FnMut(Instant) -> Verdict,
+) {
+    let mut deadline = pin!(sleep_until(Instant::now() + patience));
     loop {
         tokio::select! {
-            () = deadline.as_mut() => match activity.verdict(Instant::now(), timeouts) {
+            () = deadline.as_mut() => match judge(Instant::now()) {
                 Verdict::Wait(until) => deadline.as_mut().reset(until),
                 Verdict::Close => return,
             },

@@ -2,16 +2,16 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::io::ReadBuf;
 use tokio::time::Instant;
 
 use super::activity::Activity;
 use super::admission::Scanner;
+use super::observed::{Observed, Observer};
 use super::transport::Transport;
 use super::{Flaw, Interim};
 
@@ -25,6 +25,8 @@ pub(super) struct Watch {
     pub(super) interim: Arc<Interim>,
     /// Locked for a few lines by one task only, so never contended.
     scanner: Mutex<Scanner>,
+    /// Something is wrong with one of the heads that came.
+    is_flawed: AtomicBool,
     /// How many requests came, or `UNFINISHED`.
     came: AtomicU64,
     /// How many of them were handed to somebody who answers.
@@ -38,6 +40,7 @@ impl Watch {
             activity: Activity::new(Instant::now()),
             interim: Arc::default(),
             scanner: Mutex::default(),
+            is_flawed: AtomicBool::new(false),
             came: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             max_header,
@@ -49,6 +52,9 @@ impl Watch {
         scanner.follow(bytes, self.max_header);
         let came = scanner.whole_requests().unwrap_or(UNFINISHED);
         self.came.store(came, Ordering::Relaxed);
+        if scanner.has_flaws() {
+            self.is_flawed.store(true, Ordering::Relaxed);
+        }
         // PERF: what came completely begins to be answered at once, so nobody needs to know since when it comes.
         if came == UNFINISHED {
             self.activity.received();
@@ -61,50 +67,12 @@ impl Watch {
             && self.came.load(Ordering::Relaxed) == self.begun.load(Ordering::Relaxed)
     }
 
-    /// What is wrong with the head of the request that begins to be answered.
-    pub(super) fn next_flaw(&self) -> Option<Flaw> {
-        let index = self.begun.fetch_add(1, Ordering::Relaxed);
-        let mut scanner = self.scanner.lock().unwrap_or_else(PoisonError::into_inner);
-        scanner.flaw_of(index)
-    }
-}
-
-/// A socket that notes what happens on it.
-#[derive(Debug)]
-pub(super) struct WatchedStream {
-    transport: Transport,
-    watch: Arc<Watch>,
-    /// A tunnel takes the socket over, and its place with it.
-    _permit: Option<OwnedSemaphorePermit>,
-}
-
-impl WatchedStream {
-    pub(super) fn new(
-        transport: Transport,
-        watch: Arc<Watch>,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Self {
-        Self {
-            transport,
-            watch,
-            _permit: permit,
-        }
-    }
-
-    /// Whether [`poll_flush`](AsyncWrite::poll_flush) says that the client left while its request is being answered.
-    ///
-    /// PERF: hyper would find out by reading, for which it gets a new buffer for each request, because the old one still
-    /// holds the head. What TLS has in its own buffers cannot be peeked at.
-    pub(super) fn notices_leaving(&self) -> bool {
-        matches!(self.transport, Transport::Plain(_))
-    }
-
-    /// Ready when the client has left although its request is being answered.
-    fn poll_left(&self, context: &mut Context<'_>) -> Poll<io::Error> {
-        let Transport::Plain(stream) = &self.transport else {
+    /// Ready when the client has left although its request is being answered; see [`notices_leaving`].
+    fn poll_left(&self, transport: &Transport, context: &mut Context<'_>) -> Poll<io::Error> {
+        let Transport::Plain(stream) = transport else {
             return Poll::Pending;
         };
-        if !self.watch.is_answering() {
+        if !self.is_answering() {
             return Poll::Pending;
         }
         let mut byte = [0; 1];
@@ -116,74 +84,59 @@ impl WatchedStream {
         }
     }
 
-    fn note_write<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        match &written {
-            Poll::Pending => self.watch.activity.write_blocked(),
-            Poll::Ready(_) => self.watch.activity.write_progressed(),
+    /// What is wrong with the head of the request that begins to be answered.
+    pub(super) fn next_flaw(&self) -> Option<Flaw> {
+        // One task counts, so nothing can come between.
+        let index = self.begun.load(Ordering::Relaxed);
+        self.begun.store(index + 1, Ordering::Relaxed);
+        if !self.is_flawed.load(Ordering::Relaxed) {
+            return None;
         }
-        written
+        let mut scanner = self.scanner.lock().unwrap_or_else(PoisonError::into_inner);
+        scanner.flaw_of(index)
     }
 }
 
-impl AsyncRead for WatchedStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+/// A socket that is watched.
+pub(super) type WatchedStream = Observed<Arc<Watch>>;
+
+/// Whether a socket finds out, while its request is being answered, that the client has left.
+///
+/// PERF: hyper would find out by reading, for which it gets a new buffer for each request, because the old one still
+/// holds the head. What TLS has in its own buffers cannot be peeked at.
+pub(super) fn notices_leaving(transport: &Transport) -> bool {
+    matches!(transport, Transport::Plain(_))
+}
+
+impl Observer for Arc<Watch> {
+    fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    fn received(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.as_ref().received(bytes);
+        Ok(())
+    }
+
+    fn sent(&mut self, _: usize) {}
+
+    fn poll_flushing(
+        &mut self,
+        transport: &mut Transport,
         context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.transport).poll_read(context, buffer);
-        if polled.is_ready() {
-            match buffer.filled().get(before..) {
-                None | Some([]) => {}
-                Some(bytes) => self.watch.received(bytes),
-            }
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for WatchedStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.transport).poll_write(context, bytes);
-        self.note_write(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.transport).poll_write_vectored(context, slices);
-        self.note_write(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.transport.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self {
-            transport, watch, ..
-        } = &mut *self;
         // hyper flushes when it has written everything it has, so nothing is cut in two here.
-        if watch.interim.is_waiting() {
-            let written = watch.interim.poll_write(Pin::new(&mut *transport), context);
-            ready!(self.note_write(written))?;
+        if self.interim.is_waiting() {
+            let written = self.interim.poll_write(Pin::new(&mut *transport), context);
+            match &written {
+                Poll::Pending => self.activity.write_blocked(),
+                Poll::Ready(_) => self.activity.write_progressed(),
+            }
+            ready!(written)?;
         }
-        if let Poll::Ready(error) = self.poll_left(context) {
-            return Poll::Ready(Err(error));
+        match self.poll_left(transport, context) {
+            Poll::Ready(error) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Ready(Ok(())),
         }
-        // TLS takes bytes before the socket does, and says here that the socket does not.
-        let flushed = Pin::new(&mut self.transport).poll_flush(context);
-        self.note_write(flushed)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.transport).poll_shutdown(context)
     }
 }
