@@ -78,7 +78,7 @@ impl Gateway {
         let target = asked.info.target.as_path_and_query();
         let forwarded = self
             .proxy
-            .forward(forwarding, (parts, body), target, additions)
+            .forward(forwarding, (parts, body), target, &additions)
             .await;
         if let Some(span) = &mut span {
             let name = self.upstream_name(forwarding);

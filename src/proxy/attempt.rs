@@ -5,22 +5,21 @@ use std::sync::Arc;
 
 use http::uri::PathAndQuery;
 use http::{Method, Request, StatusCode, response};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::Unusable;
-use super::answer::{self, BodyEnd, Reuse};
-use super::bare::{Bare, Framing};
+use super::answer::{BodyEnd, Reuse, judge};
+use super::bare::Framing;
 use super::deadline::Deadlines;
 use super::error::Error;
 use super::headers::Fields;
-use super::http2::Stream;
 use super::outgoing::{Outgoing, Upload};
 use super::retry::{self, Attempt, Outcome, Step};
 use super::server::{Load, Server};
+use super::source::Source;
 use super::transport::Transport;
 use super::upstream::{Tried, Upstream};
-use super::wire::{self, Wire};
+use super::wire;
 use crate::observe::{OpenSpan, SpanKind};
 
 /// What stays the same over all attempts.
@@ -50,24 +49,13 @@ pub(super) enum Message<'a> {
     Hyper(Box<Request<Outgoing>>),
 }
 
-/// The head of an answer that may be passed on, and where its body comes from.
+/// Who gave an answer that may be passed on, and where its body comes from.
 pub(super) struct Answered {
-    pub(super) parts: response::Parts,
     pub(super) source: Source,
     pub(super) server: Load,
     /// Its place among the upstream's servers.
     pub(super) index: usize,
     pub(super) attempts: u32,
-}
-
-/// Where the body of an answer comes from.
-pub(super) enum Source {
-    /// A connection on which we speak ourselves; `None` when it has ended or went back to the pool.
-    Bare(Option<Box<Bare>>),
-    /// A connection on which hyper speaks; `None` likewise.
-    Hyper(Incoming, Option<Box<Wire>>),
-    /// A stream of a connection that others share; `None` when it has ended.
-    Http2(Option<Box<Stream>>),
 }
 
 /// Where the next attempt goes.
@@ -90,10 +78,11 @@ pub(super) struct Failed<'a> {
 }
 
 impl<'a> Sending<'a> {
-    /// Sends the request. Each attempt ends in an answer or in [`retry::next`].
+    /// Sends the request, and puts the head of the answer into `answer`. Each attempt ends there or in [`retry::next`].
     pub(super) async fn answer(
         &self,
         mut message: Message<'a>,
+        answer: &mut response::Parts,
         now: Instant,
     ) -> Result<Answered, Error> {
         let repeatable = retry::is_repeatable(self.method, self.upload.is_some());
@@ -121,15 +110,17 @@ impl<'a> Sending<'a> {
             };
             let attempted = match (share, message) {
                 (Ok(None), Message::Bare(fields, target)) => {
-                    self.attempt(&mut next, fields, target, now).await
+                    self.attempt(&mut next, fields, target, answer, now).await
                 }
                 (Ok(None), Message::Hyper(request)) => {
                     let keep_copy = repeatable && left > 0;
                     // PERF: boxed, so that requests without a body do not carry its size around.
-                    Box::pin(self.attempt_by_hyper(&mut next, *request, keep_copy, now)).await
+                    let sending =
+                        self.attempt_by_hyper(&mut next, *request, keep_copy, answer, now);
+                    Box::pin(sending).await
                 }
                 (Ok(Some(share)), message) => {
-                    Box::pin(self.attempt_over_http2(share, message, &mut next)).await
+                    Box::pin(self.attempt_over_http2(share, message, answer, &mut next)).await
                 }
                 (Err(error), message) => Err(Failed {
                     outcome: Outcome::without_connection(&error),
@@ -139,8 +130,8 @@ impl<'a> Sending<'a> {
                 }),
             };
             let failed = match attempted {
-                Ok((parts, source)) => {
-                    return self.accept(parts, source, (next.index, load), attempts);
+                Ok(source) => {
+                    return self.accept(answer, source, (next.index, load), attempts);
                 }
                 Err(failed) => failed,
             };
@@ -189,29 +180,32 @@ impl<'a> Sending<'a> {
 
     fn accept(
         &self,
-        parts: response::Parts,
+        answer: &response::Parts,
         mut source: Source,
         (index, server): (usize, Load),
         attempts: u32,
     ) -> Result<Answered, Error> {
         let (reuse, body_end) =
-            answer::judge(&parts, self.tunnel).map_err(|reason| self.unusable(reason, &server))?;
+            judge(answer, self.tunnel).map_err(|reason| self.unusable(reason, &server))?;
         let may_be_reused = reuse == Reuse::Allowed && !self.tunnel && !self.binds_connection;
         match &mut source {
             Source::Bare(Some(bare)) => {
                 bare.may_be_reused &= may_be_reused;
-                bare.begin_body(self.framing(parts.status, body_end));
+                bare.begin_body(self.framing(answer.status, body_end));
             }
-            Source::Hyper(_, Some(wire)) => wire.may_be_reused = may_be_reused,
+            Source::Hyper(by_hyper) => {
+                if let Some(wire) = &mut by_hyper.wire {
+                    wire.may_be_reused = may_be_reused;
+                }
+            }
             Source::Http2(Some(stream)) => {
                 if let BodyEnd::Length(length) = body_end {
                     stream.announce(length);
                 }
             }
-            Source::Bare(None) | Source::Hyper(_, None) | Source::Http2(None) => {}
+            Source::Bare(None) | Source::Http2(None) => {}
         }
         Ok(Answered {
-            parts,
             source,
             server,
             index,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,10 +10,10 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::attempt::Source;
 use super::fault::Fault;
 use super::pool::Idle;
 use super::server::Load;
+use super::source::Source;
 use super::{PrivateNames, answer};
 
 /// Why the body of an answer ended early. The visitor must see the transfer break: it is never a short complete one.
@@ -40,9 +41,12 @@ struct Stream {
     idle: Duration,
     /// The deadline runs since the last frame.
     is_waiting: bool,
-    /// To be told at the next poll.
-    failure: Option<BodyError>,
-    private: PrivateNames,
+    /// When the head came; `None` once more had to be asked for than came with it.
+    came: Option<Instant>,
+    /// To be told at the next poll. Boxed, because bodies are moved often and seldom fail.
+    failure: Option<Box<BodyError>>,
+    /// What trailers may not have; `None` where no trailers can come.
+    private: Option<PrivateNames>,
 }
 
 impl fmt::Debug for Body {
@@ -60,16 +64,23 @@ impl Body {
         Self { stream: None }
     }
 
-    /// The body behind a head that was just read.
-    pub(super) fn new(source: Source, server: Load, idle: Duration, private: PrivateNames) -> Self {
+    /// The body behind a head that was read at `came`.
+    pub(super) fn new(
+        source: Source,
+        server: Load,
+        idle: Duration,
+        came: Instant,
+        private: &PrivateNames,
+    ) -> Self {
         let ended = source.is_ended();
         let mut stream = Stream {
+            private: source.may_have_trailers().then(|| Arc::clone(private)),
             source,
             server,
             idle,
             is_waiting: false,
+            came: Some(came),
             failure: None,
-            private,
         };
         if ended {
             // hyper's server does not poll a body that has ended, so nobody else would do it.
@@ -88,7 +99,7 @@ impl Stream {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(failure) = self.failure.take() {
-            return Poll::Ready(Some(Err(failure)));
+            return Poll::Ready(Some(Err(*failure)));
         }
         match self.source.poll_frame(context) {
             Poll::Ready(Some(Err(fault))) => {
@@ -110,11 +121,16 @@ impl Stream {
     fn pass(&mut self, mut frame: Frame<Bytes>, context: &mut Context<'_>) -> Frame<Bytes> {
         self.is_waiting = false;
         if let Some(trailers) = frame.trailers_mut() {
-            answer::clean_trailers(trailers, &self.private);
+            match &self.private {
+                Some(private) => answer::clean_trailers(trailers, private),
+                None => trailers.clear(),
+            }
             // The last frame; hyper's server polls no further.
             self.finish(context);
         } else if self.source.is_ended() {
             self.release();
+        } else {
+            self.came = None;
         }
         frame
     }
@@ -122,6 +138,7 @@ impl Stream {
     fn poll_deadline(&mut self, context: &mut Context<'_>) {
         if !self.is_waiting {
             self.is_waiting = true;
+            self.came = None;
             self.source.expect_progress(self.idle);
         }
         if self.source.poll_stalled(context).is_ready() {
@@ -133,14 +150,16 @@ impl Stream {
     /// writes when a body is not ready. So the visitor gets all that came, and then sees it break off.
     fn fail(&mut self, kind: &'static str, failure: BodyError, context: &Context<'_>) {
         self.source.close();
-        self.failure = Some(failure);
+        self.failure = Some(Box::new(failure));
         self.server.metrics.failed(kind);
         context.waker().wake_by_ref();
     }
 
     /// Lets the connection come to rest, then gives it back.
     fn finish(&mut self, context: &mut Context<'_>) {
-        if let Source::Hyper(_, Some(wire)) = &mut self.source {
+        if let Source::Hyper(by_hyper) = &mut self.source
+            && let Some(wire) = &mut by_hyper.wire
+        {
             wire.drive(context);
         }
         self.release();
@@ -150,84 +169,19 @@ impl Stream {
     fn release(&mut self) {
         let idle = match &mut self.source {
             Source::Bare(bare) => bare.take().map(Idle::Bare),
-            Source::Hyper(_, wire) => wire.take().filter(|wire| wire.is_idle()).map(Idle::Wire),
+            Source::Hyper(by_hyper) => {
+                let wire = by_hyper.wire.take();
+                wire.filter(|wire| wire.is_idle()).map(Idle::Wire)
+            }
             Source::Http2(stream) => {
                 *stream = None;
                 None
             }
         };
         if let Some(idle) = idle {
-            self.server.pool.put(idle, Instant::now());
-        }
-    }
-}
-
-impl Source {
-    fn poll_frame(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        let (incoming, connection) = match self {
-            Self::Bare(Some(bare)) => return bare.poll_frame(context),
-            Self::Http2(Some(stream)) => return stream.poll_frame(context),
-            Self::Bare(None) | Self::Http2(None) => return Poll::Ready(None),
-            Self::Hyper(incoming, wire) => (incoming, wire),
-        };
-        let mut polled = http_body::Body::poll_frame(Pin::new(&mut *incoming), context);
-        if polled.is_pending()
-            && let Some(wire) = connection
-        {
-            let open = wire.drive(context);
-            polled = http_body::Body::poll_frame(Pin::new(incoming), context);
-            if !open {
-                *connection = None;
-            }
-        }
-        polled.map_err(Fault::Hyper)
-    }
-
-    /// Whether nothing more comes.
-    fn is_ended(&self) -> bool {
-        match self {
-            Self::Bare(bare) => bare.as_ref().is_none_or(|bare| bare.is_ended()),
-            Self::Hyper(incoming, _) => http_body::Body::is_end_stream(incoming),
-            Self::Http2(stream) => stream.as_ref().is_none_or(|stream| stream.is_ended()),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Bare(Some(bare)) => bare.size_hint(),
-            Self::Http2(Some(stream)) => stream.size_hint(),
-            Self::Bare(None) | Self::Http2(None) => SizeHint::with_exact(0),
-            Self::Hyper(incoming, _) => http_body::Body::size_hint(incoming),
-        }
-    }
-
-    fn expect_progress(&mut self, within: Duration) {
-        match self {
-            Self::Bare(Some(bare)) => bare.expect_progress(within),
-            Self::Hyper(_, Some(wire)) => wire.expect_progress(within),
-            Self::Http2(Some(stream)) => stream.expect_progress(within),
-            Self::Bare(None) | Self::Hyper(_, None) | Self::Http2(None) => {}
-        }
-    }
-
-    fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Self::Bare(Some(bare)) => bare.poll_stalled(context),
-            Self::Hyper(_, Some(wire)) => wire.poll_stalled(context),
-            Self::Http2(Some(stream)) => stream.poll_stalled(context),
-            Self::Bare(None) | Self::Hyper(_, None) | Self::Http2(None) => Poll::Pending,
-        }
-    }
-
-    /// Closes the connection.
-    fn close(&mut self) {
-        match self {
-            Self::Bare(bare) => *bare = None,
-            Self::Hyper(_, wire) => *wire = None,
-            Self::Http2(stream) => *stream = None,
+            // PERF: the clock is not read again for what came together with its head.
+            let now = self.came.unwrap_or_else(Instant::now);
+            self.server.pool.put(idle, now);
         }
     }
 }

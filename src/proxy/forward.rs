@@ -1,22 +1,26 @@
 //! One request from its beginning to the head of its answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Response, StatusCode, request};
+use http::{HeaderMap, Response, StatusCode, request, response};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
-use super::attempt::{Answered, Message, Sending, Source};
+use super::attempt::{Answered, Message, Sending};
 use super::body::Body;
 use super::deadline::Deadlines;
 use super::error::Error;
 use super::headers::Fields;
 use super::outgoing::{Outgoing, outgoing_request};
+use super::server::Load;
 use super::settings::Forwarding;
+use super::source::Source;
 use super::tunnel::{self, Tunnel};
 use super::upstream::Upstream;
+use super::wire::Wire;
 use super::{Additions, Forwarded, Proxy, answer, interim, origin};
 use crate::message::{self, RequestBody};
 
@@ -35,7 +39,7 @@ impl Proxy {
         forwarding: &Forwarding,
         (parts, body): (&mut request::Parts, &mut RequestBody),
         target: &PathAndQuery,
-        additions: Additions<'_>,
+        additions: &Additions<'_>,
     ) -> Result<Forwarded, Error> {
         let upstream = &self.upstreams[forwarding.upstream.0];
         prepare(body, &parts.headers, forwarding, upstream)?;
@@ -45,7 +49,7 @@ impl Proxy {
             visited: origin::visited_host(parts),
             body,
             tunnel: client.is_some(),
-            additions: &additions,
+            additions,
             edits: &forwarding.request_headers,
         };
         let strip_prefix = forwarding.strip_prefix.as_deref();
@@ -78,30 +82,48 @@ impl Proxy {
                 Message::Hyper(outgoing_request(parts, target, headers, body))
             }
         };
-        let answered = sending.answer(message, began).await?;
-        Ok(self.forwarded(answered, began, client, forwarding, &additions))
+        let (mut head, ()) = Response::new(()).into_parts();
+        let answered = sending.answer(message, &mut head, began).await?;
+        let times = (began, Instant::now());
+        Ok(self.forwarded((head, answered), times, client, forwarding, additions))
     }
 
-    /// Counts the answer, and says who gave it.
+    /// Counts the answer, says who gave it, cuts its head, and joins the body or the tunnel with the connection.
     fn forwarded(
         &self,
-        answered: Answered,
-        began: Instant,
+        (mut head, answered): (response::Parts, Answered),
+        (began, came): (Instant, Instant),
         client: Option<OnUpgrade>,
         forwarding: &Forwarding,
         additions: &Additions<'_>,
     ) -> Forwarded {
         let upstream = &self.upstreams[forwarding.upstream.0];
-        let (waited, attempts) = (began.elapsed(), answered.attempts);
-        let server = Arc::clone(&answered.server.name);
-        let metrics = &answered.server.metrics;
-        metrics.request_finished(answered.parts.status, waited);
-        let affinity = match additions.wanted == Some(answered.index) {
+        let Answered {
+            source,
+            server: load,
+            index,
+            attempts,
+        } = answered;
+        let waited = came.saturating_duration_since(began);
+        let server = Arc::clone(&load.name);
+        load.metrics.request_finished(head.status, waited);
+        let affinity = match additions.wanted == Some(index) {
             true => None,
-            false => upstream.affinity_cookie(answered.index),
+            false => upstream.affinity_cookie(index),
+        };
+        let switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
+        let edits = &forwarding.response_headers;
+        answer::clean(&mut head, additions.private, edits, switched);
+        let idle = upstream.settings.idle_timeout;
+        let body = match (client.filter(|_| switched), source) {
+            (Some(client), Source::Hyper(by_hyper)) => {
+                self.begin_tunnel((client, by_hyper.wire), load, idle, additions);
+                Body::empty()
+            }
+            (_, source) => Body::new(source, load, idle, came, additions.private),
         };
         Forwarded {
-            response: self.finish(answered, client, forwarding, additions, upstream),
+            response: Response::from_parts(head, body),
             server,
             waited,
             attempts,
@@ -109,42 +131,19 @@ impl Proxy {
         }
     }
 
-    /// Cuts the head, and joins the body or the tunnel with the connection.
-    fn finish(
+    fn begin_tunnel(
         &self,
-        answered: Answered,
-        client: Option<OnUpgrade>,
-        forwarding: &Forwarding,
+        (client, wire): (OnUpgrade, Option<Box<Wire>>),
+        load: Load,
+        idle: Duration,
         additions: &Additions<'_>,
-        upstream: &Upstream,
-    ) -> Response<Body> {
-        let Answered {
-            mut parts,
-            source,
-            server,
-            ..
-        } = answered;
-        let switched = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-        answer::clean(
-            &mut parts,
-            additions.private,
-            &forwarding.response_headers,
-            switched,
-        );
-        let idle = upstream.settings.idle_timeout;
-        let client = client.filter(|_| switched);
-        let (client, wire) = match (client, source) {
-            (Some(client), Source::Hyper(_, Some(wire))) => (client, wire),
-            (_, source) => {
-                let private = Arc::clone(additions.private);
-                let body = Body::new(source, server, idle, private);
-                return Response::from_parts(parts, body);
-            }
-        };
+    ) {
         let end = additions.end.map(|make| make());
         let guard = self.tunnels.guard();
         tokio::spawn(async move {
-            if let Some((stream, first)) = wire.into_tunnel().await {
+            if let Some(wire) = wire
+                && let Some((stream, first)) = wire.into_tunnel().await
+            {
                 let tunnel = Tunnel {
                     client,
                     server: stream,
@@ -152,12 +151,11 @@ impl Proxy {
                     idle,
                     end,
                     guard,
-                    load: server,
+                    load,
                 };
                 tunnel.run().await;
             }
         });
-        Response::from_parts(parts, Body::empty())
     }
 }
 

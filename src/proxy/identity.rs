@@ -52,3 +52,20 @@ impl fmt::Debug for IdentityFields {
         formatter.debug_list().entries(names).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_a_visitor_is_stays_out_of_logs() {
+        let fields = vec![(
+            HeaderName::from_static("x-wechat-openid"),
+            HeaderValue::from_static("oAlice"),
+        )];
+
+        let shown = format!("{:?}", IdentityFields::new(fields));
+
+        assert_eq!(shown, "[\"x-wechat-openid\"]");
+    }
+}

@@ -6,8 +6,8 @@
 //! The way of a request, which `forward` begins: `upstream` names a server, `pool` or a new connection takes it there, `headers`
 //! says what goes up, `bare` writes and reads where there is no body to send and `wire` has hyper do it elsewhere, `http2` shares a
 //! connection with others where the server speaks it (`multiplex` finds out), `retry` decides what a failure means, `answer` judges
-//! and cuts the head that came, `body` streams the rest and gives the connection back. `send` is one attempt, `attempt` the loop
-//! over them.
+//! and cuts the head that came, `body` streams the rest and gives the connection back. `send` is one attempt, for which `connecting`
+//! finds a connection, `attempt` the loop over them.
 //!
 //! Interim answers such as 103 are passed on as they come; 100 is not, because hyper's server answers `Expect: 100-continue`
 //! by itself when the body is first read.
@@ -31,6 +31,7 @@ mod bare;
 mod body;
 mod claims;
 mod connect;
+mod connecting;
 mod deadline;
 mod error;
 mod fault;
@@ -54,6 +55,7 @@ mod send;
 mod server;
 mod settings;
 mod socket;
+mod source;
 mod taken;
 mod tls;
 mod transport;

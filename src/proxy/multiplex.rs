@@ -7,7 +7,7 @@ use http::{Request, response};
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
-use super::attempt::{Failed, Message, Next, Sending, Source};
+use super::attempt::{Failed, Message, Next, Sending};
 use super::connect::{self, Offer, Opened};
 use super::error::Error;
 use super::fault::Fault;
@@ -15,6 +15,7 @@ use super::http2::{Connection, Exchange, Failure, Share};
 use super::retry::Outcome;
 use super::room::Entry;
 use super::server::Server;
+use super::source::Source;
 use super::transport::Transport;
 
 /// What came of opening a connection to a server that may speak either.
@@ -79,8 +80,9 @@ impl<'a> Sending<'a> {
         &self,
         share: Share,
         message: Message<'a>,
+        answer: &mut response::Parts,
         next: &mut Next,
-    ) -> Result<(response::Parts, Source), Failed<'a>> {
+    ) -> Result<Source, Failed<'a>> {
         let server = &self.upstream.servers()[next.index];
         let reused = !next.new_connection;
         let head = match self.head_for_http2(&message, server) {
@@ -99,7 +101,8 @@ impl<'a> Sending<'a> {
         let failure = match exchange.run(share, self.interim).await {
             Ok((parts, stream)) => {
                 self.upstream.mark_working(next.index);
-                return Ok((parts, Source::Http2(Some(stream))));
+                *answer = parts;
+                return Ok(Source::Http2(Some(stream)));
             }
             Err(failure) => failure,
         };

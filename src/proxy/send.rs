@@ -1,7 +1,5 @@
 //! One attempt: a connection, a request on it, and what came of it.
 
-use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::HOST;
@@ -9,28 +7,18 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, response};
 use tokio::time::Instant;
 
-use super::attempt::{Failed, Message, Next, Sending, Source};
+use super::attempt::{Failed, Message, Next, Sending};
 use super::bare::{self, Bare};
-use super::connect::{self, Offer};
 use super::error::Error;
 use super::fault::Fault;
 use super::headers::Fields;
 use super::outgoing::{Copy, Outgoing};
 use super::pool::Idle;
 use super::retry::Outcome;
-use super::room::Entry;
 use super::server::Server;
 use super::settings::HostHeader;
-use super::transport::Transport;
+use super::source::{ByHyper, Source};
 use super::wire::{self, Wire};
-
-/// What one who waits for a connection may get.
-enum Free {
-    /// One that was used before.
-    Connection(Transport),
-    /// Room for a new one.
-    Room(Entry),
-}
 
 impl<'a> Sending<'a> {
     /// One attempt of a request without a body.
@@ -39,8 +27,9 @@ impl<'a> Sending<'a> {
         next: &mut Next,
         fields: Fields<'a>,
         target: &'a PathAndQuery,
+        answer: &mut response::Parts,
         now: Instant,
-    ) -> Result<(response::Parts, Source), Failed<'a>> {
+    ) -> Result<Source, Failed<'a>> {
         let server = &self.upstream.servers()[next.index];
         let pooled = self.pooled(next, now).and_then(|idle| match idle {
             Idle::Bare(bare) => Some(bare),
@@ -64,10 +53,11 @@ impl<'a> Sending<'a> {
         let head = bare.begin(self.method, target);
         fields.write(self.host(fields, server), head);
         head.extend_from_slice(b"\r\n");
-        let failure = match bare.exchange(self.deadlines.head, self.interim).await {
-            Ok(parts) => {
+        let exchange = bare.exchange(self.deadlines.head, self.interim, answer);
+        let failure = match exchange.await {
+            Ok(()) => {
                 self.upstream.mark_working(next.index);
-                return Ok((parts, Source::Bare(Some(bare))));
+                return Ok(Source::Bare(Some(bare)));
             }
             Err(failure) => failure,
         };
@@ -86,8 +76,9 @@ impl<'a> Sending<'a> {
         next: &mut Next,
         mut request: Request<Outgoing>,
         keep_copy: bool,
+        answer: &mut response::Parts,
         now: Instant,
-    ) -> Result<(response::Parts, Source), Failed<'a>> {
+    ) -> Result<Source, Failed<'a>> {
         let server = &self.upstream.servers()[next.index];
         let pooled = match self.pooled(next, now) {
             Some(Idle::Wire(wire)) => Some(wire),
@@ -122,119 +113,11 @@ impl<'a> Sending<'a> {
             Ok(response) => {
                 self.upstream.mark_working(next.index);
                 let (parts, incoming) = response.into_parts();
-                Ok((parts, Source::Hyper(incoming, Some(wire))))
+                *answer = parts;
+                let wire = Some(wire);
+                Ok(Source::Hyper(Box::new(ByHyper { incoming, wire })))
             }
             Err(failure) => Err(self.judge(failure, reused, copy, server)),
-        }
-    }
-
-    fn pooled(&self, next: &Next, now: Instant) -> Option<Idle> {
-        match next.new_connection {
-            true => None,
-            false => self.upstream.servers()[next.index].pool.take(now),
-        }
-    }
-
-    async fn connected_for_hyper(
-        &self,
-        next: &mut Next,
-        server: &Server,
-    ) -> Result<(Box<Wire>, bool), Error> {
-        let (stream, reused) = self.connected(next, server).await?;
-        let wire = Wire::new(stream).await.map_err(|source| Error::Connect {
-            upstream: self.upstream.settings.name.clone(),
-            source,
-        })?;
-        Ok((wire, reused))
-    }
-
-    /// A connection that speaks HTTP/1.1: a new one, or, where the server has as many as it may, one that becomes free. Says
-    /// whether it was used before.
-    async fn connected(
-        &self,
-        next: &mut Next,
-        server: &Server,
-    ) -> Result<(Transport, bool), Error> {
-        if let Some(opened) = next.opened.take() {
-            return Ok((opened, false));
-        }
-        let free = match server.room.enter() {
-            Some(entry) => Free::Room(entry),
-            None => self.wait_for_free(next.new_connection, server).await?,
-        };
-        let entry = match free {
-            Free::Connection(stream) => return Ok((stream, true)),
-            Free::Room(entry) => entry,
-        };
-        let opening = connect::open(server, Offer::Http1);
-        let opened = self.within_deadline(opening, server).await?;
-        self.upstream.mark_working(next.index);
-        Ok((opened.counted(entry).into_transport(), false))
-    }
-
-    async fn wait_for_free(&self, needs_new: bool, server: &Server) -> Result<Free, Error> {
-        let look = || {
-            let idle = server.pool.take(Instant::now());
-            // What must be new takes the room of an idle one.
-            let stream = idle.filter(|_| !needs_new).and_then(Idle::into_transport);
-            let stream = stream.map(Free::Connection);
-            let free = stream.or_else(|| server.room.enter().map(Free::Room));
-            if free.is_none() {
-                server.shared.give_up_idle();
-            }
-            free
-        };
-        let after = self.upstream.settings.connect_timeout;
-        let found = tokio::time::timeout(after, server.room.wait_for(look)).await;
-        found.map_err(|_| self.full(server))
-    }
-
-    /// Nothing became free in time.
-    pub(super) fn full(&self, server: &Server) -> Error {
-        server.metrics.failed("full");
-        Error::Full {
-            upstream: self.upstream.settings.name.clone(),
-            after: self.upstream.settings.connect_timeout,
-        }
-    }
-
-    /// Waits for a connection, for as long as this upstream may take, and counts what fails.
-    pub(super) async fn within_deadline<T>(
-        &self,
-        opening: impl Future<Output = Result<T, connect::Failure>>,
-        server: &Server,
-    ) -> Result<T, Error> {
-        let after = self.upstream.settings.connect_timeout;
-        let upstream = || self.upstream.settings.name.clone();
-        let opened = tokio::time::timeout(after, opening).await;
-        if !matches!(opened, Ok(Ok(_))) {
-            server.doubt_addresses();
-        }
-        match opened {
-            Ok(Ok(opened)) => Ok(opened),
-            Ok(Err(connect::Failure::Connect(source))) => {
-                server.metrics.failed("connect");
-                Err(Error::Connect {
-                    upstream: upstream(),
-                    source,
-                })
-            }
-            Ok(Err(connect::Failure::Tls(fault, source))) => {
-                server.metrics.failed("tls");
-                Err(Error::Tls {
-                    upstream: upstream(),
-                    server: Arc::clone(&server.name),
-                    fault,
-                    source,
-                })
-            }
-            Err(_) => {
-                server.metrics.failed("timeout");
-                Err(Error::ConnectTimeout {
-                    upstream: upstream(),
-                    after,
-                })
-            }
         }
     }
 

@@ -50,8 +50,10 @@ struct Exchange {
 }
 
 impl Bare {
-    /// Sends the head that was [begun](Self::begin), and waits for the head of the answer, for `deadline` at most. [`begin_body`](Self::begin_body) must be called
-    /// next.
+    /// Sends the head that was [begun](Self::begin), and waits for the head of the answer, for `deadline` at most: it is then in
+    /// `answer`, and [`begin_body`](Self::begin_body) must be called next.
+    ///
+    /// PERF: lent and not returned, because it is large and would be moved once for each function on the way.
     ///
     /// A connection that was closed while it was idle is found here, before anything is written. Cancelling leaves the
     /// connection in the middle of an answer: drop it.
@@ -59,7 +61,8 @@ impl Bare {
         &mut self,
         deadline: Duration,
         pass_on: Option<&PassOn<'_>>,
-    ) -> Result<response::Parts, Failure> {
+        answer: &mut response::Parts,
+    ) -> Result<(), Failure> {
         let mut exchange = Exchange {
             written: 0,
             is_flushed: false,
@@ -70,8 +73,8 @@ impl Bare {
             is_waiting: false,
         };
         poll_fn(|context| {
-            match self.poll_answer(&mut exchange, pass_on, context) {
-                Poll::Ready(Ok(parts)) => return Poll::Ready(Ok(parts)),
+            match self.poll_answer(&mut exchange, pass_on, answer, context) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
                 Poll::Ready(Err(source)) => {
                     return Poll::Ready(Err(match exchange.is_checked {
                         false => Failure::Unsent(source),
@@ -96,8 +99,9 @@ impl Bare {
         &mut self,
         exchange: &mut Exchange,
         pass_on: Option<&PassOn<'_>>,
+        answer: &mut response::Parts,
         context: &mut Context<'_>,
-    ) -> Poll<Result<response::Parts, Fault>> {
+    ) -> Poll<Result<(), Fault>> {
         if !exchange.is_checked {
             if let Poll::Ready(fault) = self.poll_surplus(context) {
                 return Poll::Ready(Err(fault));
@@ -106,12 +110,12 @@ impl Bare {
         }
         self.poll_write(exchange, context);
         loop {
-            match self.take_head(exchange, pass_on) {
-                Ok(None) => {}
+            match self.take_head(exchange, pass_on, answer) {
+                Ok(false) => {}
                 // An answer before the whole request: the rest of it must not become part of the next.
-                Ok(Some(parts)) => {
+                Ok(true) => {
                     self.may_be_reused &= exchange.is_flushed;
-                    return Poll::Ready(Ok(parts));
+                    return Poll::Ready(Ok(()));
                 }
                 Err(fault) => return Poll::Ready(Err(fault)),
             }
@@ -147,28 +151,29 @@ impl Bare {
         }
     }
 
-    /// The head of the answer, where it is complete; interim answers are skipped.
+    /// Whether the head of the answer is complete; interim answers are skipped.
     fn take_head(
         &mut self,
         exchange: &mut Exchange,
         pass_on: Option<&PassOn<'_>>,
-    ) -> Result<Option<response::Parts>, Fault> {
+        answer: &mut response::Parts,
+    ) -> Result<bool, Fault> {
         while is_worth_reading(&self.read, exchange.seen) {
-            let Some(parts) = head::take(&mut self.read)? else {
+            if !head::take(&mut self.read, &mut self.places, answer)? {
                 break;
-            };
-            let switches = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-            if switches || !parts.status.is_informational() {
-                return Ok(Some(parts));
+            }
+            let switches = answer.status == StatusCode::SWITCHING_PROTOCOLS;
+            if switches || !answer.status.is_informational() {
+                return Ok(true);
             }
             exchange.seen = 0;
             exchange.interim += 1;
             let is_worth_passing =
-                exchange.interim <= interim::MOST && parts.status != StatusCode::CONTINUE;
+                exchange.interim <= interim::MOST && answer.status != StatusCode::CONTINUE;
             if let Some(pass_on) = pass_on.filter(|_| is_worth_passing) {
                 pass_on(Head {
-                    status: parts.status,
-                    headers: parts.headers,
+                    status: answer.status,
+                    headers: std::mem::take(&mut answer.headers),
                 });
             }
             if exchange.interim > MOST_INTERIM {
@@ -179,7 +184,7 @@ impl Bare {
         }
         exchange.seen = self.read.len();
         match exchange.seen {
-            0..LARGEST_HEAD => Ok(None),
+            0..LARGEST_HEAD => Ok(false),
             _ => Err(Fault::TooLarge {
                 limit: LARGEST_HEAD,
             }),

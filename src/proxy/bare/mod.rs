@@ -29,6 +29,7 @@ pub(super) use exchange::Failure;
 pub(super) use framing::Framing;
 
 use framing::Piece;
+use head::Place;
 
 /// Room for a usual head and a small body.
 const FIRST_READ: usize = 8 * 1024;
@@ -36,6 +37,9 @@ const FIRST_READ: usize = 8 * 1024;
 const LARGEST_READ: usize = 32 * 1024;
 /// The largest head of a request whose memory stays with an idle connection.
 const LARGEST_KEPT_HEAD: usize = 4 * 1024;
+
+/// An answer with more fields leaves no memory for them with an idle connection.
+const MOST_KEPT_PLACES: usize = 32;
 
 /// A connection on which we speak ourselves. Nobody drives it but the one who holds it: dropping it closes the connection.
 #[derive(Debug)]
@@ -45,6 +49,8 @@ pub(super) struct Bare {
     head: Vec<u8>,
     /// What was read and not taken yet.
     read: BytesMut,
+    /// For the fields of a head that is being read; empty in between.
+    places: Vec<Place>,
     /// What is left of the answer's body.
     framing: Framing,
     /// One timer for all deadlines: moving it further away is cheap, making a new one is not.
@@ -62,6 +68,7 @@ impl Bare {
             stream,
             head: Vec::new(),
             read: BytesMut::new(),
+            places: Vec::new(),
             framing: Framing::Ended,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             may_be_reused: true,
@@ -116,6 +123,11 @@ impl Bare {
         self.framing.is_ended()
     }
 
+    /// Whether trailers may follow the answer's body.
+    pub(super) fn may_have_trailers(&self) -> bool {
+        matches!(self.framing, Framing::Chunked(_))
+    }
+
     /// How much of the body is left, as far as it is known.
     pub(super) fn size_hint(&self) -> SizeHint {
         match self.framing {
@@ -151,6 +163,9 @@ impl Bare {
         }
         if self.head.capacity() > LARGEST_KEPT_HEAD {
             self.head = Vec::new();
+        }
+        if self.places.capacity() > MOST_KEPT_PLACES {
+            self.places = Vec::new();
         }
         is_at_rest
     }

@@ -415,7 +415,7 @@ async fn answer(
             &route.forwarding,
             (&mut parts, &mut body),
             &target,
-            additions,
+            &additions,
         )
         .await
     {
