@@ -24,11 +24,11 @@ impl Gateway {
     pub(super) async fn forward(
         &self,
         (parts, body): (&mut request::Parts, &mut RequestBody),
-        judged: Judged<'_>,
+        judged: &mut Judged<'_>,
         asked: &Asked<'_>,
         journal: &mut Journal,
     ) -> Result<Response<AnswerBody>, Error> {
-        let Judged { id, route, .. } = judged;
+        let (id, route) = (judged.id, judged.route);
         let Some(forwarding) = self.forwarding(id) else {
             return Err(Error::NoUpstream);
         };
@@ -37,7 +37,7 @@ impl Gateway {
         }
         self.ready_body((parts.version, asked.present), body, forwarding, journal);
         let wanted = self.proxy.wanted(forwarding, &parts.headers);
-        match judged.others {
+        match judged.others.take() {
             Some(others) => others.replace(&mut parts.headers),
             None if asked.present.cookies > 0 => {
                 self.parts.sessions.cut_cookies(&mut parts.headers);

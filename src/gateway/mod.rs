@@ -96,11 +96,14 @@ impl Gateway {
     /// Answers one request. It cannot fail: every error becomes a response in `respond`.
     ///
     /// Dropping the future means that the client went away; nothing is lost but the answer.
-    pub async fn handle(
+    ///
+    /// PERF: what is known before anything has to be waited for is found out outside the future, which would keep the whole
+    /// request twice: as it came, and taken apart.
+    pub fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
         peer: Peer,
-    ) -> Response<AnswerBody> {
+    ) -> impl Future<Output = Response<AnswerBody>> + Send {
         let now = self.parts.clock.now();
         let peer_is_trusted = self.inspector.trusts(peer.address.ip());
         let front = self.front_proxy(request.uri().path());
@@ -111,6 +114,7 @@ impl Gateway {
             refused,
         } = self.inspector.inspect(&request, front, from, now);
         let (mut parts, body) = request.into_parts();
+        let mut body = RequestBody::new(body, self.body_patience);
         if let Some(tracer) = &self.parts.tracer {
             let trace = spans::begin(tracer, &mut parts.headers, peer_is_trusted, now);
             info.trace = Some(trace);
@@ -121,32 +125,47 @@ impl Gateway {
             true => BearerToken::take(&mut parts.headers),
             false => None,
         };
-        let asked = Asked {
-            info: &info,
-            peer: &peer,
-            peer_is_trusted,
-            now,
-            token: token.as_ref(),
-            present,
-        };
-        let answered = match (refused, front) {
-            (None, None) => self.answer(&mut parts, body, &asked, &mut journal).await,
-            (None, Some(front)) => {
-                let headers = &parts.headers;
-                // PERF: boxed like everything that few requests need, so that the others do not carry its size around.
-                Box::pin(self.decide_for(front, headers, &asked, &mut journal)).await
-            }
-            (Some(error), _) => Err(error),
-        };
-        let mut response = answered.unwrap_or_else(|error| {
-            journal.failed(&error);
-            // What chooses language and form of a page is not what is cut on the way to an application.
-            let answer = respond::to_answer(&error, &info, &parts.headers, &self.parts);
-            own(match front {
-                None => answer,
-                Some(front) => front.translate(answer, &error),
-            })
-        });
+        async move {
+            let asked = Asked {
+                info: &info,
+                peer: &peer,
+                peer_is_trusted,
+                now,
+                token: token.as_ref(),
+                present,
+            };
+            let answered = match (refused, front) {
+                (None, None) => {
+                    let request = (&mut parts, &mut body);
+                    self.answer(request, &asked, &mut journal).await
+                }
+                (None, Some(front)) => {
+                    let headers = &parts.headers;
+                    // PERF: boxed like everything that few requests need, so that the others do not carry its size around.
+                    Box::pin(self.decide_for(front, headers, &asked, &mut journal)).await
+                }
+                (Some(error), _) => Err(error),
+            };
+            let response = answered.unwrap_or_else(|error| {
+                journal.failed(&error);
+                // What chooses language and form of a page is not what is cut on the way to an application.
+                let answer = respond::to_answer(&error, &info, &parts.headers, &self.parts);
+                own(match front {
+                    None => answer,
+                    Some(front) => front.translate(answer, &error),
+                })
+            });
+            self.finish(response, &info, journal)
+        }
+    }
+
+    /// Names the request in its answer; the journal ends with the answer.
+    fn finish(
+        &self,
+        mut response: Response<AnswerBody>,
+        info: &RequestInfo,
+        mut journal: Box<Journal>,
+    ) -> Response<AnswerBody> {
         response.headers_mut().insert(
             self.settings.request_id_header.clone(),
             info.id.header().clone(),
@@ -162,8 +181,7 @@ impl Gateway {
 
     async fn answer(
         &self,
-        parts: &mut request::Parts,
-        body: Incoming,
+        (parts, body): (&mut request::Parts, &mut RequestBody),
         asked: &Asked<'_>,
         journal: &mut Journal,
     ) -> Result<Response<AnswerBody>, Error> {
@@ -179,20 +197,20 @@ impl Gateway {
             self.parts.count_forged(forged);
             journal.stripped_headers = forged.sum();
         }
-        let mut body = RequestBody::new(body, self.body_patience);
         if let Some(answer) = self.own_endpoint(own_path, &parts.headers, info)? {
             return Ok(own(answer));
         }
         if let Some(endpoint) = self.login_endpoint(info)? {
+            let body = std::mem::replace(body, RequestBody::empty());
             let request = Request::from_parts(parts.clone(), body);
             let serving = self.serve_login(endpoint, request, asked, journal);
             return Box::pin(serving).await.map(own);
         }
-        let judged = self.judge(&parts.headers, asked, journal).await?;
+        let mut judged = self.judge(&parts.headers, asked, journal).await?;
         let (route, visitor) = (judged.route, &judged.visitor);
         match judged.decision {
             Decision::Allow { .. } => {
-                self.forward((parts, &mut body), judged, asked, journal)
+                self.forward((parts, body), &mut judged, asked, journal)
                     .await
             }
             Decision::LogIn(need) => {
