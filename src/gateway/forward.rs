@@ -66,6 +66,7 @@ impl Gateway {
         let interim = interim.map(|interim| |status, headers: &_| interim.send(status, headers));
         let additions = Additions {
             origin: &origin,
+            present: asked.present,
             identity: visitor.map(|visitor| &visitor.identity),
             more: token,
             private: &self.private_names,

@@ -5,7 +5,7 @@
 //! looked for among the client's fields only: it can never name one of ours.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER};
+use http::header::{CONTENT_LENGTH, HOST, TE, TRAILER};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, request};
 use http_body::Body as _;
 
@@ -135,7 +135,7 @@ impl<'a> Fields<'a> {
     fn write_clients(self, taken: &Taken, sink: &mut impl Sink) -> Seen {
         let headers = &self.parts.headers;
         let is_trusted = self.additions.origin.trusted_peer.is_some();
-        let nominated = match headers.contains_key(CONNECTION) {
+        let nominated = match self.additions.present.connection {
             true => hop::nominated(headers),
             false => Vec::new(),
         };

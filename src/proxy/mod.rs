@@ -22,6 +22,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tokio::time::Instant;
 
 use crate::drain::Drain;
+use crate::message::Present;
 use crate::observe::{Metrics, OpenSpan};
 
 mod affinity;
@@ -98,6 +99,8 @@ pub struct Proxy {
 pub struct Additions<'a> {
     /// Where the request came from.
     pub origin: &'a Origin,
+    /// Which fields the client sent; some may have been removed since.
+    pub present: Present,
     /// Set after the client's own fields were cleaned; `None` where nobody is told of.
     pub identity: Option<&'a IdentityFields>,
     /// One more, such as a token made for this request.

@@ -4,7 +4,7 @@ use super::super::forward::stripped;
 use super::super::headers::Fields;
 use super::super::origin::visited_host;
 use super::support::*;
-use crate::message::RequestBody;
+use crate::message::{Head, Present, RequestBody};
 use crate::proxy::{Additions, HeaderEdits, HostHeader, Origin};
 
 /// The fields that go up, sorted, without those that every request gets.
@@ -44,6 +44,7 @@ fn prepared_all(
     let (parts, ()) = request.body(()).unwrap().into_parts();
     let additions = Additions {
         origin,
+        present: Head::of(&parts.headers).present,
         identity: Some(&identity()),
         more: Some((
             HeaderName::from_static("x-wxgate-jwt-assertion"),
@@ -275,6 +276,7 @@ fn the_port_is_the_one_that_was_typed() {
         let (parts, ()) = request.into_parts();
         let additions = Additions {
             origin: &visitor(),
+            present: Present::default(),
             identity: None,
             more: None,
             private: &private(),

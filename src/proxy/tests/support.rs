@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::drain::Drain;
-use crate::message::{BodyError, RequestBody, RequestId, Scheme};
+use crate::message::{BodyError, Head, RequestBody, RequestId, Scheme};
 use crate::observe::Metrics;
 use crate::proxy::{
     Additions, Address, Balance, EndSignal, Error, Forwarding, HeaderEdits, HostHeader,
@@ -401,6 +401,7 @@ async fn answer(
     let mut body = RequestBody::new(body, route.patience);
     let additions = Additions {
         origin: &visitor(),
+        present: Head::of(&parts.headers).present,
         identity: Some(&identity()),
         more: None,
         private: &private(),
