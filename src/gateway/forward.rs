@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::SET_COOKIE;
-use http::{HeaderName, HeaderValue, Response, Version, request};
+use http::{Response, Version, request};
 
 use super::answer::Told;
 use super::body::AnswerBody;
@@ -14,7 +14,7 @@ use super::visitor::Visitor;
 use super::{Asked, Error, Gateway, Judged};
 use crate::message::{Present, RequestBody, TrailerFilter};
 use crate::observe::{RouteMetrics, SpanKind, TRACEPARENT};
-use crate::proxy::{Additions, EndSignal, Forwarding, Origin};
+use crate::proxy::{Additions, EndSignal, Forwarding, IdentityFields, Origin};
 use crate::route::policy::Decision;
 use crate::route::{Route, Rule};
 use crate::session::{Session, Sessions};
@@ -46,8 +46,8 @@ impl Gateway {
         }
         let carries_identity = judged.decision == Decision::Allow { identity: true };
         let visitor = judged.visitor.as_deref().filter(|_| carries_identity);
-        let token = visitor
-            .map(|visitor| self.token(visitor, route, asked))
+        let identity = visitor
+            .map(|visitor| self.identity(visitor, route, asked))
             .transpose()?;
         let origin = self.origin(asked);
         let may_become_tunnel = asked.present.upgrade;
@@ -67,8 +67,7 @@ impl Gateway {
         let additions = Additions {
             origin: &origin,
             present: asked.present,
-            identity: visitor.map(|visitor| &visitor.identity),
-            more: token,
+            identity: identity.as_deref(),
             private: &self.private_names,
             wanted,
             end: end.as_deref().map(|end| end as _),
@@ -108,17 +107,17 @@ impl Gateway {
         Ok(response.map(|body| AnswerBody::upstream(body, end)))
     }
 
-    /// The signed token by which the route's application knows the visitor.
-    pub(super) fn token(
+    /// What the route's application learns about the visitor.
+    pub(super) fn identity(
         &self,
         visitor: &Visitor,
         route: &Route,
         asked: &Asked<'_>,
-    ) -> Result<(HeaderName, HeaderValue), Error> {
+    ) -> Result<Arc<IdentityFields>, Error> {
         let audience = route.audience.as_deref();
         let audience = audience.unwrap_or(asked.info.host.as_str());
         self.visitors
-            .token(visitor, audience, &self.parts, asked.now)
+            .identity(visitor, audience, &self.parts, asked.now)
     }
 
     fn ready_body(

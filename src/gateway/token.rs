@@ -1,9 +1,9 @@
 //! The signed token by which an application knows a visitor: minted once, then handed out until it gets old.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 
 use super::OptionalClaim;
 use super::error::Error;
@@ -11,25 +11,26 @@ use super::parts::Parts;
 use super::visitor::{Visitor, Visitors};
 use crate::clock::unix_seconds;
 use crate::jwt::Claims;
+use crate::proxy::IdentityFields;
 
-/// A token for one audience.
+/// A token for one audience, among everything else that it learns about the visitor.
 #[derive(Debug)]
 pub(super) struct Token {
     audience: Box<str>,
-    header: HeaderValue,
+    identity: Arc<IdentityFields>,
     until: SystemTime,
     generation: u64,
 }
 
 impl Visitors {
-    /// The signed token for an audience, minted anew when the kept one gets old.
-    pub(super) fn token(
+    /// What an audience learns about a visitor: the plain headers, and the signed token, minted anew when the kept one gets old.
+    pub(super) fn identity(
         &self,
         visitor: &Visitor,
         audience: &str,
         parts: &Parts,
         now: SystemTime,
-    ) -> Result<(HeaderName, HeaderValue), Error> {
+    ) -> Result<Arc<IdentityFields>, Error> {
         let generation = parts.minter.generation();
         let mut tokens = visitor
             .tokens
@@ -39,21 +40,21 @@ impl Visitors {
         let kept = tokens
             .iter()
             .find(|token| *token.audience == *audience && is_fresh(token));
-        let header = match kept {
-            Some(token) => token.header.clone(),
-            None => {
-                let header = self.mint(visitor, audience, parts, now)?;
-                tokens.retain(|token| *token.audience != *audience && is_fresh(token));
-                tokens.push(Token {
-                    audience: audience.into(),
-                    header: header.clone(),
-                    until: now + parts.minter.reuse_for(),
-                    generation,
-                });
-                header
-            }
-        };
-        Ok((self.jwt_header.clone(), header))
+        if let Some(token) = kept {
+            return Ok(Arc::clone(&token.identity));
+        }
+        let jwt = self.mint(visitor, audience, parts, now)?;
+        let mut fields = visitor.headers.clone();
+        fields.push((self.jwt_header.clone(), jwt));
+        let identity = Arc::new(IdentityFields::new(fields));
+        tokens.retain(|token| *token.audience != *audience && is_fresh(token));
+        tokens.push(Token {
+            audience: audience.into(),
+            identity: Arc::clone(&identity),
+            until: now + parts.minter.reuse_for(),
+            generation,
+        });
+        Ok(identity)
     }
 
     fn mint(

@@ -18,7 +18,6 @@ use super::recall::{KnownFields, Recognised};
 use super::token::Token;
 use crate::message::Present;
 use crate::observe::LoggedVisitor;
-use crate::proxy::IdentityFields;
 use crate::session::{Carrier, Session};
 use crate::wechat::Scope;
 
@@ -44,7 +43,7 @@ pub(super) struct Visitors {
 pub(super) struct Visitor {
     pub(super) session: Session,
     /// Plain identity headers.
-    pub(super) identity: IdentityFields,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// How person and session appear in logs.
     pub(super) logged: LoggedVisitor,
     pub(super) subject: Option<String>,
@@ -179,7 +178,7 @@ impl Visitor {
         }
         let subject = name.subject.as_deref();
         Ok(Self {
-            identity: IdentityFields::new(parts.identity.headers(person, scope.as_str(), subject)),
+            headers: parts.identity.headers(person, scope.as_str(), subject),
             logged: LoggedVisitor::new(
                 person.app.as_str(),
                 &parts.mask.apply(person.openid.as_str()),

@@ -119,7 +119,7 @@ impl<'a> Fields<'a> {
         if let Some(identity) = self.additions.identity {
             sink.identity(identity);
         }
-        for (name, value) in self.more() {
+        if let Some((name, value)) = &self.additions.traceparent {
             sink.value(name, value);
         }
         let sets = &self.edits.set;
@@ -192,8 +192,8 @@ impl<'a> Fields<'a> {
         taken.add_origin();
         let HeaderEdits { set, remove } = self.edits;
         let edited = remove.iter().chain(set.iter().map(|(name, _)| name));
-        let more = self.more().map(|(name, _)| name);
-        let fixed = more.chain([&self.additions.origin.request_id_header]);
+        let traceparent = self.additions.traceparent.iter().map(|(name, _)| name);
+        let fixed = traceparent.chain([&self.additions.origin.request_id_header]);
         for name in edited.chain(fixed) {
             taken.add(name);
         }
@@ -205,12 +205,7 @@ impl<'a> Fields<'a> {
             .additions
             .identity
             .map_or(&[][..], IdentityFields::fields);
-        identity.iter().chain(self.more())
-    }
-
-    fn more(self) -> impl Iterator<Item = &'a (HeaderName, HeaderValue)> {
-        let additions = self.additions;
-        additions.more.iter().chain(&additions.traceparent)
+        identity.iter().chain(&self.additions.traceparent)
     }
 
     /// Whether we set a field of this name, or leave it out on purpose.

@@ -103,8 +103,6 @@ pub struct Additions<'a> {
     pub present: Present,
     /// Set after the client's own fields were cleaned; `None` where nobody is told of.
     pub identity: Option<&'a IdentityFields>,
-    /// One more, such as a token made for this request.
-    pub more: Option<(HeaderName, HeaderValue)>,
     /// Removed from the answer and its trailers; no route's edits can set them.
     pub private: &'a PrivateNames,
     /// The server to prefer: what [`Proxy::wanted`] found before our cookies were cut.

@@ -139,8 +139,8 @@ impl Gateway {
         let Some(visitor) = visitor else {
             return Ok(answer);
         };
-        let token = self.token(visitor, route, asked)?;
-        for (name, value) in visitor.identity.fields().iter().cloned().chain([token]) {
+        let identity = self.identity(visitor, route, asked)?;
+        for (name, value) in identity.fields().iter().cloned() {
             headers.insert(name, value);
         }
         if let Some(cookie) = visitor.renewed_cookie(&self.parts, asked.now).await? {

@@ -5,7 +5,7 @@ use super::super::headers::Fields;
 use super::super::origin::visited_host;
 use super::support::*;
 use crate::message::{Head, Present, RequestBody};
-use crate::proxy::{Additions, HeaderEdits, HostHeader, Origin};
+use crate::proxy::{Additions, HeaderEdits, HostHeader, IdentityFields, Origin};
 
 /// The fields that go up, sorted, without those that every request gets.
 fn prepared(origin: &Origin, method: &str, fields: &str, edits: &HeaderEdits) -> Vec<String> {
@@ -42,14 +42,15 @@ fn prepared_all(
         request = request.header(name, value);
     }
     let (parts, ()) = request.body(()).unwrap().into_parts();
+    let jwt = (
+        HeaderName::from_static("x-wxgate-jwt-assertion"),
+        HeaderValue::from_static("token"),
+    );
+    let identity = identity().fields().iter().cloned().chain([jwt]).collect();
     let additions = Additions {
         origin,
         present: Head::of(&parts.headers).present,
-        identity: Some(&identity()),
-        more: Some((
-            HeaderName::from_static("x-wxgate-jwt-assertion"),
-            HeaderValue::from_static("token"),
-        )),
+        identity: Some(&IdentityFields::new(identity)),
         private: &private(),
         wanted: None,
         end: None,
@@ -278,7 +279,6 @@ fn the_port_is_the_one_that_was_typed() {
             origin: &visitor(),
             present: Present::default(),
             identity: None,
-            more: None,
             private: &private(),
             wanted: None,
             end: None,

@@ -403,7 +403,6 @@ async fn answer(
         origin: &visitor(),
         present: Head::of(&parts.headers).present,
         identity: Some(&identity()),
-        more: None,
         private: &private(),
         wanted: None,
         end: route.end.as_deref(),
