@@ -613,6 +613,44 @@ async fn our_cookies_never_reach_the_site() {
     assert!(!gateway.upstream().last().headers.contains_key("cookie"));
 }
 
+/// Sends the same `Cookie` field as in every request; says whether the site is told who this is.
+async fn is_somebody_by(gateway: &TestGateway, cookies: &str) -> bool {
+    let mut raw = gateway.browser_in_wechat("nobody");
+    raw.send(Method::GET, "/maybe", &[("cookie", cookies)], "")
+        .await;
+    let seen = gateway.upstream().last();
+    assert_eq!(seen.header("cookie"), "a=1; b=2");
+    seen.headers.contains_key("x-wechat-openid")
+}
+
+/// What a whole `Cookie` field led to is remembered from its second time on.
+#[tokio::test]
+async fn cookies_that_came_before_are_nobodys_as_soon_as_their_session_is_over() {
+    let gateway = TestGateway::start().await;
+    let mut alice = logged_in(&gateway, "alice").await;
+    let bob = logged_in(&gateway, "bob").await;
+    let cookies = |browser: &Browser| {
+        let session = browser.cookie(SESSION).unwrap();
+        format!("a=1; {SESSION}={session}; b=2")
+    };
+    let (of_alice, of_bob) = (cookies(&alice), cookies(&bob));
+    for _ in 0..4 {
+        assert!(is_somebody_by(&gateway, &of_alice).await);
+        assert!(is_somebody_by(&gateway, &of_bob).await);
+    }
+
+    let wants_end = [("x-answer", "x-wxgate-logout=1")];
+    alice.send(Method::POST, "/bye", &wants_end, "").await;
+    for _ in 0..2 {
+        assert!(!is_somebody_by(&gateway, &of_alice).await, "revoked");
+        assert!(is_somebody_by(&gateway, &of_bob).await);
+    }
+    gateway.clock().advance(12 * HOUR);
+    for _ in 0..2 {
+        assert!(!is_somebody_by(&gateway, &of_bob).await, "expired");
+    }
+}
+
 #[tokio::test]
 async fn site_cannot_set_our_cookies() {
     let gateway = TestGateway::start().await;
