@@ -647,12 +647,23 @@ async fn a_running_gateway_is_asked_while_its_file_is_being_edited() {
 #[tokio::test]
 async fn what_is_wrong_with_the_admin_section_is_told_to_whoever_asks() {
     let cases = [
-        ("listen = 9502", "admin.listen"),
-        ("token = \"env:WXGATE_NOT_HERE\"", "WXGATE_NOT_HERE"),
+        ("[admin]\nlisten = 9502", "admin.listen"),
+        (
+            "[admin]\ntoken = \"env:WXGATE_NOT_HERE\"",
+            "WXGATE_NOT_HERE",
+        ),
+        // What TOML cannot read must not be taken for the default.
+        ("[admin]\nlisten = 127.0.0.1:9503", "`listen`"),
+        ("[admin]\nlisten = ", "`listen`"),
+        ("[admin\nlisten = \"127.0.0.1:9503\"", "`[admin`"),
+        (
+            "[pages]\nsite_name = \"\"\"Shop\n[admin]\nlisten = \"127.0.0.1:9503\"",
+            "multi-line",
+        ),
     ];
     for (line, named) in cases {
         let upstream = Upstream::start().await;
-        let folder = folder(&served(&upstream, &format!("{ACCOUNT}[admin]\n{line}\n")));
+        let folder = folder(&served(&upstream, &format!("{ACCOUNT}{line}\n")));
 
         for arguments in [&["healthcheck"][..], &["status"], &["reload"]] {
             let ran = run(&folder, arguments).await;

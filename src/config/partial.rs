@@ -25,8 +25,7 @@ pub struct AdminAccess {
 }
 
 /// Whoever asks a running gateway, or changes a list, need not have a valid file at hand: it may be in the middle of an edit, and the
-/// shell need not hold the secrets that the service holds. The errors are those of the section alone, and a file that holds no
-/// table at all.
+/// shell need not hold the secrets that the service holds. The errors are those of the section alone, and what TOML cannot read there.
 impl Document {
     /// What `[admin]` says. A health check that failed for other sections would have a well gateway restarted with a file that
     /// cannot start.
@@ -63,16 +62,19 @@ impl Document {
     ) -> Result<T, Problems> {
         let overlay = Overlay::new(&self.text, surroundings.overrides());
         let (table, errors) = self.table(&overlay);
+        let syntax = syntax::problems(&self.text, &errors);
+        // What TOML cannot read is not in the table, and a default in its place would be believed.
+        let is_lost = !table.contains_key(name) && syntax::has_heading(&self.text, name);
+        let is_unreadable = is_lost || syntax.iter().any(|problem| problem.is_in(name));
         let root = DeValue::Table(table);
         let node = Node {
             value: &root,
             place: Place::root(),
         };
         let mut reader = Reader::new(&overlay, &self.source, self.is_exposed, surroundings);
-        let Some(file) = File::read(&node, &mut reader) else {
-            let mut problems = std::mem::take(&mut reader.problems);
-            problems.extend(syntax::problems(&self.text, &errors));
-            return Err(self.report(&overlay, &reader.secrets, problems));
+        let file = File::read(&node, &mut reader);
+        let Some(file) = file.filter(|_| !is_unreadable) else {
+            return Err(self.report(&overlay, &reader.secrets, syntax));
         };
         read(&file, &mut reader).ok_or_else(|| {
             let mut problems = std::mem::take(&mut reader.problems);

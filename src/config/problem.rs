@@ -19,6 +19,8 @@ pub struct Problem {
     pub code: Code,
     /// What is wrong, in one line; begins with the key.
     pub message: String,
+    /// What it is about, like `routes.admin.upstream`; empty when the file itself is the problem.
+    key: Box<str>,
     /// How to fix it, if we know.
     pub hint: Option<String>,
     /// Where, in bytes of the file; `None` when the file itself is the problem.
@@ -33,17 +35,19 @@ impl Problem {
         Self {
             code,
             message: format!("`{}` {what}", place.key),
+            key: place.key.as_str().into(),
             hint: None,
             span: Some(place.span.clone()),
             others: Vec::new(),
         }
     }
 
-    /// A problem with the text at a span, before any key is known.
-    pub(super) fn of_text(code: Code, span: Range<usize>, message: String) -> Self {
+    /// A problem with the text at a span, where this key seems to stand.
+    pub(super) fn of_text(code: Code, span: Range<usize>, key: &str, message: String) -> Self {
         Self {
             code,
             message,
+            key: key.into(),
             hint: None,
             span: Some(span),
             others: Vec::new(),
@@ -55,6 +59,7 @@ impl Problem {
         Self {
             code,
             message,
+            key: Box::default(),
             hint: None,
             span: None,
             others: Vec::new(),
@@ -63,9 +68,8 @@ impl Problem {
 
     /// Whether it is about a key of this section, or about the section.
     pub(super) fn is_in(&self, section: &str) -> bool {
-        let key = self.message.strip_prefix('`');
-        let rest = key.and_then(|key| key.strip_prefix(section));
-        rest.is_some_and(|rest| rest.starts_with(['.', '`']))
+        let rest = self.key.strip_prefix(section);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 
     /// How to fix it.

@@ -13,14 +13,15 @@ pub(super) fn problems(text: &str, errors: &[Error]) -> Vec<Problem> {
 fn problem(text: &str, error: &Error) -> Problem {
     let span = error.span().unwrap_or(0..0);
     let line = line_at(text, span.start);
+    let key = key_at(text, span.start);
     let quotes = ['“', '”', '‘', '’', '「', '」', '『', '』', '＂'];
     if line.contains(quotes) && !error.message().contains("duplicate") {
         let message = format!("{}: these are Chinese quotation marks", subject(line));
-        return Problem::of_text(Code::ChineseQuotes, span, message)
+        return Problem::of_text(Code::ChineseQuotes, span, &key, message)
             .hint("write the plain quotation mark \" on both sides");
     }
     let message = format!("{}: {}", subject(line), error.message());
-    let problem = Problem::of_text(Code::Syntax, span, message);
+    let problem = Problem::of_text(Code::Syntax, span, &key, message);
     if error.message().contains("duplicate key") {
         problem.hint("each key and each section may stand in the file once")
     } else if error.message().contains("string values must be quoted") {
@@ -45,6 +46,30 @@ fn subject(line: &str) -> String {
     } else {
         "`syntax`".to_owned()
     }
+}
+
+/// The key that the line at an offset speaks of, as far as headings and names of a broken text can be believed.
+fn key_at(text: &str, offset: usize) -> String {
+    let line = line_at(text, offset);
+    if let Some(section) = heading(line) {
+        return section.to_owned();
+    }
+    let before = text.get(..offset).unwrap_or(text);
+    let section = before.lines().rev().find_map(heading);
+    let name = line.split_once('=').map(|(name, _)| name.trim());
+    let parts: Vec<&str> = section.into_iter().chain(name).collect();
+    parts.join(".")
+}
+
+/// The section that begins with this line, however the heading ends.
+fn heading(line: &str) -> Option<&str> {
+    let rest = line.trim_start().strip_prefix('[')?.trim_start_matches('[');
+    rest.split([']', '#']).next().map(str::trim)
+}
+
+/// Whether a heading of this section stands in the text.
+pub(super) fn has_heading(text: &str, section: &str) -> bool {
+    text.lines().filter_map(heading).any(|name| name == section)
 }
 
 fn line_at(text: &str, offset: usize) -> &str {
