@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 use wxgate::simulator::{Endpoint, Fault, Trouble};
 
-use crate::support::{Binary, TestGateway, Wire, agents, run_tool};
+use crate::support::{Process, TestGateway, Wire, agents, run_tool};
 
 fn ask(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -367,7 +367,7 @@ async fn a_store_that_cannot_write_lets_nobody_in_and_logs_nobody_out() {
         store: "embedded",
         ..Default::default()
     };
-    let program = Binary::start(&gateway.config_text(&setup)).await;
+    let program = Process::configured(&gateway.config_text(&setup)).await;
     alice.follow_to(program.address());
     bob.follow_to(program.address());
     alice.get("/site").await.assert_ok();
@@ -412,7 +412,7 @@ async fn a_store_that_cannot_write_lets_nobody_in_and_logs_nobody_out() {
 }
 
 /// Changes how large the program's files may become.
-pub(crate) fn limit_files(program: &Binary, size: &str) {
+pub(crate) fn limit_files(program: &Process, size: &str) {
     let status = std::process::Command::new("prlimit")
         .args(["--pid", &program.id().to_string()])
         .arg(format!("--fsize={size}:unlimited"))

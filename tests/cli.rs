@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -12,7 +12,9 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use url::Url;
 
-use crate::support::{Browser, Program, TestGateway, Upstream, agents, exchange, project, wxgate};
+use crate::support::{
+    Browser, Program, Ran, TestGateway, Upstream, agents, exchange, project, wxgate,
+};
 
 const ROUTES: &str = r#"
 version = 1
@@ -49,36 +51,8 @@ fn folder(config: &str) -> TempDir {
     folder
 }
 
-/// What a command that ended printed.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    fn json(&self) -> Json {
-        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("{}{}", self.out, self.err))
-    }
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code().expect("ended by a signal"),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
 async fn run(folder: &TempDir, arguments: &[&str]) -> Ran {
-    finish(wxgate(arguments, folder.path())).await
-}
-
-async fn finish(mut command: tokio::process::Command) -> Ran {
-    command.stdin(Stdio::null());
-    command.output().await.unwrap().into()
+    crate::support::run(folder.path(), arguments).await
 }
 
 async fn get(address: SocketAddr, host: &str, path: &str) -> StatusCode {
@@ -175,7 +149,7 @@ async fn configuration_is_named_by_flag_or_variable_before_the_default() {
     assert_eq!(run(&folder, &["-c", "other.toml", "check"]).await.code, 1);
     let mut command = wxgate(&["check"], folder.path());
     command.env("WXGATE_CONFIG", "other.toml");
-    let ran = Ran::from(command.output().await.unwrap());
+    let ran = Ran::of(command).await;
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("other.toml"), "{}", ran.err);
 }
@@ -211,7 +185,7 @@ async fn shown_values_name_their_origin() {
     let folder = folder(ROUTES);
     let mut command = wxgate(&["config", "show", "--origin"], folder.path());
     command.env("WXGATE__LOG__LEVEL", "debug");
-    let ran = finish(command).await;
+    let ran = Ran::of(command).await;
 
     assert_eq!(ran.code, 0, "{}", ran.err);
     let line = |start: &str| ran.out.lines().find(|line| line.starts_with(start));
@@ -231,7 +205,7 @@ async fn shown_values_name_their_origin() {
 
     let mut command = wxgate(&["config", "show", "--origin", "--json"], folder.path());
     command.env("WXGATE__LOG__LEVEL", "debug");
-    let shown = finish(command).await.json();
+    let shown = Ran::of(command).await.json();
     let level = shown
         .as_array()
         .unwrap()
@@ -933,7 +907,7 @@ async fn init(folder: &TempDir, arguments: &[&str], input: &str) -> Ran {
     let file = folder.path().join("input");
     fs::write(&file, input).unwrap();
     command.stdin(fs::File::open(file).unwrap());
-    command.output().await.unwrap().into()
+    Ran::of(command).await
 }
 
 #[tokio::test]
@@ -948,7 +922,7 @@ async fn a_first_configuration_passes_the_check_and_routes_as_it_was_asked() {
     assert!(ran.out.contains("enter shop.example.com"), "{}", ran.out);
     let mut command = wxgate(&["check", "--strict"], folder.path());
     command.env("SHOP_SECRET", "0f1e2d3c4b5a69788796a5b4c3d2e1f0");
-    let checked = finish(command).await;
+    let checked = Ran::of(command).await;
     assert_eq!(checked.code, 0, "{}", checked.err);
     assert!(checked.out.contains("1 optional"), "{}", checked.out);
 }
@@ -1181,7 +1155,7 @@ async fn what_cannot_be_changed_is_refused_with_the_next_step_and_without_the_id
 async fn shell(program: &str, arguments: &[&str]) -> String {
     let mut command = tokio::process::Command::new(program);
     command.args(arguments).env("LC_ALL", "C.UTF-8");
-    let ran = finish(command).await;
+    let ran = Ran::of(command).await;
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{program}");
     ran.out
 }
@@ -1233,10 +1207,7 @@ async fn whoever_stops_reading_is_no_failure() {
         drop(reader);
         let words: Vec<_> = words.split(' ').collect();
         let mut command = wxgate(&words, folder.path());
-        command
-            .stdin(Stdio::null())
-            .stdout(writer)
-            .stderr(Stdio::piped());
+        command.stdout(writer).stderr(Stdio::piped());
         let ran: Ran = command
             .spawn()
             .unwrap()

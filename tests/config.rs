@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -12,7 +12,7 @@ use wxgate::config::{
     Code, Config, Document, Language, Problems, Severity, Surroundings, ValueOrigin, schema,
 };
 
-use crate::support::TestCertificate;
+use crate::support::{TestCertificate, wxgate};
 
 const MINIMAL: &str = include_str!("configs/minimal.toml");
 const EXAMPLE: &str = include_str!("../config.toml.example");
@@ -753,15 +753,10 @@ fn a_chinese_report_adds_the_meaning_of_each_code() {
     assert_eq!(problems.summary(Language::Chinese), "1 个错误");
 }
 
-fn wxgate(machine: &Machine, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_wxgate"))
-        .args(arguments)
-        .current_dir(machine.root.path())
-        .env_remove("WXGATE_CONFIG")
-        .env("WXGATE_LANG", "en")
-        .env("WXGATE_MAIN_SECRET", "s3cret")
-        .output()
-        .unwrap()
+fn run(machine: &Machine, arguments: &[&str]) -> Output {
+    let mut command = wxgate(arguments, machine.root.path());
+    command.env("WXGATE_MAIN_SECRET", "s3cret");
+    command.as_std_mut().output().unwrap()
 }
 
 #[test]
@@ -778,7 +773,7 @@ fn check_says_what_it_read_and_writes_nothing() {
     machine.write("config.toml", &text);
     let before = fs::read_dir(machine.root.path()).unwrap().count();
 
-    let output = wxgate(&machine, &["check"]);
+    let output = run(&machine, &["check"]);
 
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let errors = String::from_utf8(output.stderr).unwrap();
@@ -819,7 +814,7 @@ fn check_fails_on_errors_and_on_warnings_only_when_strict() {
         ),
     ] {
         machine.write("config.toml", text);
-        let output = wxgate(&machine, &arguments);
+        let output = run(&machine, &arguments);
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{errors}");
         assert!(errors.contains(line), "{errors}");
@@ -831,7 +826,7 @@ fn check_prints_one_json_document() {
     let machine = Machine::new();
     machine.write("config.toml", &MINIMAL.replace("\"base\"", "\"bsae\""));
 
-    let output = wxgate(&machine, &["check", "--json"]);
+    let output = run(&machine, &["check", "--json"]);
 
     assert_eq!(output.status.code(), Some(1));
     let report: Json = serde_json::from_slice(&output.stdout).unwrap();
@@ -850,11 +845,11 @@ fn check_prints_one_json_document() {
 fn config_show_and_schema_print_to_stdout() {
     let machine = Machine::new();
     machine.write("config.toml", MINIMAL);
-    let shown = wxgate(&machine, &["config", "show", "--json"]);
+    let shown = run(&machine, &["config", "show", "--json"]);
     let shown: Json = serde_json::from_slice(&shown.stdout).unwrap();
     assert_eq!(shown["wechat"]["main"]["secret"], "***");
 
-    let printed = wxgate(&machine, &["config", "schema"]);
+    let printed = run(&machine, &["config", "schema"]);
     assert_eq!(
         serde_json::from_slice::<Json>(&printed.stdout).unwrap(),
         schema()

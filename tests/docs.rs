@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use tempfile::TempDir;
 use wxgate::config::{Code, Config, Surroundings};
 use wxgate::pages::{Cause, Page};
 
-use crate::support::TestCertificate;
+use crate::support::{TestCertificate, wxgate};
 
 const ENGLISH: &str = include_str!("../README.md");
 const CHINESE: &str = include_str!("../README.zh-CN.md");
@@ -493,11 +492,9 @@ fn all_leaves(command: &[String]) -> BTreeSet<Vec<String>> {
 }
 
 fn help(command: &[String]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_wxgate"))
-        .args(command)
-        .arg("--help")
-        .output()
-        .unwrap();
+    let words: Vec<&str> = command.iter().map(String::as_str).collect();
+    let mut ours = wxgate(&words, Path::new("."));
+    let output = ours.arg("--help").as_std_mut().output().unwrap();
     assert!(output.status.success(), "{command:?}");
     String::from_utf8(output.stdout).unwrap()
 }

@@ -8,7 +8,7 @@ use tokio::process::Command;
 use wxgate::simulator::{Endpoint, Trouble};
 
 use crate::support::{
-    APP_ID, APP_SECRET, Binary, Browser, Setup, TestGateway, Visit, Wire, agents, run_tool,
+    APP_ID, APP_SECRET, Browser, Process, Setup, TestGateway, Visit, Wire, agents, run_tool,
 };
 
 fn keys(line: &Value) -> BTreeSet<&str> {
@@ -300,7 +300,7 @@ async fn agree(browser: &mut Browser, purpose: &Visit) -> Visit {
 }
 
 /// Everything that a login can be, from the first visit to every way to fail.
-async fn live_through_everything(gateway: &TestGateway, program: &Binary, markers: &mut Markers) {
+async fn live_through_everything(gateway: &TestGateway, program: &Process, markers: &mut Markers) {
     let simulator = gateway.simulator();
     let mut number = 0;
     let mut person = || {
@@ -426,7 +426,7 @@ async fn no_secret_is_in_any_log_at_any_level() {
         sections: "query = \"full\"\n[log]\nlevel = \"trace\"\nformat = \"json\"\n[rate_limit]\nlogin_start = \"none\"\ncallback = \"none\"".to_owned(),
         ..Setup::default()
     };
-    let program = Binary::start(&gateway.config_text(&setup)).await;
+    let program = Process::configured(&gateway.config_text(&setup)).await;
     let mut markers = Markers::default();
     markers.add(APP_SECRET);
     for name in [
@@ -496,7 +496,7 @@ async fn log_lines_name_the_request_that_the_visitor_saw_fail() {
     "#,
     );
     setup.sections = "[log]\nformat = \"json\"".to_owned();
-    let program = Binary::start(&gateway.config_text(&setup)).await;
+    let program = Process::configured(&gateway.config_text(&setup)).await;
     alice.follow_to(program.address());
 
     gateway
@@ -532,7 +532,7 @@ async fn login_event(fault: Option<i64>) -> Value {
     let own = format!("state_dir = \"{state}/second\"");
     std::fs::create_dir(gateway.state_dir().join("second")).unwrap();
     let text = text.replace(&format!("state_dir = \"{state}\""), &own);
-    let program = Binary::start(&text).await;
+    let program = Process::configured(&text).await;
     if let Some(code) = fault {
         let faults = gateway.simulator().faults();
         faults.next(Endpoint::Exchange, Trouble::Errcode(code));
@@ -540,7 +540,7 @@ async fn login_event(fault: Option<i64>) -> Value {
     let mut alice = gateway.browser_in_wechat("alice");
     alice.follow_to(program.address());
     alice.get("/site").await;
-    let events = program.events();
+    let events = program.events().await;
     let mut logins = events.into_iter().filter(|event| event["event"] == "login");
     let (Some(login), None) = (logins.next(), logins.next()) else {
         panic!("not one login")

@@ -7,8 +7,8 @@ use serde_json::Value as Json;
 use wxgate::simulator::{Endpoint, Trouble};
 
 use crate::support::{
-    APP_ID, Binary, Browser, Setup, TestCertificate, TestGateway, Wire, eventually, free_address,
-    wxgate as program,
+    APP_ID, Browser, Process, Ran, Setup, TestCertificate, TestGateway, Wire, eventually,
+    free_address, run, wxgate,
 };
 use crate::tls::Secure;
 
@@ -383,7 +383,7 @@ async fn sessions_are_ended_by_openid_and_only_those() {
 /// The real program in front of a test gateway's simulator and site, and what asks it.
 struct Operated {
     gateway: TestGateway,
-    program: Binary,
+    program: Process,
 }
 
 impl Operated {
@@ -402,20 +402,14 @@ impl Operated {
             &format!("state_dir = \"{state}/second\""),
         );
         fs::create_dir(gateway.state_dir().join("second")).unwrap();
-        let program = Binary::start(&text).await;
+        let program = Process::configured(&text).await;
         Self { gateway, program }
     }
 
     /// Exit code, standard output and standard error of a command that asks it.
     async fn run(&self, arguments: &[&str]) -> (i32, String, String) {
-        let config = self.program.config();
-        let mut command = program(arguments, config.parent().unwrap());
-        let output = command.output().await.unwrap();
-        (
-            output.status.code().unwrap(),
-            String::from_utf8(output.stdout).unwrap(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
+        let Ran { code, out, err } = run(self.program.folder(), arguments).await;
+        (code, out, err)
     }
 
     fn browser(&self, person: &str) -> Browser {
@@ -440,7 +434,7 @@ async fn the_command_line_shows_status_and_reloads() {
     let status: Json = serde_json::from_str(&out).unwrap();
     let before = status["sha256"].clone();
 
-    let file = operated.program.config();
+    let file = operated.program.config_path();
     let good = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("{good}\n[pages]\nsite_name = \"New\"\n")).unwrap();
     let (code, out, errors) = operated.run(&["reload"]).await;
@@ -588,8 +582,7 @@ async fn the_command_line_lists_inspects_and_ends_kept_sessions() {
 #[tokio::test]
 async fn an_order_is_noted_with_who_gave_it_and_so_is_one_that_was_refused() {
     let operated = Operated::start().await;
-    let config = operated.program.config();
-    let mut command = program(&["drain"], config.parent().unwrap());
+    let mut command = wxgate(&["drain"], operated.program.folder());
     command.env_remove("SUDO_USER").env("USER", "carol");
     assert!(command.output().await.unwrap().status.success());
     let mut wire = Wire::new(operated.program.admin_address());
@@ -604,7 +597,7 @@ async fn an_order_is_noted_with_who_gave_it_and_so_is_one_that_was_refused() {
     let odd = ask("POST", "/drain", "X-Wxgate-Admin: a b\r\n");
     assert_eq!(wire.ask(odd).await.status, 200);
 
-    let events = operated.program.events();
+    let events = operated.program.events().await;
     let orders: Vec<_> = events
         .iter()
         .filter(|event| event["event"] == "admin")
@@ -629,16 +622,16 @@ async fn an_order_is_noted_with_who_gave_it_and_so_is_one_that_was_refused() {
 
 /// Whether a login of somebody new shows in the log.
 async fn a_login_is_logged(operated: &Operated, person: &str) -> bool {
-    let logins = || {
-        let events = operated.program.events();
+    let logins = async || {
+        let events = operated.program.events().await;
         events
             .iter()
             .filter(|event| event["event"] == "login")
             .count()
     };
-    let before = logins();
+    let before = logins().await;
     operated.browser(person).get("/site").await.assert_ok();
-    logins() > before
+    logins().await > before
 }
 
 #[tokio::test]
@@ -707,34 +700,21 @@ async fn without_a_gateway_orders_fail_and_say_what_to_try() {
         &["drain"],
         &["session", "list"],
     ] {
-        let mut command = program(arguments, folder.path());
-        let output = command
-            .env("WXGATE_MAIN_SECRET", "s3cret")
-            .output()
-            .await
-            .unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{errors}");
+        let mut command = wxgate(arguments, folder.path());
+        command.env("WXGATE_MAIN_SECRET", "s3cret");
+        let ran = Ran::of(command).await;
+        assert_eq!(ran.code, 1, "{}", ran.err);
         assert!(
-            errors.contains("try: wxgate run"),
-            "{arguments:?}: {errors}"
+            ran.err.contains("try: wxgate run"),
+            "{arguments:?}: {}",
+            ran.err
         );
     }
-    let usage = program(&["session", "revoke"], folder.path())
-        .output()
-        .await
-        .unwrap();
-    assert_eq!(usage.status.code(), Some(2));
+    let usage = run(folder.path(), &["session", "revoke"]).await;
+    assert_eq!(usage.code, 2);
     for shell in ["bash", "zsh", "fish", "powershell"] {
-        let output = program(&["completion", shell], folder.path())
-            .output()
-            .await
-            .unwrap();
-        let script = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            output.status.success() && script.contains("healthcheck"),
-            "{shell}"
-        );
+        let ran = run(folder.path(), &["completion", shell]).await;
+        assert!(ran.code == 0 && ran.out.contains("healthcheck"), "{shell}");
     }
 }
 

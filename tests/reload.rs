@@ -15,13 +15,13 @@ use hyper::server::conn::http2 as server;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::support::http2::{END_STREAM, Frames, code, kind, request_to};
 use crate::support::{
-    KeepAlive, Process, ProcessSetup, ScriptedSite, Setup, Talk, TestGateway, Upstream, eventually,
-    exchange, free_address, get, log_out, logged_in, run_to_end,
+    APP_SECRET, KeepAlive, Process, ProcessSetup, Ran, ScriptedSite, Server, Setup, Talk,
+    TestGateway, Upstream, eventually, exchange, free_address, get, log_out, logged_in, wxgate,
 };
 
 const SUCCESSFUL: &str = "wxgate_config_last_reload_successful";
@@ -38,7 +38,7 @@ fn new_route(site: &Upstream) -> String {
 #[tokio::test]
 async fn new_routes_serve() {
     let (old, new) = (Upstream::start().await, Upstream::start().await);
-    let mut process = Process::start(&old.url()).await;
+    let process = Process::start(&old.url()).await;
 
     process.configure(&old.url(), |setup| setup.sections = new_route(&new));
     process.signal("HUP");
@@ -54,7 +54,7 @@ async fn new_routes_serve() {
 #[tokio::test]
 async fn a_bad_file_changes_nothing_and_is_reported() {
     let site = Upstream::start().await;
-    let mut process = Process::start(&site.url()).await;
+    let process = Process::start(&site.url()).await;
     let bad = [
         ("not toml at all", "E"),
         (
@@ -85,7 +85,7 @@ async fn a_bad_file_changes_nothing_and_is_reported() {
 #[tokio::test]
 async fn a_file_that_is_gone_changes_nothing() {
     let site = Upstream::start().await;
-    let mut process = Process::start(&site.url()).await;
+    let process = Process::start(&site.url()).await;
 
     process.remove_config();
     process.signal("HUP");
@@ -98,7 +98,7 @@ async fn a_file_that_is_gone_changes_nothing() {
 #[tokio::test]
 async fn keys_that_need_a_restart_are_refused_by_name() {
     let site = Upstream::start().await;
-    let admin = "[admin]\n        listen = \"127.0.0.1:";
+    let admin = "[admin]\n            listen = \"127.0.0.1:";
     let table = [
         ("admin.listen", format!("{admin}0"), format!("{admin}1")),
         (
@@ -117,7 +117,7 @@ async fn keys_that_need_a_restart_are_refused_by_name() {
             "[log]\nformat = \"text\"\n[admin]".to_owned(),
         ),
     ];
-    let mut process = Process::start(&site.url()).await;
+    let process = Process::start(&site.url()).await;
     let before = process.config();
     for (times, (key, from, to)) in table.iter().enumerate() {
         let text = before.replace(from, to);
@@ -142,7 +142,7 @@ async fn keys_that_need_a_restart_are_refused_by_name() {
 #[tokio::test]
 async fn reload_keeps_open_connections() {
     let (old, new) = (Upstream::start().await, Upstream::start().await);
-    let mut process = Process::start(&old.url()).await;
+    let process = Process::start(&old.url()).await;
     let mut client = KeepAlive::open(process.address()).await;
     client.get("/").await;
 
@@ -165,7 +165,7 @@ fn second_listener(address: SocketAddr) -> impl FnOnce(&mut ProcessSetup) {
 #[tokio::test]
 async fn a_listener_comes_and_goes_and_the_others_notice_nothing() {
     let site = Upstream::start().await;
-    let mut process = Process::start(&site.url()).await;
+    let process = Process::start(&site.url()).await;
     let added = free_address();
     let mut first = KeepAlive::open(process.address()).await;
     first.get("/").await;
@@ -203,7 +203,7 @@ async fn a_listener_comes_and_goes_and_the_others_notice_nothing() {
 #[tokio::test]
 async fn a_listener_moves_to_another_port() {
     let site = Upstream::start().await;
-    let mut process = Process::start(&site.url()).await;
+    let process = Process::start(&site.url()).await;
     let before = process.address();
     let moved = free_address();
 
@@ -234,7 +234,7 @@ async fn a_request_in_flight_at_a_listener_that_goes_is_finished() {
     })
     .await;
     let added = free_address();
-    let mut process = Process::with(&site.url(), second_listener(added)).await;
+    let process = Process::with(&site.url(), second_listener(added)).await;
     let client = Talk::saying(added, "GET / HTTP/1.1\r\nHost: www.example.test\r\n\r\n").await;
     eventually("the site is asked", async || site.heads().len() == 1).await;
 
@@ -251,7 +251,7 @@ async fn a_request_in_flight_at_a_listener_that_goes_is_finished() {
 #[tokio::test]
 async fn an_address_that_is_taken_changes_nothing() {
     let (old, new) = (Upstream::start().await, Upstream::start().await);
-    let mut process = Process::start(&old.url()).await;
+    let process = Process::start(&old.url()).await;
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
 
@@ -272,7 +272,7 @@ async fn an_address_that_is_taken_changes_nothing() {
 #[tokio::test]
 async fn connections_to_upstreams_live_on() {
     let site = ScriptedSite::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-    let mut process = Process::start(&site.url()).await;
+    let process = Process::start(&site.url()).await;
     let mut client = KeepAlive::open(process.address()).await;
     client.get("/").await;
 
@@ -289,7 +289,7 @@ async fn connections_to_upstreams_live_on() {
 #[tokio::test]
 async fn the_state_of_a_server_that_is_gone_disappears() {
     let (old, new) = (Upstream::start().await, Upstream::start().await);
-    let mut process = Process::start(&old.url()).await;
+    let process = Process::start(&old.url()).await;
     let states = async |process: &Process| {
         let metrics = process.admin("/metrics").await;
         let states = metrics
@@ -315,35 +315,30 @@ async fn the_state_of_a_server_that_is_gone_disappears() {
 }
 
 /// A site that answers as fast as it can, and how many requests it has answered.
-async fn fast_site() -> (SocketAddr, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+async fn fast_site() -> (Server, Arc<AtomicUsize>) {
     let answered = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&answered);
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let count = Arc::clone(&count);
-            tokio::spawn(async move {
-                let mut heard = Vec::new();
-                // The gateway may leave at any time.
-                while stream
-                    .read_buf(&mut heard)
-                    .await
-                    .is_ok_and(|count| count > 0)
-                {
-                    while let Some(end) = heard.windows(4).position(|end| end == b"\r\n\r\n") {
-                        heard.drain(..end + 4);
-                        count.fetch_add(1, Ordering::Relaxed);
-                        let _ = stream
-                            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
-                            .await;
-                    }
+    let site = Server::start(move |mut stream| {
+        let count = Arc::clone(&count);
+        async move {
+            let mut heard = Vec::new();
+            // The gateway may leave at any time.
+            while stream
+                .read_buf(&mut heard)
+                .await
+                .is_ok_and(|count| count > 0)
+            {
+                while let Some(end) = heard.windows(4).position(|end| end == b"\r\n\r\n") {
+                    heard.drain(..end + 4);
+                    count.fetch_add(1, Ordering::Relaxed);
+                    let _ = stream
+                        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
+                        .await;
                 }
-            });
+            }
         }
     });
-    (address, answered)
+    (site.await, answered)
 }
 
 /// Sends batches of requests on one connection, and never one twice, until it is enough and `done`; says how many.
@@ -386,8 +381,8 @@ async fn fifty_reloads_under_load_lose_none_of_a_hundred_thousand_requests() {
     const CLIENTS: usize = 20;
     const RELOADS: usize = 50;
     let (site, answered) = fast_site().await;
-    let url = format!("http://{site}");
-    let mut process = Process::start(&url).await;
+    let url = site.url();
+    let process = Process::start(&url).await;
     let done = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
@@ -437,26 +432,20 @@ async fn fifty_reloads_under_load_lose_none_of_a_hundred_thousand_requests() {
 }
 
 /// A site that knows HTTP/2 beforehand, and how many requests it has answered.
-async fn fast_site_over_http2() -> (SocketAddr, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+async fn fast_site_over_http2() -> (Server, Arc<AtomicUsize>) {
     let answered = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&answered);
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let count = Arc::clone(&count);
-            let answer = service_fn(move |_: Request<Incoming>| {
-                count.fetch_add(1, Ordering::Relaxed);
-                let body = Full::new(Bytes::from_static(b"done"));
-                async { Ok::<_, Infallible>(Response::new(body)) }
-            });
-            let builder = server::Builder::new(TokioExecutor::new());
-            // The gateway may leave at any time.
-            tokio::spawn(builder.serve_connection(TokioIo::new(stream), answer));
-        }
+    let site = Server::start(move |stream| {
+        let count = Arc::clone(&count);
+        let answer = service_fn(move |_: Request<Incoming>| {
+            count.fetch_add(1, Ordering::Relaxed);
+            let body = Full::new(Bytes::from_static(b"done"));
+            async { Ok::<_, Infallible>(Response::new(body)) }
+        });
+        // Its result is of no interest: the gateway may leave at any time.
+        server::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer)
     });
-    (address, answered)
+    (site.await, answered)
 }
 
 /// Asks one by one on a connection that others share, and never twice, until it is enough and `done`; says how many.
@@ -485,7 +474,8 @@ async fn reloads_under_load_lose_no_request_over_http2() {
     const STREAMS: usize = 10;
     const REQUESTS: usize = 10_000;
     const RELOADS: usize = 20;
-    let (site, answered) = fast_site_over_http2().await;
+    let (server, answered) = fast_site_over_http2().await;
+    let site = server.address();
     let address = free_address();
     // Each one changes the upstream, so that its connections end with their last requests.
     let round = |number: usize| {
@@ -497,7 +487,7 @@ async fn reloads_under_load_lose_no_request_over_http2() {
             );
         }
     };
-    let mut process = Process::with("app", round(0)).await;
+    let process = Process::with("app", round(0)).await;
     let done = Arc::new(AtomicBool::new(false));
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
@@ -565,11 +555,12 @@ async fn ask_until_goaway(address: SocketAddr) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_over_http2_of_a_listener_that_goes_hear_goaway_and_lose_nothing() {
     const CLIENTS: usize = 8;
-    let (site, answered) = fast_site_over_http2().await;
+    let (server, answered) = fast_site_over_http2().await;
+    let site = server.address();
     let address = free_address();
     let app = format!("[upstreams.app]\nservers = [\"h2c://{site}\"]\n");
     let with_listener = format!("{app}[[server.listeners]]\naddress = \"{address}\"\nh2c = true\n");
-    let mut process = Process::with("app", |setup| setup.sections.clone_from(&with_listener)).await;
+    let process = Process::with("app", |setup| setup.sections.clone_from(&with_listener)).await;
     let mut asked = 0;
 
     for round in 0..5 {
@@ -599,7 +590,7 @@ async fn clients_over_http2_of_a_listener_that_goes_hear_goaway_and_lose_nothing
 #[tokio::test]
 async fn a_changed_file_is_taken_without_a_signal_when_it_is_watched() {
     let (old, new) = (Upstream::start().await, Upstream::start().await);
-    let mut process = Process::with(&old.url(), |setup| setup.arguments = &["--watch"]).await;
+    let process = Process::with(&old.url(), |setup| setup.arguments = &["--watch"]).await;
 
     process.configure(&new.url(), |_| ());
     process.says(RELOADED).await;
@@ -670,7 +661,7 @@ async fn limits_that_are_used_up_stay_used_up() {
 #[tokio::test]
 async fn the_token_of_the_admin_listener_changes_too() {
     let site = Upstream::start().await;
-    let mut process = Process::start(&site.url()).await;
+    let process = Process::start(&site.url()).await;
     assert_eq!(process.admin("/metrics").await.status, StatusCode::OK);
 
     let token = "[admin]\n        token = \"env:WXGATE_TEST_SECRET\"";
@@ -688,14 +679,15 @@ async fn a_simulator_is_refused_unless_it_is_allowed() {
     let site = Upstream::start().await;
     let simulator =
         "[wechat_api]\nbase_url = \"http://127.0.0.1:9\"\nopen_url = \"http://127.0.0.1:9\"";
-    let mut process = Process::start(&site.url()).await;
+    let process = Process::start(&site.url()).await;
     process.configure(&site.url(), |setup| setup.sections = simulator.to_owned());
 
-    let path = process.config_path();
-    let (code, output, errors) = run_to_end(&["run", "--config", path.to_str().unwrap()]).await;
-    assert_eq!((code, output.as_str()), (1, ""));
-    assert!(errors.contains("points at a simulator"), "{errors}");
-    assert!(errors.contains("--allow-simulator"), "{errors}");
+    let mut command = wxgate(&["run"], process.folder());
+    command.env("WXGATE_TEST_SECRET", APP_SECRET);
+    let ran = Ran::of(command).await;
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert!(ran.err.contains("points at a simulator"), "{}", ran.err);
+    assert!(ran.err.contains("--allow-simulator"), "{}", ran.err);
 
     // A running gateway takes none either.
     process.signal("HUP");
@@ -714,7 +706,7 @@ async fn a_simulator_is_refused_unless_it_is_allowed() {
 #[tokio::test]
 async fn logs_change_too() {
     let site = Upstream::start().await;
-    let mut process = Process::start(&site.url()).await;
+    let process = Process::start(&site.url()).await;
     let log = process.state_path("access.log");
     let output = format!("output = {:?}", log.display().to_string());
 

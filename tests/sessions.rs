@@ -1,16 +1,11 @@
 //! Sessions: how long they last, how they end, and what a cookie must not do.
 
-use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use http::Method;
 
-use crate::support::{Browser, Reply, Setup, TestGateway, agents};
+use crate::support::{Browser, Process, Reply, Setup, TestGateway, agents};
 
 const SESSION: &str = "__Host-wxgate";
 const ATTEMPTS: &str = "__Host-wxgate-login";
@@ -703,71 +698,26 @@ async fn sessions_and_logouts_survive_a_restart() {
 }
 
 /// Simulator, site, and the configuration of a gateway that keeps everything on disk.
-async fn stopped_gateway() -> (TestGateway, PathBuf) {
+async fn stopped_gateway() -> (TestGateway, String) {
     let mut gateway = TestGateway::start().await;
     gateway.stop().await;
     let setup = Setup {
         store: "embedded",
         ..Setup::default()
     };
-    let path = gateway.state_dir().join("config.toml");
-    let mut options = OpenOptions::new();
-    // It holds a secret.
-    let file = options.create_new(true).write(true).mode(0o600).open(&path);
-    let text = gateway.config_text(&setup);
-    file.unwrap().write_all(text.as_bytes()).unwrap();
-    (gateway, path)
-}
-
-/// The real binary, on the state of a test gateway that was stopped.
-struct Process {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Process {
-    fn start(config: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_wxgate"))
-            .args(["run", "--allow-simulator", "--config"])
-            .arg(config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut told = String::new();
-        let address = loop {
-            let line = lines.next();
-            let line = line.unwrap_or_else(|| panic!("ended: {told}")).unwrap();
-            told.push_str(&line);
-            if let Some(address) = line.strip_prefix("listening on ") {
-                break address.parse().unwrap();
-            }
-        };
-        // A full pipe would stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
-    }
-}
-
-impl Drop for Process {
-    /// As `kill -9` does.
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
+    let config = gateway.config_text(&setup);
+    (gateway, config)
 }
 
 #[tokio::test]
 async fn logout_survives_kill_9_of_the_real_binary() {
     let (gateway, config) = stopped_gateway().await;
 
-    let process = Process::start(&config);
+    let process = Process::configured(&config).await;
     let mut people = Vec::new();
     for name in ["alice", "bob", "carol"] {
         gateway.simulator().add_person(name);
-        let mut browser = Browser::at(process.address, &gateway, agents::WECHAT_ANDROID, name);
+        let mut browser = Browser::at(process.address(), &gateway, agents::WECHAT_ANDROID, name);
         browser.get("/orders").await.assert_ok();
         people.push(browser);
     }
@@ -782,12 +732,12 @@ async fn logout_survives_kill_9_of_the_real_binary() {
     let everywhere = "/_wxgate/logout?everywhere=1";
     let reply = bob.send(Method::POST, everywhere, &OUR_ORIGIN, "").await;
     assert_eq!(reply.reason(), "logged-out");
-    drop(process);
+    process.kill().await;
 
-    let process = Process::start(&config);
+    let process = Process::configured(&config).await;
     let mut known = Vec::new();
     for mut copy in copies {
-        copy.follow_to(process.address);
+        copy.follow_to(process.address());
         known.push(is_somebody(&gateway, &copy).await);
     }
     assert_eq!(known, [false, false, true]);
@@ -796,9 +746,9 @@ async fn logout_survives_kill_9_of_the_real_binary() {
 #[tokio::test]
 async fn callback_interrupted_by_kill_9_leads_in_afterwards() {
     let (gateway, config) = stopped_gateway().await;
-    let process = Process::start(&config);
+    let process = Process::configured(&config).await;
     gateway.simulator().add_person("alice");
-    let mut alice = Browser::at(process.address, &gateway, agents::WECHAT_ANDROID, "alice");
+    let mut alice = Browser::at(process.address(), &gateway, agents::WECHAT_ANDROID, "alice");
     let (_, callback) = alice.get_until("/orders?a=1", "/callback/").await;
     let slow = wxgate::simulator::faults::Trouble::Delay(Duration::from_secs(30));
     let endpoint = wxgate::simulator::faults::Endpoint::Exchange;
@@ -811,10 +761,10 @@ async fn callback_interrupted_by_kill_9_leads_in_afterwards() {
     while gateway.calls("/sns/oauth2/access_token") == 0 {
         tokio::task::yield_now().await;
     }
-    drop(process);
+    process.kill().await;
     assert!(task.await.is_err(), "the connection broke");
-    let process = Process::start(&config);
-    alice.follow_to(process.address);
+    let process = Process::configured(&config).await;
+    alice.follow_to(process.address());
     let began = Instant::now();
 
     let visit = alice.get(callback.as_str()).await;

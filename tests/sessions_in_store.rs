@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::admin::limit_files;
 use crate::support::{
-    APP_ID, Binary, Browser, Setup, Talk, TestGateway, client_apps, event_stream, eventually,
+    APP_ID, Browser, Process, Setup, Talk, TestGateway, client_apps, event_stream, eventually,
     exchange, get, logged_in, logged_in_at_the_door, push_account, push_keys, send_push,
 };
 
@@ -457,7 +457,7 @@ async fn a_store_that_takes_nothing_lets_nobody_in_and_ends_nothing() {
         store: "embedded",
         ..in_store("")
     };
-    let program = Binary::start(&gateway.config_text(&setup)).await;
+    let program = Process::configured(&gateway.config_text(&setup)).await;
     alice.follow_to(program.address());
     bob.follow_to(program.address());
     alice.get("/site").await.assert_ok();

@@ -175,7 +175,7 @@ async fn the_admin_listener_answers_when_the_public_one_is_full() {
 #[tokio::test]
 async fn listener_survives_a_failed_accept() {
     let site = Upstream::start().await;
-    let mut process = Process::with(&site.url(), |setup| setup.descriptors = Some(40)).await;
+    let process = Process::with(&site.url(), |setup| setup.descriptors = Some(40)).await;
     let mut old = KeepAlive::open(process.address()).await;
     assert_eq!(old.get("/").await.status, 200);
 

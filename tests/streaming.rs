@@ -182,6 +182,7 @@ async fn an_upload_arrives_while_it_is_made() {
 /// A gateway in front of a site that begins an answer and never ends it, and how the site's connection ended.
 async fn endless() -> (
     TestGateway,
+    ScriptedSite,
     tokio::sync::mpsc::UnboundedReceiver<io::Result<usize>>,
 ) {
     let (ended, ends) = tokio::sync::mpsc::unbounded_channel();
@@ -202,12 +203,12 @@ async fn endless() -> (
         setup.routes = setup.routes.replace("UPSTREAM", &site.url());
     })
     .await;
-    (gateway, ends)
+    (gateway, site, ends)
 }
 
 #[tokio::test]
 async fn a_client_that_leaves_is_noticed_by_the_site() {
-    let (gateway, mut ends) = endless().await;
+    let (gateway, _site, mut ends) = endless().await;
     let ask = ASK.replace(" / ", " /open ");
     let mut client = Talk::saying(gateway.address(), ask).await;
     client.hear_until("hello").await.unwrap();
@@ -307,7 +308,7 @@ async fn a_body_that_breaks_off_is_never_a_short_complete_one() {
 
 #[tokio::test]
 async fn an_event_stream_ends_with_its_session() {
-    let (gateway, mut ends) = endless().await;
+    let (gateway, _site, mut ends) = endless().await;
     let mut alice = logged_in(&gateway, "alice").await;
     let cookies = alice.cookie_header();
     let ask = ASK.replace("\r\n\r\n", &format!("\r\nCookie: {cookies}\r\n\r\n"));
@@ -324,7 +325,7 @@ async fn an_event_stream_ends_with_its_session() {
 
 #[tokio::test]
 async fn an_event_stream_ends_when_its_person_logs_out_everywhere_on_another_device() {
-    let (gateway, mut ends) = endless().await;
+    let (gateway, _site, mut ends) = endless().await;
     let phone = logged_in(&gateway, "alice").await;
     let mut desktop = logged_in(&gateway, "alice").await;
     let cookies = phone.cookie_header();
@@ -342,7 +343,7 @@ async fn an_event_stream_ends_when_its_person_logs_out_everywhere_on_another_dev
 
 #[tokio::test]
 async fn an_event_stream_ends_when_an_operator_ends_the_sessions_of_its_person() {
-    let (gateway, mut ends) = endless().await;
+    let (gateway, _site, mut ends) = endless().await;
     let alice = logged_in(&gateway, "alice").await;
     let stream = Talk::listening(gateway.address(), &alice.cookie_header()).await;
 

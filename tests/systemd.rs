@@ -11,10 +11,13 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 use tokio::net::UnixDatagram;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::support::{KeepAlive, Upstream, eventually, get, project, run_tool};
+use crate::support::{
+    APP_SECRET, KeepAlive, ProcessSetup, Program, Upstream, eventually, get, project, run_tool,
+    wxgate_after,
+};
 
 /// Whoever waits longer waits for ever.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,7 +30,7 @@ struct Manager {
 }
 
 impl Manager {
-    fn new(site: &str, server: &str) -> Self {
+    fn new(site: &str, listen: Option<&str>) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         socket.bind(&any.into()).unwrap();
@@ -39,32 +42,11 @@ impl Manager {
             folder,
             notices,
         };
-        let state = manager.folder.path().display();
-        let listen = match server {
-            "" => format!("listen = \"{}\"", manager.address()),
-            server => server.to_owned(),
+        let setup = ProcessSetup {
+            listen: listen.map_or_else(|| manager.address().to_string(), str::to_owned),
+            ..ProcessSetup::default()
         };
-        let config = format!(
-            r#"
-            version = 1
-            state_dir = "{state}/state"
-            [server]
-            public_url = "https://www.example.test"
-            {listen}
-            [wechat.main]
-            kind = "service-account"
-            app_id = "wx0123456789abcdef"
-            secret = "env:WXGATE_TEST_SECRET"
-            [access_log]
-            enabled = false
-            [admin]
-            listen = "127.0.0.1:0"
-            [[routes]]
-            path = "/"
-            auth = "public"
-            upstream = "{site}"
-            "#
-        );
+        let config = setup.config(site, manager.folder.path());
         std::fs::write(manager.folder.path().join("config.toml"), config).unwrap();
         manager
     }
@@ -74,24 +56,16 @@ impl Manager {
     }
 
     /// Starts the service with the socket as descriptor 3, under this name.
-    fn start(&self, name: &str) -> Child {
+    fn start(&self, name: &str) -> Program {
         let socket: OwnedFd = self.socket.try_clone().unwrap().into();
-        let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
-        let errors = std::fs::File::create(self.folder.path().join("stderr")).unwrap();
-        Command::new("sh")
-            .args(["-c", script, "sh", env!("CARGO_BIN_EXE_wxgate"), "run"])
-            .current_dir(self.folder.path())
-            .env_remove("WXGATE_CONFIG")
-            .env("WXGATE_TEST_SECRET", "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
+        let shell = "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1";
+        let mut command = wxgate_after(shell, &["run"], self.folder.path());
+        command
+            .env("WXGATE_TEST_SECRET", APP_SECRET)
             .env("LISTEN_FDNAMES", name)
             .env("NOTIFY_SOCKET", self.folder.path().join("notify"))
-            .env("WATCHDOG_USEC", "100000")
-            .stdin(Stdio::from(socket))
-            .stdout(Stdio::null())
-            .stderr(errors)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap()
+            .env("WATCHDOG_USEC", "100000");
+        Program::start_with(Stdio::from(socket), command)
     }
 
     /// What the service says next, without its heartbeats.
@@ -107,34 +81,17 @@ impl Manager {
     async fn any_notice(&self) -> String {
         let mut buffer = [0; 4096];
         let length = timeout(PATIENCE, self.notices.recv(&mut buffer)).await;
-        let length = length
-            .unwrap_or_else(|_| panic!("silence: {}", self.said()))
-            .unwrap();
+        let length = length.expect("silence").unwrap();
         let notice = std::str::from_utf8(&buffer[..length]).unwrap();
         notice.trim().to_owned()
     }
-
-    fn said(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("stderr")).unwrap()
-    }
-}
-
-async fn send(signal: &str, child: &Child) {
-    let kill = format!("kill -{signal} {}", child.id().expect("it has ended"));
-    let sent = Command::new("sh").args(["-c", &kill]).status().await;
-    assert!(sent.unwrap().success());
-}
-
-async fn ended(mut child: Child) -> Option<i32> {
-    let status = timeout(PATIENCE, child.wait()).await;
-    status.expect("it does not end").unwrap().code()
 }
 
 #[tokio::test]
 async fn the_manager_is_told_about_start_reload_life_and_end() {
     let site = Upstream::start().await;
-    let manager = Manager::new(&site.url(), "");
-    let child = manager.start("wxgate.socket");
+    let manager = Manager::new(&site.url(), None);
+    let mut child = manager.start("wxgate.socket");
 
     let ready = manager.notice().await;
     assert!(ready.starts_with("READY=1"), "{ready}");
@@ -147,7 +104,7 @@ async fn the_manager_is_told_about_start_reload_life_and_end() {
         if !is_good {
             std::fs::write(manager.folder.path().join("config.toml"), "version = 2").unwrap();
         }
-        send("HUP", &child).await;
+        child.signal("HUP");
         let reloading = manager.notice().await;
         let (first, second) = reloading.split_once('\n').unwrap();
         assert_eq!(first, "RELOADING=1");
@@ -156,20 +113,20 @@ async fn the_manager_is_told_about_start_reload_life_and_end() {
         assert!(manager.notice().await.starts_with("READY=1"));
     }
 
-    send("TERM", &child).await;
+    child.signal("TERM");
     assert!(manager.notice().await.starts_with("STOPPING=1"));
-    assert_eq!(ended(child).await, Some(0), "{}", manager.said());
+    assert_eq!(child.exit_code().await, 0, "{}", child.errors());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_who_connects_is_refused_while_one_process_follows_another() {
     const CLIENTS: usize = 8;
     let site = Upstream::start().await;
-    let manager = Manager::new(&site.url(), "");
+    let manager = Manager::new(&site.url(), None);
     let address = manager.address();
     let enough = Arc::new(AtomicBool::new(false));
     let answered = Arc::new(AtomicUsize::new(0));
-    let first = manager.start("wxgate.socket");
+    let mut first = manager.start("wxgate.socket");
     manager.notice().await;
 
     let clients: Vec<_> = (0..CLIENTS)
@@ -188,11 +145,11 @@ async fn nobody_who_connects_is_refused_while_one_process_follows_another() {
         .collect();
     eventually("load", async || answered.load(Ordering::Relaxed) > 100).await;
 
-    send("TERM", &first).await;
+    first.signal("TERM");
     assert!(manager.notice().await.starts_with("STOPPING=1"));
-    assert_eq!(ended(first).await, Some(0), "{}", manager.said());
+    assert_eq!(first.exit_code().await, 0, "{}", first.errors());
     let between = answered.load(Ordering::Relaxed);
-    let second = manager.start("wxgate.socket");
+    let mut second = manager.start("wxgate.socket");
     assert!(manager.notice().await.starts_with("READY=1"));
     eventually("load again", async || {
         answered.load(Ordering::Relaxed) > between + 100
@@ -202,34 +159,34 @@ async fn nobody_who_connects_is_refused_while_one_process_follows_another() {
     for client in clients {
         client.await.unwrap();
     }
-    send("TERM", &second).await;
-    assert_eq!(ended(second).await, Some(0), "{}", manager.said());
+    second.signal("TERM");
+    assert_eq!(second.exit_code().await, 0, "{}", second.errors());
     assert_eq!(site.seen().len(), answered.load(Ordering::Relaxed));
 }
 
 #[tokio::test]
 async fn a_socket_is_matched_by_its_name_where_the_address_is_another() {
     let site = Upstream::start().await;
-    let manager = Manager::new(&site.url(), "listen = \"127.0.0.1:1\"");
+    let manager = Manager::new(&site.url(), Some("127.0.0.1:1"));
 
-    let child = manager.start("listener-1");
+    let mut child = manager.start("listener-1");
     assert!(manager.notice().await.starts_with("READY=1"));
 
     let reply = KeepAlive::open(manager.address()).await.get("/").await;
     assert_eq!(reply.status, 200);
-    send("TERM", &child).await;
-    assert_eq!(ended(child).await, Some(0));
+    child.signal("TERM");
+    assert_eq!(child.exit_code().await, 0, "{}", child.errors());
 }
 
 #[tokio::test]
 async fn a_socket_that_no_listener_knows_stops_the_start() {
     let site = Upstream::start().await;
-    let manager = Manager::new(&site.url(), "listen = \"127.0.0.1:0\"");
+    let manager = Manager::new(&site.url(), Some("127.0.0.1:0"));
 
-    let child = manager.start("web");
+    let mut child = manager.start("web");
 
-    assert_eq!(ended(child).await, Some(1));
-    let said = manager.said();
+    assert_eq!(child.exit_code().await, 1, "{}", child.errors());
+    let said = child.errors();
     let address = manager.address();
     assert!(
         said.contains(&format!("the socket `web` at {address}")),

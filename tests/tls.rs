@@ -278,7 +278,7 @@ async fn half_written_and_mismatching_files_are_refused_and_the_old_pair_stays()
     let listener = listener(&folder, &[&old], "");
     let site = Upstream::start().await;
     let with_tls = |setup: &mut ProcessSetup| setup.sections = listener.clone();
-    let mut process = Process::with(&site.url(), with_tls).await;
+    let process = Process::with(&site.url(), with_tls).await;
     let address = process.addresses()[1];
     let client = TlsClient::new(HOST, &[&old, &new]);
     let cert = folder.path().join("0.pem");
@@ -321,7 +321,7 @@ async fn a_reload_keeps_certificates_in_use_and_takes_other_ones() {
         key.display()
     );
     let site = Upstream::start().await;
-    let mut process = Process::with(&site.url(), |setup| setup.sections = first).await;
+    let process = Process::with(&site.url(), |setup| setup.sections = first).await;
     let address = process.addresses()[1];
     let client = TlsClient::new(HOST, &[&old, &new]);
     let mut before = client.open(address).await.unwrap();

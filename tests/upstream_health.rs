@@ -137,7 +137,7 @@ async fn health_and_its_checks_survive_a_reload_and_end_with_their_upstream() {
     let (a, b) = (Patient::named("a").await, Patient::named("b").await);
     a.becomes(500);
     let sections = upstream(&[a.site.url(), b.site.url()], CHECK);
-    let mut process = Process::with("app", |setup| setup.sections.clone_from(&sections)).await;
+    let process = Process::with("app", |setup| setup.sections.clone_from(&sections)).await;
     process.says("server is ill").await;
     assert!(
         process.report().contains("status 500"),

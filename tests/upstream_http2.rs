@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -26,8 +25,8 @@ use tokio_tungstenite::{accept_async, client_async};
 
 use crate::http2::speaking_http2;
 use crate::support::{
-    Authority, Process, SecureSite, Talk, TestGateway, eventually, exchange, get, logged_in,
-    open_route,
+    Authority, Process, SecureSite, Server, Talk, TestGateway, answer_each, eventually, exchange,
+    get, logged_in, open_route,
 };
 
 const LOCAL: &[&str] = &["127.0.0.1", "localhost"];
@@ -63,19 +62,15 @@ struct Log {
 }
 
 /// A site that knows HTTP/2 beforehand: it swallows the body, and answers with how much it was and a trailer.
-async fn knowing() -> (SocketAddr, Log) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+async fn knowing() -> (Server, Log) {
     let log = Log::default();
     let seen = log.clone();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            seen.connections.fetch_add(1, Ordering::SeqCst);
-            let seen = seen.clone();
-            tokio::spawn(serve(stream, move |request| swallow(request, seen.clone())));
-        }
+    let site = Server::start(move |stream| {
+        seen.connections.fetch_add(1, Ordering::SeqCst);
+        let seen = seen.clone();
+        serve(stream, move |request| swallow(request, seen.clone()))
     });
-    (address, log)
+    (site.await, log)
 }
 
 async fn swallow(request: Request<Incoming>, log: Log) -> Answer {
@@ -111,7 +106,8 @@ async fn swallow(request: Request<Incoming>, log: Log) -> Answer {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_and_answers_pass_from_http2_to_http2_with_trailers_and_identity() {
-    let (site, log) = knowing().await;
+    let (server, log) = knowing().await;
+    let site = server.address();
     let (gateway, address) = speaking_http2(|setup| {
         setup.routes = format!(
             "[[routes]]\nname = \"all\"\npath = \"/app\"\nauth = \"base\"\nupstream = \"h2c://{site}\"\n{}",
@@ -165,7 +161,8 @@ async fn requests_and_answers_pass_from_http2_to_http2_with_trailers_and_identit
 async fn large_bodies_pass_with_flat_memory() {
     const BODY: u64 = 64 * MEBIBYTE;
     const FLAT: u64 = 16 * MEBIBYTE;
-    let (site, _) = knowing().await;
+    let (server, _) = knowing().await;
+    let site = server.address();
     let process = Process::with(&format!("h2c://{site}"), |setup| {
         setup.server = "max_body = \"none\"".to_owned();
     })
@@ -227,11 +224,7 @@ async fn serve_either(stream: TlsStream<TcpStream>) -> io::Result<()> {
     if is_http2(&stream) {
         return serve(stream, say_version).await;
     }
-    let service = service_fn(|request| async { Ok::<_, Infallible>(say_version(request).await) });
-    let builder = hyper::server::conn::http1::Builder::new();
-    let _ = builder
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    answer_each(stream, say_version).await;
     Ok(())
 }
 
@@ -295,7 +288,8 @@ async fn websockets_go_over_http1_beside_requests_over_http2() {
 
 #[tokio::test]
 async fn health_checks_speak_what_requests_speak() {
-    let (site, log) = knowing().await;
+    let (server, log) = knowing().await;
+    let site = server.address();
     let check = "health_check = { path = \"/health\", interval = \"20ms\", unhealthy_after = 1 }";
     let gateway = TestGateway::with(|setup| {
         setup.sections = format!("[upstreams.app]\nservers = [\"h2c://{site}\"]\n{check}");
@@ -319,8 +313,10 @@ async fn health_checks_speak_what_requests_speak() {
 
 #[tokio::test]
 async fn a_reload_that_changes_the_upstream_ends_connections_after_their_requests() {
-    let (site, log) = knowing().await;
-    let (other, _) = knowing().await;
+    let (server, log) = knowing().await;
+    let site = server.address();
+    let (other_server, _) = knowing().await;
+    let other = other_server.address();
     let process = Process::with(&format!("h2c://{site}"), |_| ()).await;
     let mut talk = Talk::saying(
         process.address(),
@@ -334,7 +330,7 @@ async fn a_reload_that_changes_the_upstream_ends_connections_after_their_request
 
     process.configure(&format!("h2c://{other}"), |_| ());
     process.signal("HUP");
-    process.says_finally("configuration reloaded").await;
+    process.says("configuration reloaded").await;
     talk.say("me").await.unwrap();
 
     let answer = tokio::time::timeout(Duration::from_secs(10), talk.head()).await;

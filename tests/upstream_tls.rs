@@ -90,7 +90,7 @@ async fn whose_fault_a_handshake_is_stands_in_the_log_and_not_on_the_page() {
     let urls = urls.chain([plain.url().replace("http:", "https:")]);
     for (url, fault) in urls.zip(faults) {
         let sections = upstream(&url, &trusting(&authority));
-        let mut process = Process::with("app", |setup| setup.sections = sections).await;
+        let process = Process::with("app", |setup| setup.sections = sections).await;
 
         let reply = exchange(process.address(), get("/")).await;
 
@@ -125,7 +125,7 @@ async fn a_site_that_wants_our_certificate_gets_it() {
         show(&other.issue(&["wxgate.example"])),
     ] {
         let sections = upstream(&site.url(), &tls);
-        let mut process = Process::with("app", |setup| setup.sections = sections).await;
+        let process = Process::with("app", |setup| setup.sections = sections).await;
         let reply = exchange(process.address(), get("/")).await;
         assert_eq!(reply.status, StatusCode::BAD_GATEWAY, "{tls}");
         process.says("received fatal alert").await;

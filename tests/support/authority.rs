@@ -1,18 +1,13 @@
 //! A certificate authority of our own, and sites that it vouches for.
 
-use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Response;
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, date_time_ymd,
@@ -21,9 +16,11 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+use super::server::{Server, answer_each};
 
 /// Issues certificates and writes them into a folder.
 pub(crate) struct Authority {
@@ -133,7 +130,7 @@ fn certificates(path: &Path) -> Vec<CertificateDer<'static>> {
 
 /// A site behind TLS.
 pub(crate) struct SecureSite {
-    address: SocketAddr,
+    server: Server,
     connections: Arc<AtomicUsize>,
     /// The names that clients asked for in their handshakes.
     names: Arc<Mutex<Vec<Option<String>>>>,
@@ -146,52 +143,45 @@ impl SecureSite {
         F: Fn(TlsStream<TcpStream>) -> Played + Clone + Send + 'static,
         Played: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let site = Self {
-            address: listener.local_addr().unwrap(),
-            connections: Arc::default(),
-            names: Arc::default(),
-        };
-        let (connections, names) = (Arc::clone(&site.connections), Arc::clone(&site.names));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let names = Arc::new(Mutex::new(Vec::new()));
+        let (count, log) = (Arc::clone(&connections), Arc::clone(&names));
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, script) = (acceptor.clone(), script.clone());
-                let (connections, names) = (Arc::clone(&connections), Arc::clone(&names));
-                tokio::spawn(async move {
-                    let stream = acceptor.accept(stream).await?;
-                    let name = stream.get_ref().1.server_name().map(str::to_owned);
-                    names.lock().unwrap().push(name);
-                    connections.fetch_add(1, Ordering::SeqCst);
-                    script(stream).await
-                });
+        let server = Server::start(move |stream| {
+            let (acceptor, script) = (acceptor.clone(), script.clone());
+            let (count, log) = (Arc::clone(&count), Arc::clone(&log));
+            async move {
+                let stream = acceptor.accept(stream).await?;
+                let name = stream.get_ref().1.server_name().map(str::to_owned);
+                log.lock().unwrap().push(name);
+                count.fetch_add(1, Ordering::SeqCst);
+                script(stream).await
             }
         });
-        site
+        Self {
+            server: server.await,
+            connections,
+            names,
+        }
     }
 
     /// Answers every request with "ok".
     pub(crate) async fn answering(config: ServerConfig) -> Self {
         Self::start(config, |stream| async move {
-            let answer = |_: Request<Incoming>| async {
-                Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"ok"))))
-            };
-            let serving = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service_fn(answer));
-            // The gateway may leave at any time.
-            let _ = serving.await;
+            let answer = async |_| Response::new(Full::new(Bytes::from_static(b"ok")));
+            answer_each(stream, answer).await;
             Ok(())
         })
         .await
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("https://{}", self.address)
+        format!("https://{}", self.server.address())
     }
 
     /// The same under a name that the system resolves to this machine.
     pub(crate) fn url_by_name(&self) -> String {
-        format!("https://localhost:{}", self.address.port())
+        format!("https://localhost:{}", self.server.address().port())
     }
 
     /// Connections whose handshake worked.

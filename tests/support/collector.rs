@@ -1,23 +1,19 @@
 //! A collector of traces: takes what comes by OTLP over HTTP, and reads it with the official messages.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+
+use super::server::Server;
 
 /// What it does with what it gets.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +30,8 @@ pub(crate) enum Mood {
 
 /// The collector; stops when dropped.
 pub(crate) struct Collector {
-    address: SocketAddr,
+    server: Server,
     requests: Arc<Mutex<Vec<Posted>>>,
-    _tasks: JoinSet<()>,
 }
 
 /// One request as it came.
@@ -49,35 +44,15 @@ struct Posted {
 
 impl Collector {
     pub(crate) async fn start(mood: Mood) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let requests = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::default();
         let log = Arc::clone(&requests);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let log = Arc::clone(&log);
-                connections.spawn(async move {
-                    let service = service_fn(move |request| take(request, mood, Arc::clone(&log)));
-                    let connection = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service);
-                    // The gateway may leave at any time.
-                    let _ = connection.await;
-                });
-            }
-        });
-        Self {
-            address,
-            requests,
-            _tasks: tasks,
-        }
+        let server = Server::answering(move |request| take(request, mood, Arc::clone(&log))).await;
+        Self { server, requests }
     }
 
     /// Scheme, host and port.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// How many requests it got.
@@ -164,7 +139,7 @@ async fn take(
     request: Request<Incoming>,
     mood: Mood,
     log: Arc<Mutex<Vec<Posted>>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.unwrap_or_default().to_bytes();
     let content_type = parts.headers.get("content-type").map(|kind| kind.to_str());
@@ -187,5 +162,5 @@ async fn take(
     };
     let mut response = Response::new(Full::from(answer.encode_to_vec()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
-    Ok(response)
+    response
 }

@@ -1,20 +1,20 @@
 //! The real program, as an operator runs it.
 
+use std::fs::{self, Permissions};
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::Child;
+use tokio::process::Command;
 
-use super::{KeepAlive, Reply, eventually};
+use super::tools::wxgate_after;
+use super::{APP_ID, APP_SECRET, KeepAlive, Program, Reply, eventually};
 
 /// What a test changes about the configuration and the command line.
-#[derive(Default)]
 pub(crate) struct ProcessSetup {
+    /// Where it listens.
+    pub(crate) listen: String,
     /// Lines of `[server]` beside the necessary ones.
     pub(crate) server: String,
     /// Whole sections.
@@ -27,10 +27,82 @@ pub(crate) struct ProcessSetup {
     pub(crate) variables: Vec<(&'static str, String)>,
 }
 
+impl Default for ProcessSetup {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:0".to_owned(),
+            server: String::new(),
+            sections: String::new(),
+            arguments: &[],
+            descriptors: None,
+            variables: Vec::new(),
+        }
+    }
+}
+
+impl ProcessSetup {
+    /// The configuration of a gateway in front of this site, everything public, whose state is in this folder.
+    pub(crate) fn config(&self, site: &str, folder: &Path) -> String {
+        let Self {
+            listen,
+            server,
+            sections,
+            ..
+        } = self;
+        let state = folder.join("state");
+        let state = state.display();
+        format!(
+            r#"
+            version = 1
+            state_dir = "{state}"
+
+            [server]
+            public_url = "https://www.example.test"
+            listen = "{listen}"
+            {server}
+
+            [wechat.main]
+            kind = "service-account"
+            app_id = "{APP_ID}"
+            secret = "env:WXGATE_TEST_SECRET"
+
+            [admin]
+            listen = "127.0.0.1:0"
+
+            [access_log]
+            enabled = false
+            {sections}
+
+            [[routes]]
+            name = "all"
+            path = "/"
+            auth = "public"
+            upstream = "{site}"
+            "#
+        )
+    }
+
+    /// `wxgate run` with the configuration in this folder.
+    fn command(&self, folder: &Path) -> Command {
+        // Where a file may not grow, the program shall see an error and not a signal.
+        let mut shell = "trap '' XFSZ".to_owned();
+        if let Some(most) = self.descriptors {
+            shell.push_str(&format!("; ulimit -n {most}"));
+        }
+        let config = folder.join("config.toml");
+        let mut command = wxgate_after(&shell, &["run", "--config"], folder);
+        command
+            .arg(config)
+            .args(self.arguments)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .env("WXGATE_TEST_SECRET", APP_SECRET);
+        command
+    }
+}
+
 /// A running `wxgate run`; killed when dropped.
 pub(crate) struct Process {
-    child: Child,
-    report: Arc<Mutex<String>>,
+    program: Program,
     folder: TempDir,
     address: SocketAddr,
     admin: SocketAddr,
@@ -47,36 +119,33 @@ impl Process {
         let mut setup = ProcessSetup::default();
         change(&mut setup);
         let folder = TempDir::new().unwrap();
-        let path = folder.path().join("config.toml");
-        std::fs::write(&path, config(&folder, site, &setup)).unwrap();
-        let mut child = command(&setup)
-            .arg("run")
-            .args(setup.arguments)
-            .arg("--config")
-            .arg(&path)
-            .spawn()
-            .unwrap();
-        let report = Arc::new(Mutex::new(String::new()));
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let log = Arc::clone(&report);
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                let mut log = log.lock().unwrap();
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
-        let mut process = Self {
-            child,
-            report,
-            folder,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            admin: SocketAddr::from(([127, 0, 0, 1], 0)),
+        let config = setup.config(site, folder.path());
+        Self::run(folder, &config, &setup).await
+    }
+
+    /// With any configuration, at a simulator.
+    pub(crate) async fn configured(config: &str) -> Self {
+        let setup = ProcessSetup {
+            arguments: &["--allow-simulator"],
+            ..ProcessSetup::default()
         };
-        process.says("ready in").await;
-        process.address = process.announced("listening on ");
-        process.admin = process.announced("health and metrics on ");
-        process
+        Self::run(TempDir::new().unwrap(), config, &setup).await
+    }
+
+    async fn run(folder: TempDir, config: &str, setup: &ProcessSetup) -> Self {
+        let path = folder.path().join("config.toml");
+        fs::write(&path, config).unwrap();
+        // It may hold a secret.
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        let program = Program::start(setup.command(folder.path()));
+        program.says("ready in ", 1).await;
+        let report = program.errors();
+        Self {
+            program,
+            folder,
+            address: announced(&report, "listening on ")[0],
+            admin: announced(&report, "health and metrics on ")[0],
+        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -85,80 +154,83 @@ impl Process {
 
     /// Where each public listener listens.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        let report = self.report();
-        let lines = report.lines();
-        let found = lines.filter_map(|line| line.strip_prefix("listening on "));
-        found.map(|address| address.parse().unwrap()).collect()
+        announced(&self.report(), "listening on ")
+    }
+
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.admin
     }
 
     /// Replaces the configuration.
     pub(crate) fn configure(&self, site: &str, change: impl FnOnce(&mut ProcessSetup)) {
         let mut setup = ProcessSetup::default();
         change(&mut setup);
-        self.write_config(&config(&self.folder, site, &setup));
+        self.write_config(&setup.config(site, self.folder.path()));
     }
 
     /// Replaces the configuration with any text.
     pub(crate) fn write_config(&self, text: &str) {
-        std::fs::write(self.config_path(), text).unwrap();
+        fs::write(self.config_path(), text).unwrap();
     }
 
     /// The configuration as it is now.
     pub(crate) fn config(&self) -> String {
-        std::fs::read_to_string(self.config_path()).unwrap()
+        fs::read_to_string(self.config_path()).unwrap()
     }
 
     pub(crate) fn remove_config(&self) {
-        std::fs::remove_file(self.config_path()).unwrap();
+        fs::remove_file(self.config_path()).unwrap();
     }
 
     pub(crate) fn config_path(&self) -> PathBuf {
-        self.folder.path().join("config.toml")
+        self.state_path("config.toml")
     }
 
     /// A file beside the configuration.
     pub(crate) fn state_path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder().join(name)
+    }
+
+    /// Where the configuration is.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.program.id()
     }
 
     /// Sends a signal, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.id();
-        let sent = Command::new("sh")
-            .args(["-c", &format!("kill -{name} {id}")])
-            .status();
-        assert!(sent.unwrap().success());
-    }
-
-    fn id(&self) -> u32 {
-        self.child.id().expect("the process has ended")
+        self.program.signal(name);
     }
 
     /// What it has said so far, on standard error.
     pub(crate) fn report(&self) -> String {
-        self.report.lock().unwrap().clone()
+        self.program.errors()
     }
 
-    /// Waits until it says this.
-    pub(crate) async fn says(&mut self, words: &str) {
-        self.says_times(words, 1).await;
+    /// The lines in JSON that it has said so far.
+    pub(crate) async fn events(&self) -> Vec<serde_json::Value> {
+        // What is in the pipe already is taken while others have their turn.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        let report = self.report();
+        let lines = report.lines();
+        lines
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    /// Waits until it says this, perhaps before it ends.
+    pub(crate) async fn says(&self, words: &str) {
+        self.program.says(words, 1).await;
     }
 
     /// Waits until it has said this so many times.
-    pub(crate) async fn says_times(&mut self, words: &str, times: usize) {
-        for _ in 0..2000 {
-            if self.report().matches(words).count() >= times {
-                return;
-            }
-            assert_eq!(self.child.try_wait().unwrap(), None, "{}", self.report());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("never said `{words}`: {}", self.report());
-    }
-
-    /// Waits until it has said this before it ended.
-    pub(crate) async fn says_finally(&self, words: &str) {
-        eventually(words, async || self.report().contains(words)).await;
+    pub(crate) async fn says_times(&self, words: &str, times: usize) {
+        self.program.says(words, times).await;
     }
 
     /// Waits until it takes no more connections.
@@ -171,10 +243,19 @@ impl Process {
 
     /// Waits for its end.
     pub(crate) async fn exit_code(&mut self) -> i32 {
-        let ended = tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await;
-        let status = ended.unwrap_or_else(|_| panic!("still running: {}", self.report()));
-        let status = status.unwrap();
-        status.code().unwrap_or_else(|| panic!("{status}"))
+        self.program.exit_code().await
+    }
+
+    /// Ends it by SIGTERM; standard output and standard error.
+    pub(crate) async fn stop(mut self) -> (String, String) {
+        self.signal("TERM");
+        self.exit_code().await;
+        (self.program.output(), self.report())
+    }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) async fn kill(self) {
+        self.program.kill().await;
     }
 
     /// One answer of the admin listener.
@@ -202,98 +283,16 @@ impl Process {
 
     /// The most memory it ever used, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmHWM:"));
         let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();
         kilobytes.parse::<u64>().unwrap() * 1024
     }
-
-    fn announced(&self, before: &str) -> SocketAddr {
-        let report = self.report();
-        let address = report.lines().find_map(|line| line.strip_prefix(before));
-        address
-            .unwrap_or_else(|| panic!("{report}"))
-            .parse()
-            .unwrap()
-    }
 }
 
-/// Runs the program with the arguments of [`Command`] until it ends: exit code, standard output, standard error.
-pub(crate) async fn run_to_end(arguments: &[&str]) -> (i32, String, String) {
-    let mut child = command(&ProcessSetup::default())
-        .args(arguments)
-        .spawn()
-        .unwrap();
-    let (mut output, mut errors) = (String::new(), String::new());
-    let mut stdout = child.stdout.take().unwrap();
-    let mut stderr = child.stderr.take().unwrap();
-    let (read_output, read_errors) = tokio::join!(
-        stdout.read_to_string(&mut output),
-        stderr.read_to_string(&mut errors)
-    );
-    read_output.unwrap();
-    read_errors.unwrap();
-    let status = child.wait().await.unwrap();
-    (status.code().unwrap(), output, errors)
-}
-
-fn command(setup: &ProcessSetup) -> tokio::process::Command {
-    let program = env!("CARGO_BIN_EXE_wxgate");
-    let mut command = match setup.descriptors {
-        None => tokio::process::Command::new(program),
-        Some(most) => {
-            let mut shell = tokio::process::Command::new("sh");
-            shell.args([
-                "-c",
-                &format!("ulimit -n {most}; exec \"$0\" \"$@\""),
-                program,
-            ]);
-            shell
-        }
-    };
-    command
-        .envs(setup.variables.iter().map(|(name, value)| (name, value)))
-        .env("WXGATE_TEST_SECRET", "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
-fn config(folder: &TempDir, site: &str, setup: &ProcessSetup) -> String {
-    let ProcessSetup {
-        server, sections, ..
-    } = setup;
-    let state = folder.path().join("state");
-    let state = state.display();
-    format!(
-        r#"
-        version = 1
-        state_dir = "{state}"
-
-        [server]
-        public_url = "https://www.example.test"
-        listen = "127.0.0.1:0"
-        {server}
-
-        [wechat.main]
-        kind = "service-account"
-        app_id = "wx0123456789abcdef"
-        secret = "env:WXGATE_TEST_SECRET"
-
-        [admin]
-        listen = "127.0.0.1:0"
-
-        [access_log]
-        enabled = false
-        {sections}
-
-        [[routes]]
-        name = "all"
-        path = "/"
-        auth = "public"
-        upstream = "{site}"
-        "#
-    )
+/// Every address that the report announces with these words.
+fn announced(report: &str, words: &str) -> Vec<SocketAddr> {
+    let lines = report.lines();
+    let found = lines.filter_map(|line| line.strip_prefix(words));
+    found.map(|address| address.parse().unwrap()).collect()
 }

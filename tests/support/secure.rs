@@ -4,10 +4,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::Request;
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::client::Resumption;
@@ -18,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{Reply, get};
+use super::{KeepAlive, Reply};
 
 /// A self-signed certificate and its key, both PEM.
 #[derive(Clone)]
@@ -139,16 +135,16 @@ impl TlsClient {
     pub(crate) async fn open(&self, address: SocketAddr) -> std::io::Result<TlsConnection> {
         let stream = self.connect(address).await?;
         let shown = stream.get_ref().1.peer_certificates().unwrap()[0].clone();
-        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
-        let (sender, connection) = handshake.await.unwrap();
-        tokio::spawn(connection);
-        Ok(TlsConnection { sender, shown })
+        Ok(TlsConnection {
+            http: KeepAlive::over(stream).await,
+            shown,
+        })
     }
 }
 
 /// HTTP/1.1 over TLS.
 pub(crate) struct TlsConnection {
-    sender: hyper::client::conn::http1::SendRequest<Full<Bytes>>,
+    http: KeepAlive,
     shown: CertificateDer<'static>,
 }
 
@@ -159,16 +155,6 @@ impl TlsConnection {
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Reply {
-        self.send(get(path)).await.unwrap()
-    }
-
-    pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Reply> {
-        self.sender.ready().await?;
-        let (parts, body) = self.sender.send_request(request).await?.into_parts();
-        Ok(Reply {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.collect().await?.to_bytes(),
-        })
+        self.http.get(path).await
     }
 }

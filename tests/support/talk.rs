@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+
+use super::Reply;
 
 /// Waiting longer for the other side is a failure.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,6 +29,15 @@ impl Talk {
             stream: TcpStream::connect(address).await.unwrap(),
             ahead: Vec::new(),
             heads: None,
+        }
+    }
+
+    /// The other end of a connection; it notes the heads it hears.
+    pub(crate) fn noting(stream: TcpStream, heads: Arc<Mutex<Vec<String>>>) -> Self {
+        Self {
+            stream,
+            ahead: Vec::new(),
+            heads: Some(heads),
         }
     }
 
@@ -95,6 +106,29 @@ impl Talk {
         head + std::str::from_utf8(&body).unwrap()
     }
 
+    /// A whole answer, taken apart. One to HEAD has no body, whatever length it announces.
+    pub(crate) async fn reply(&mut self, is_head: bool) -> Reply {
+        let head = self.head().await.unwrap();
+        let mut lines = head.lines();
+        let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 "));
+        let status = status.unwrap_or_else(|| panic!("no status line: {head:?}"));
+        let mut headers = HeaderMap::new();
+        for line in lines.take_while(|line| !line.is_empty()) {
+            let (name, value) = line.split_once(": ").expect("a header line");
+            let name: HeaderName = name.parse().unwrap();
+            headers.append(name, value.parse().unwrap());
+        }
+        let length = match headers.get("content-length") {
+            Some(length) if !is_head => length.to_str().unwrap().parse().unwrap(),
+            _ => 0,
+        };
+        Reply {
+            status: status[..3].parse().unwrap(),
+            headers,
+            body: self.hear(length).await.unwrap().into(),
+        }
+    }
+
     /// Everything until the other side finishes or breaks.
     pub(crate) async fn rest(&mut self) -> String {
         while self.hear_more().await.unwrap_or(false) {}
@@ -144,98 +178,7 @@ impl Talk {
         Ok(())
     }
 
-    async fn hear_more(&mut self) -> io::Result<bool> {
-        let mut buffer = vec![0; 16 * 1024];
-        let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut buffer));
-        let count = read.await.map_err(|_| {
-            let heard = String::from_utf8_lossy(&self.ahead);
-            io::Error::new(io::ErrorKind::TimedOut, format!("no more after: {heard:?}"))
-        })??;
-        self.ahead.extend_from_slice(&buffer[..count]);
-        Ok(count > 0)
-    }
-}
-
-/// A site that plays a script on each connection.
-pub(crate) struct ScriptedSite {
-    address: SocketAddr,
-    connections: Arc<AtomicUsize>,
-    heads: Arc<Mutex<Vec<String>>>,
-}
-
-impl ScriptedSite {
-    /// Starts one. The script gets the connection's number, counted from 0.
-    pub(crate) async fn start<F, Played>(script: F) -> Self
-    where
-        F: Fn(usize, Talk) -> Played + Send + 'static,
-        Played: Future<Output = io::Result<()>> + Send + 'static,
-    {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let site = Self {
-            address: listener.local_addr().unwrap(),
-            connections: Arc::default(),
-            heads: Arc::default(),
-        };
-        let connections = Arc::clone(&site.connections);
-        let heads = Arc::clone(&site.heads);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let talk = Talk {
-                    stream,
-                    ahead: Vec::new(),
-                    heads: Some(Arc::clone(&heads)),
-                };
-                let number = connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(script(number, talk));
-            }
-        });
-        site
-    }
-
-    /// One that says the same after each request head, until the connection ends.
-    pub(crate) async fn answering(answer: &'static str) -> Self {
-        Self::start(move |_, mut talk| async move {
-            while !talk.head().await?.is_empty() {
-                talk.say(answer).await?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Connections accepted so far.
-    pub(crate) fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
-    }
-
-    /// Every request head heard so far.
-    pub(crate) fn heads(&self) -> Vec<String> {
-        self.heads.lock().unwrap().clone()
-    }
-}
-
-/// A site that sends one event, and then nothing for as long as somebody listens.
-pub(crate) async fn event_stream() -> ScriptedSite {
-    let events = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: hello\n\n";
-    ScriptedSite::start(move |_, mut talk| async move {
-        talk.head().await?;
-        talk.say(events).await?;
-        talk.rest().await;
-        Ok(())
-    })
-    .await
-}
-
-impl Talk {
-    /// The visitor with these cookies listens to [`event_stream`] behind a gateway.
+    /// The visitor with these cookies listens to [`super::event_stream`] behind a gateway.
     pub(crate) async fn listening(address: SocketAddr, cookies: &str) -> Self {
         let ask =
             format!("GET /live HTTP/1.1\r\nHost: www.example.test\r\nCookie: {cookies}\r\n\r\n");
@@ -249,5 +192,15 @@ impl Talk {
         let end = tokio::time::timeout(Duration::from_secs(1), self.hear_until("0\r\n\r\n"));
         let end = end.await.expect("the stream goes on").unwrap();
         end.expect("an orderly end");
+    }
+
+    async fn hear_more(&mut self) -> io::Result<bool> {
+        self.ahead.reserve(4096);
+        let read = tokio::time::timeout(PATIENCE, self.stream.read_buf(&mut self.ahead));
+        let count = read.await.map_err(|_| {
+            let heard = String::from_utf8_lossy(&self.ahead);
+            io::Error::new(io::ErrorKind::TimedOut, format!("no more after: {heard:?}"))
+        })??;
+        Ok(count > 0)
     }
 }

@@ -1,6 +1,5 @@
 //! A site that knows nothing of wxgate: answers with what it saw, and remembers it.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -8,10 +7,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+
+use super::server::Server;
 
 /// One request as the site saw it.
 #[derive(Clone, Debug)]
@@ -35,45 +32,24 @@ impl Seen {
 
 /// The site; stops when dropped. Header `x-answer: name=value` of a request makes it answer with that header.
 pub(crate) struct Upstream {
-    address: SocketAddr,
+    server: Server,
     seen: Arc<Mutex<Vec<Seen>>>,
-    _tasks: JoinSet<()>,
 }
 
 impl Upstream {
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::default();
         let log = Arc::clone(&seen);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let log = Arc::clone(&log);
-                connections.spawn(async move {
-                    let service = service_fn(move |request| answer(request, Arc::clone(&log)));
-                    let connection = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service);
-                    // The gateway may leave at any time.
-                    let _ = connection.await;
-                });
-            }
-        });
-        Self {
-            address,
-            seen,
-            _tasks: tasks,
-        }
+        let server = Server::answering(move |request| answer(request, Arc::clone(&log))).await;
+        Self { server, seen }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
     /// Everything it saw, in order.
@@ -92,10 +68,7 @@ impl Upstream {
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    log: Arc<Mutex<Vec<Seen>>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(request: Request<Incoming>, log: Arc<Mutex<Vec<Seen>>>) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     let (body, trailers) = body.collect().await.map_or_else(
         |_| Default::default(),
@@ -117,5 +90,5 @@ async fn answer(
         body,
         trailers,
     });
-    Ok(response)
+    response
 }

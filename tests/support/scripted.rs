@@ -1,0 +1,79 @@
+//! Sites that say exactly what a test tells them to.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::Talk;
+use super::server::Server;
+
+/// A site that plays a script on each connection.
+pub(crate) struct ScriptedSite {
+    server: Server,
+    connections: Arc<AtomicUsize>,
+    heads: Arc<Mutex<Vec<String>>>,
+}
+
+impl ScriptedSite {
+    /// Starts one. The script gets the connection's number, counted from 0.
+    pub(crate) async fn start<F, Played>(script: F) -> Self
+    where
+        F: Fn(usize, Talk) -> Played + Send + 'static,
+        Played: Future<Output = io::Result<()>> + Send + 'static,
+    {
+        let (connections, heads) = (Arc::new(AtomicUsize::new(0)), Arc::default());
+        let (count, log) = (Arc::clone(&connections), Arc::clone(&heads));
+        let server = Server::start(move |stream| {
+            let number = count.fetch_add(1, Ordering::SeqCst);
+            script(number, Talk::noting(stream, Arc::clone(&log)))
+        });
+        Self {
+            server: server.await,
+            connections,
+            heads,
+        }
+    }
+
+    /// One that says the same after each request head, until the connection ends.
+    pub(crate) async fn answering(answer: &'static str) -> Self {
+        Self::start(move |_, mut talk| async move {
+            while !talk.head().await?.is_empty() {
+                talk.say(answer).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.server.url()
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Connections accepted so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    /// Every request head heard so far.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
+    }
+}
+
+/// A site that sends one event, and then nothing for as long as somebody listens.
+pub(crate) async fn event_stream() -> ScriptedSite {
+    let events = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: hello\n\n";
+    ScriptedSite::start(move |_, mut talk| async move {
+        talk.head().await?;
+        talk.say(events).await?;
+        talk.rest().await;
+        Ok(())
+    })
+    .await
+}
