@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use crate::support::http2::{END_STREAM, Frames, code, kind, request_to};
 use crate::support::{
-    APP_SECRET, KeepAlive, Process, ProcessSetup, Ran, ScriptedSite, Server, Setup, Talk,
+    APP_SECRET, KeepAlive, Process, ProcessSetup, Program, Ran, ScriptedSite, Server, Setup, Talk,
     TestGateway, Upstream, eventually, exchange, free_address, get, log_out, logged_in, wxgate,
 };
 
@@ -596,6 +596,40 @@ async fn a_changed_file_is_taken_without_a_signal_when_it_is_watched() {
     process.says(RELOADED).await;
 
     exchange(process.address(), get("/")).await;
+    assert_eq!((old.seen().len(), new.seen().len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_file_that_changed_during_the_start_is_taken_too_when_it_is_watched() {
+    let (old, new) = (Upstream::start().await, Upstream::start().await);
+    let folder = tempfile::TempDir::new().unwrap();
+    let write = |site: &Upstream, secret: &str| {
+        let text = ProcessSetup::default().config(&site.url(), folder.path());
+        let text = text.replace("env:WXGATE_TEST_SECRET", secret);
+        std::fs::write(folder.path().join("config.toml"), text).unwrap();
+    };
+    // The program has read its configuration when it opens the secret, and starts when it gets it.
+    let pipe = folder.path().join("secret");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    write(&old, &format!("file:{}", pipe.display()));
+    let mut command = wxgate(&["run", "--watch"], folder.path());
+    command.env("WXGATE_TEST_SECRET", APP_SECRET);
+    let mut program = Program::start(command);
+    let mut secret = tokio::fs::OpenOptions::new()
+        .write(true)
+        .open(&pipe)
+        .await
+        .unwrap();
+
+    write(&new, "env:WXGATE_TEST_SECRET");
+    secret.write_all(APP_SECRET.as_bytes()).await.unwrap();
+    secret.flush().await.unwrap();
+    drop(secret);
+
+    let address = program.word_after("listening on ").await.parse().unwrap();
+    program.says(RELOADED, 1).await;
+    exchange(address, get("/")).await;
     assert_eq!((old.seen().len(), new.seen().len()), (0, 1));
 }
 

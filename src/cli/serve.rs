@@ -50,6 +50,7 @@ pub(super) fn run(args: RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     let inherited = Inherited::from_environment().context("sockets of the service manager")?;
     let path = global.config_path()?;
+    let watch = Watch::new(&path, args.watch);
     let Some(config) = super::check::load(&path, global) else {
         return Ok(ExitCode::FAILURE);
     };
@@ -76,7 +77,7 @@ pub(super) fn run(args: RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
             global,
         };
         let orders = app.orders();
-        serve(&app, (&mut signals, orders), &source, &level).await;
+        serve(&app, (&mut signals, watch, orders), &source, &level).await;
         Ok(stop(app, &mut signals.ending).await)
     })
 }
@@ -167,11 +168,10 @@ struct Source<'a> {
 /// Waits for the end; reloads and reopens logs on the way.
 async fn serve(
     app: &App,
-    (signals, mut orders): (&mut Signals, Option<mpsc::Receiver<Order>>),
+    (signals, mut watch, mut orders): (&mut Signals, Watch, Option<mpsc::Receiver<Order>>),
     source: &Source<'_>,
     level: &LogLevel,
 ) {
-    let mut watch = Watch::new(source.path, source.args.watch);
     let mut heartbeat = Heartbeat::new();
     loop {
         tokio::select! {

@@ -15,7 +15,8 @@ const EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Watch {
     path: PathBuf,
-    /// `None` where nobody wants to watch.
+    is_wanted: bool,
+    /// Begins with the first wait.
     ticks: Option<Interval>,
     /// What was last acted upon.
     content: Option<Vec<u8>>,
@@ -24,26 +25,28 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Takes the file as it is now as known. With `wanted` false, [`changed`](Self::changed) never returns. Blocking file access.
-    pub fn new(path: &Path, wanted: bool) -> Self {
-        let ticks = wanted.then(|| {
-            let mut ticks = interval(EVERY);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            ticks
-        });
+    /// Takes the file as it is now as known, so it must be made before the file is loaded: what changes after that is told. With
+    /// `is_wanted` false, [`changed`](Self::changed) never returns. Blocking file access.
+    pub fn new(path: &Path, is_wanted: bool) -> Self {
         Self {
             content: std::fs::read(path).ok(),
             path: path.to_owned(),
-            ticks,
+            is_wanted,
+            ticks: None,
             candidate: None,
         }
     }
 
-    /// Waits until the file has changed and has stayed the same for two seconds. Cancelling loses nothing.
+    /// Waits until the file has changed and has stayed the same for two seconds. Cancelling loses nothing. Needs a Tokio runtime.
     pub async fn changed(&mut self) {
-        let Some(ticks) = &mut self.ticks else {
+        if !self.is_wanted {
             return std::future::pending().await;
-        };
+        }
+        let ticks = self.ticks.get_or_insert_with(|| {
+            let mut ticks = interval(EVERY);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        });
         loop {
             ticks.tick().await;
             // Somebody may be replacing it right now.
