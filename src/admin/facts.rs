@@ -63,7 +63,12 @@ fn certificates(
             days_left: whole_days(now, ends),
         }
     });
-    certificates.collect()
+    let mut certificates: Vec<_> = certificates.collect();
+    // A family of metrics has no order.
+    certificates.sort_by(|one, other| {
+        (&one.listener, &one.subject).cmp(&(&other.listener, &other.subject))
+    });
+    certificates
 }
 
 fn tokens(app: &str, series: &Series<'_>) -> Vec<TokenFacts> {
@@ -73,7 +78,9 @@ fn tokens(app: &str, series: &Series<'_>) -> Vec<TokenFacts> {
         token: label(labels, "token").to_owned(),
         expires: timestamp(time(expires)),
     });
-    tokens.collect()
+    let mut tokens: Vec<_> = tokens.collect();
+    tokens.sort_by(|one, other| one.token.cmp(&other.token));
+    tokens
 }
 
 fn wechat_error(failure: WechatFailure, now: SystemTime) -> WechatErrorFacts {
