@@ -59,10 +59,15 @@ pub(super) async fn ask_publicly(
 }
 
 /// Asks the gateway on this machine: as a proxy before it does, or as a visitor where it speaks TLS itself.
-pub(super) async fn ask_here(listener: &listen::Settings, host: &Host, path: &str) -> Option<Seen> {
+pub(super) async fn ask_here(
+    http: &reqwest::Client,
+    listener: &listen::Settings,
+    host: &Host,
+    path: &str,
+) -> Option<Seen> {
     let address = reachable(listener.address);
     if listener.tls.is_none() {
-        let request = client(None).ok()?.get(format!("http://{address}{path}"));
+        let request = http.get(format!("http://{address}{path}"));
         return see(request.header(HOST, host.as_str())).await.ok();
     }
     let http = client(Some((host, address))).ok()?;

@@ -61,7 +61,7 @@ async fn way_here(patient: &Patient<'_>) -> Finding {
     let path = site.endpoint_path("jwks");
     let host = &site.public_host;
     let here = match own_listener(patient.config) {
-        Some(listener) => ask_here(listener, host, &path).await,
+        Some(listener) => ask_here(&patient.http, listener, host, &path).await,
         None => None,
     };
     let there = ask_publicly(&patient.http, site, host, &path, HeaderMap::new()).await;
