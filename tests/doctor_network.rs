@@ -9,7 +9,7 @@ use wxgate::simulator::{AppKind, Endpoint, Trouble};
 
 use crate::doctor::Clinic;
 use crate::support::{
-    APP_ID, APP_SECRET, Authority, Issued, Program, SecureSite, Setup, TestCertificate,
+    APP_ID, APP_SECRET, Authority, Issued, PUSH_TOKEN, Program, SecureSite, Setup, TestCertificate,
     TestGateway, free_address, push_keys,
 };
 
@@ -293,4 +293,37 @@ async fn whether_the_account_makes_codes_is_tried_where_visitors_shall_follow_it
         assert_eq!((state, found.code), ("fail", 1), "{said}");
         assert!(said.contains(words), "{said}");
     }
+}
+
+#[tokio::test]
+async fn the_way_of_pushes_is_tried_as_wechats_console_does() {
+    let what = "wechat.main push";
+    let clinic = Clinic::open(&push_keys(""), "").await;
+    let found = clinic.doctor(&[]).await;
+    let (state, said) = found.about(what);
+    assert_eq!((state, found.code), ("ok", 0), "{}", found.text);
+    let address = format!("{}/_wxgate/push/main", clinic.setup.public_url);
+    assert!(
+        said.contains(&address) && said.contains("服务器配置"),
+        "{said}"
+    );
+    assert!(!found.text.contains(PUSH_TOKEN), "{}", found.text);
+
+    // The token was changed in the file, and the running gateway does not know it.
+    let config = clinic.gateway.config_text(&clinic.setup);
+    let config = config.replace(PUSH_TOKEN, "anothertokenofmine");
+    let found = clinic.doctor_with(&config, &[]).await;
+    let (state, said) = found.about(what);
+    assert_eq!((state, found.code), ("fail", 1), "{said}");
+    assert!(
+        said.contains("with 403") && said.contains("reload"),
+        "{said}"
+    );
+
+    // Something before it answers in its place.
+    let site = clinic.gateway.upstream().url();
+    let config = clinic.gateway.config_text(&clinic.setup);
+    let elsewhere = config.replace(&clinic.setup.public_url, &site);
+    let found = clinic.doctor_with(&elsewhere, &[]).await;
+    assert_eq!(found.about(what).0, "fail", "{}", found.text);
 }

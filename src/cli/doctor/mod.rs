@@ -20,6 +20,7 @@ mod explain;
 mod finding;
 mod js;
 mod net;
+mod push;
 mod site;
 mod upstream;
 mod way;
@@ -93,6 +94,7 @@ async fn examine(config: &Config, args: &DoctorArgs) -> anyhow::Result<Vec<Findi
     if args.app.is_none() {
         site::examine(&patient, &mut findings).await;
         way::examine(&patient, &mut findings).await;
+        push::examine(&patient, &mut findings).await;
         certificate::examine(&patient, &mut findings).await;
         upstream::examine(&patient, &mut findings).await;
     }

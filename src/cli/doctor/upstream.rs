@@ -94,7 +94,7 @@ async fn open_port(server: &Server) -> Option<Finding> {
             return Some(Finding::warn(what, said).fix(fix));
         }
     }
-    Some(Finding::ok(what, "is open on this machine only"))
+    Some(Finding::ok(what, "cannot be reached from elsewhere"))
 }
 
 /// The addresses from which this machine talks to others, one of each family. Nothing is sent: connecting a UDP socket only asks

@@ -10,7 +10,7 @@ use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 use data_encoding::HEXLOWER;
 use url::form_urlencoded::parse;
 
-use crate::clock::from_unix_seconds;
+use crate::clock::{from_unix_seconds, unix_seconds};
 use crate::secret::Secret;
 
 use super::AppId;
@@ -39,6 +39,15 @@ pub struct PushKeys {
     pub key: Option<PushKey>,
     /// Whether messages that are not sealed are taken: their signature says nothing about what they say.
     pub takes_plain: bool,
+}
+
+impl PushKeys {
+    /// The query of WeChat's check of an address, which is to be answered with `echo`. Both texts are letters and digits.
+    pub fn address_check(&self, nonce: &str, echo: &str, now: SystemTime) -> String {
+        let timestamp = unix_seconds(now).to_string();
+        let signature = sign([self.token.reveal(), &timestamp, nonce]);
+        format!("signature={signature}&timestamp={timestamp}&nonce={nonce}&echostr={echo}")
+    }
 }
 
 /// Why a push is not what it says. The caller's fault, whoever it is; never holds what was sent.
