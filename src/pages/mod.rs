@@ -15,6 +15,7 @@ use crate::seal::random_text;
 
 mod address;
 mod cause;
+mod clauses;
 mod context;
 mod follow_message;
 mod gallery;

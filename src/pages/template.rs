@@ -7,6 +7,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 
+use super::clauses::clauses;
 use super::context::{Context, Occasion};
 use super::{Error, Language, Page, Settings, gallery};
 
@@ -126,6 +127,7 @@ fn environment() -> Result<Environment<'static>, Error> {
             AutoEscape::Html
         }
     });
+    environment.add_filter("clauses", clauses);
     for (name, source) in BUILT_IN {
         environment
             .add_template(name, source)
