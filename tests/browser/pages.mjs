@@ -92,6 +92,7 @@ async function lookAt(browser, names) {
           for (const width of widths) {
             await page.setViewportSize({ width, height: width > 600 ? 800 : 760 });
             await fits(page, `at ${width} px`);
+            await cutWell(page, `at ${width} px`);
             await page.screenshot({ path: join(folder, `${name}.${language}.${scheme}.${width}.png`), fullPage: true });
           }
           equal(seen.errors, [], "console errors");
@@ -127,6 +128,24 @@ async function wellFormed(page, language) {
 async function fits(page, when) {
   const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   if (over > 0) throw new Error(`${over} px too wide ${when}`);
+}
+
+/// No line begins with a mark that ends a clause.
+async function cutWell(page, when) {
+  const wrong = await page.evaluate(() => {
+    const found = [];
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    for (let node = texts.nextNode(); node; node = texts.nextNode()) {
+      if (!/[，。；？！]/.test(node.data) || !node.parentElement.closest("p, h1, li, legend")) continue;
+      const range = document.createRange();
+      const top = (at) => (range.setStart(node, at), range.setEnd(node, at + 1), range.getBoundingClientRect().top);
+      for (const { index, 0: mark } of node.data.matchAll(/(?<=\S)[，。；？！”」]/g)) {
+        if (top(index) > top(index - 1) + 4) found.push(node.data.slice(0, index) + mark);
+      }
+    }
+    return found;
+  });
+  if (wrong.length > 0) throw new Error(`lines that begin with a mark ${when}: ${wrong.join(" | ")}`);
 }
 
 async function scripts(browser, names) {
