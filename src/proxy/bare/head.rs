@@ -17,8 +17,9 @@ use crate::proxy::fault::Fault;
 
 /// The most header fields of an answer; hyper's limit as well.
 const MOST_FIELDS: usize = 100;
-/// So many fields join an answer on its way to the visitor without moving the others: its id, a cookie and a few of the route's.
-const ADDED_LATER: usize = 4;
+/// So many fields join nearly every answer on its way to the visitor: its id. Room for more would take most maps past the size that is
+/// cheap to allocate.
+const ADDED_LATER: usize = 1;
 /// A usual request head, so that writing one takes one allocation.
 const USUAL_HEAD: usize = 2 * 1024;
 
