@@ -76,16 +76,23 @@ impl PathIndex {
         place
     }
 
-    /// Every route that may serve the path, in matching order; the caller checks the rest of the pattern.
-    pub(super) fn candidates(&self, path: &str) -> impl Iterator<Item = RouteId> {
-        let exact = self.exact.get(path).into_iter().flatten();
+    /// The first route in matching order that serves the path; `serves` checks the rest of the pattern.
+    pub(super) fn find(&self, path: &str, serves: impl Fn(RouteId) -> bool) -> Option<RouteId> {
+        let first = |ids: &[RouteId]| ids.iter().copied().find(|id| serves(*id));
+        let exact = self.exact.get(path).and_then(|ids| first(ids));
+        if exact.is_some() {
+            return exact;
+        }
         let mut next = self.deepest(path.as_bytes());
-        let nodes = std::iter::from_fn(move || {
-            let node = &self.nodes[next?];
+        while let Some(place) = next {
+            let node = &self.nodes[place];
+            let found = first(&node.routes);
+            if found.is_some() {
+                return found;
+            }
             next = node.above;
-            Some(&node.routes)
-        });
-        exact.chain(nodes.flatten()).copied()
+        }
+        None
     }
 
     /// The last node on the way along the path.

@@ -258,26 +258,22 @@ impl Routes {
     }
 
     fn find_path(&self, host: &Host, path: &str, method: &Method) -> Option<RouteId> {
-        let serves = |id: &RouteId| {
+        let serves = |id: RouteId| {
             pattern::serves(&self.routes[id.0].methods, method) && self.matchers[id.0].matches(path)
         };
         let name = host.as_str();
-        // PERF: a name is only taken apart where something may begin with a `*`.
-        let suffixes = if self.below_hosts.is_empty() {
-            ""
-        } else {
-            name
-        };
-        let suffixes = suffixes
-            .match_indices('.')
-            .filter(|(place, _)| *place > 0)
-            .filter_map(|(place, _)| self.below_hosts.get(&name[place..]));
-        self.exact_hosts
+        let mut found = self
+            .exact_hosts
             .get(name)
-            .into_iter()
-            .chain(suffixes)
-            .chain([&self.any_host])
-            .find_map(|index| index.candidates(path).find(serves))
+            .and_then(|index| index.find(path, serves));
+        // PERF: a name is only taken apart where something may begin with a `*`.
+        if found.is_none() && !self.below_hosts.is_empty() {
+            let dots = name.match_indices('.').filter(|(place, _)| *place > 0);
+            found = dots
+                .filter_map(|(place, _)| self.below_hosts.get(&name[place..]))
+                .find_map(|index| index.find(path, serves));
+        }
+        found.or_else(|| self.any_host.find(path, serves))
     }
 
     fn stricter(&self, kept: RouteId, cut: RouteId) -> Option<RouteId> {

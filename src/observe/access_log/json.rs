@@ -189,11 +189,13 @@ fn stands_for_itself(text: &[u8]) -> bool {
         (bytes | below(bytes, 0x20) | quotes | backslashes | deletes) & HIGH_BITS == 0
     };
     let (chunks, rest) = text.as_chunks();
-    // What is left over is filled up with letters.
-    let mut last = *b"aaaaaaaa";
-    for (to, from) in last.iter_mut().zip(rest) {
-        *to = *from;
-    }
+    let last = text.last_chunk().copied().unwrap_or_else(|| {
+        // A short text is filled up with letters.
+        let mut last = *b"aaaaaaaa";
+        last[..rest.len()].copy_from_slice(rest);
+        last
+    });
+    // The last eight bytes are looked at once more where they are no chunk of their own.
     chunks
         .iter()
         .chain([&last])
