@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::journal::Journal;
+use super::journal::Entry;
 use crate::proxy::{self, EndSignal};
 
 /// The body of an answer: ours, or streaming from an upstream. Its end, or the client's leaving, ends the journal.
@@ -15,7 +15,7 @@ pub struct AnswerBody {
     content: Content,
     /// Ends the body from outside.
     end: Option<EndSignal>,
-    journal: Option<Box<Journal>>,
+    entry: Option<Box<Entry>>,
 }
 
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl AnswerBody {
         Self {
             content: Content::Own((!bytes.is_empty()).then_some(bytes)),
             end: None,
-            journal: None,
+            entry: None,
         }
     }
 
@@ -48,7 +48,7 @@ impl AnswerBody {
         Self {
             content: Content::Upstream(body),
             end,
-            journal: None,
+            entry: None,
         }
     }
 
@@ -56,14 +56,14 @@ impl AnswerBody {
     fn cut(&mut self) {
         self.end = None;
         self.content = Content::Own(None);
-        if let Some(journal) = &mut self.journal {
-            journal.was_cut = true;
+        if let Some(entry) = &mut self.entry {
+            entry.journal.was_cut = true;
         }
     }
 
     /// Written when this body ends.
-    pub(super) fn set_journal(&mut self, journal: Box<Journal>) {
-        self.journal = Some(journal);
+    pub(super) fn set_entry(&mut self, entry: Box<Entry>) {
+        self.entry = Some(entry);
     }
 }
 
@@ -84,7 +84,7 @@ impl Body for AnswerBody {
             Content::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Content::Upstream(body) => Pin::new(body).poll_frame(context),
         };
-        if let Some(journal) = &mut self.journal {
+        if let Some(Entry { journal, .. }) = self.entry.as_deref_mut() {
             match &polled {
                 Poll::Ready(Some(Ok(frame))) => {
                     if let Some(data) = frame.data_ref() {

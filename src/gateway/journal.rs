@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::header::{REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
@@ -17,16 +17,25 @@ use crate::message::RequestInfo;
 use crate::observe::{AccessRecord, ListenerMetrics, Trace};
 use crate::route::policy::Decision;
 
-/// Filled along the request path; dropping it writes it.
+/// One request: what is known about it, and its journal; dropping it writes it.
+///
+/// PERF: what is known lies beside the journal and not in a copy of its own, so that the one can be read while the other is filled.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(super) struct Entry {
     pub(super) parts: Arc<Parts>,
-    pub(super) route: Arc<RouteFacts>,
     listener: Arc<ListenerMetrics>,
     began: Instant,
-    received: SystemTime,
     pub(super) info: RequestInfo,
     pub(super) protocol: &'static str,
+    /// Headers that the log shows; `None` where it shows none.
+    quoted: Option<Box<Quoted>>,
+    pub(super) journal: Journal,
+}
+
+/// What became of a request; filled along its path.
+#[derive(Debug)]
+pub(super) struct Journal {
+    pub(super) route: Arc<RouteFacts>,
     pub(super) decision: &'static str,
     pub(super) reason: &'static str,
     pub(super) visitor: Option<Arc<Visitor>>,
@@ -39,8 +48,6 @@ pub(super) struct Journal {
     pub(super) was_cut: bool,
     /// The same callback was answered before.
     pub(super) is_replay: bool,
-    /// Headers that the log shows; `None` where it shows none.
-    quoted: Option<Box<Quoted>>,
 }
 
 /// Headers of the visitor that stand in a line as they were sent.
@@ -59,7 +66,7 @@ pub(super) struct Answered {
     pub(super) waited: Duration,
 }
 
-impl Journal {
+impl Entry {
     /// For a request that no route was found for yet.
     pub(super) fn begin(
         gateway: &Gateway,
@@ -71,27 +78,28 @@ impl Journal {
         listener.request_began();
         Box::new(Self {
             parts: Arc::clone(&gateway.parts),
-            route: Arc::clone(&gateway.no_route),
             listener,
             began: Instant::now(),
-            received: info.received,
             info,
             protocol: match version {
                 Version::HTTP_10 => "HTTP/1.0",
                 Version::HTTP_2 => "HTTP/2",
                 _ => "HTTP/1.1",
             },
-            decision: "",
-            reason: "",
-            visitor: None,
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            bytes_in: None,
-            bytes_out: 0,
-            upstream: None,
-            stripped_headers: 0,
-            was_cut: false,
-            is_replay: false,
             quoted: None,
+            journal: Journal {
+                route: Arc::clone(&gateway.no_route),
+                decision: "",
+                reason: "",
+                visitor: None,
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                bytes_in: None,
+                bytes_out: 0,
+                upstream: None,
+                stripped_headers: 0,
+                was_cut: false,
+                is_replay: false,
+            },
         })
     }
 
@@ -104,7 +112,9 @@ impl Journal {
             }));
         }
     }
+}
 
+impl Journal {
     /// From now on everything counts for this route.
     pub(super) fn enter(&mut self, route: &Arc<RouteFacts>) {
         self.route = Arc::clone(route);
@@ -136,24 +146,28 @@ impl Journal {
     }
 }
 
-impl Drop for Journal {
+impl Drop for Entry {
     fn drop(&mut self) {
         let duration = self.began.elapsed();
-        let bytes_in = self
+        let journal = &self.journal;
+        let bytes_in = journal
             .bytes_in
             .as_ref()
             .map_or(0, |count| count.load(Ordering::Relaxed));
         self.listener.request_ended();
-        self.route.metrics.request_finished(
+        journal.route.metrics.request_finished(
             &self.listener,
             &self.info.method,
-            self.status,
+            journal.status,
             duration,
             bytes_in,
-            self.bytes_out,
+            journal.bytes_out,
         );
-        if !self.decision.is_empty() {
-            self.route.metrics.decision(self.decision, self.reason);
+        if !journal.decision.is_empty() {
+            journal
+                .route
+                .metrics
+                .decision(journal.decision, journal.reason);
         }
         self.finish_trace();
         self.write_line(duration, bytes_in);
@@ -181,40 +195,45 @@ fn up_to_ticket<'r>(referer: &'r [u8], path_prefix: &str) -> &'r [u8] {
     }
 }
 
-impl Journal {
+impl Entry {
     fn write_line(&self, duration: Duration, bytes_in: u64) {
-        let visitor = self.visitor.as_deref();
-        let answered = self.upstream.as_ref();
+        let (info, journal) = (&self.info, &self.journal);
+        let visitor = journal.visitor.as_deref();
+        let answered = journal.upstream.as_ref();
         let quoted = self.quoted.as_deref();
         let referer = quoted.and_then(|quoted| quoted.referer.as_ref());
         let user_agent = quoted.and_then(|quoted| quoted.user_agent.as_ref());
         self.parts.access_log.record(&AccessRecord {
-            received: self.received,
-            request_id: self.info.id.as_str(),
-            trace_id: self.info.trace.as_ref().map(Trace::id),
+            received: info.received,
+            request_id: info.id.as_str(),
+            trace_id: info.trace.as_ref().map(Trace::id),
             listener: self.listener.name(),
-            client_ip: self.info.client,
-            client: self.info.browser.label(),
-            method: self.info.method.as_str(),
+            client_ip: info.client,
+            client: info.browser.label(),
+            method: info.method.as_str(),
             scheme: self.parts.site.scheme.as_str(),
-            host: self.info.host.as_str(),
-            path: &without_ticket(self.info.target.path(), &self.parts.site.path_prefix),
-            query: self.info.target.query(),
+            host: info.host.as_str(),
+            path: &without_ticket(info.target.path(), &self.parts.site.path_prefix),
+            query: info.target.query(),
             protocol: self.protocol,
-            route: &self.route.logged,
-            decision: self.decision,
-            reason: if self.was_cut { "cut" } else { self.reason },
+            route: &journal.route.logged,
+            decision: journal.decision,
+            reason: if journal.was_cut {
+                "cut"
+            } else {
+                journal.reason
+            },
             visitor: visitor.map(|visitor| &visitor.logged),
-            status: self.status.as_u16(),
+            status: journal.status.as_u16(),
             bytes_in,
-            bytes_out: self.bytes_out,
+            bytes_out: journal.bytes_out,
             duration,
             upstream: answered.map(|answered| &*answered.upstream),
             upstream_server: answered.map(|answered| &*answered.server),
             upstream_status: answered.map(|answered| answered.status.as_u16()),
             upstream_duration: answered.map(|answered| answered.waited),
-            replay: self.is_replay,
-            stripped_headers: self.stripped_headers,
+            replay: journal.is_replay,
+            stripped_headers: journal.stripped_headers,
             referer: referer
                 .map(|referer| up_to_ticket(referer.as_bytes(), &self.parts.site.path_prefix)),
             user_agent: user_agent.map(HeaderValue::as_bytes),

@@ -40,7 +40,7 @@ mod way;
 use bearer::BearerToken;
 use error::Error;
 use inspect::Inspected;
-use journal::Journal;
+use journal::{Entry, Journal};
 use judge::Judged;
 
 pub use body::AnswerBody;
@@ -119,15 +119,16 @@ impl Gateway {
             let trace = spans::begin(tracer, &mut parts.headers, peer_is_trusted, now);
             info.trace = Some(trace);
         }
-        let mut journal = Journal::begin(&self, info.clone(), peer.listener, parts.version);
-        journal.quote(&parts.headers);
+        let mut entry = Entry::begin(&self, info, peer.listener, parts.version);
+        entry.quote(&parts.headers);
         let token = match present.credentials {
             true => BearerToken::take(&mut parts.headers),
             false => None,
         };
         async move {
+            let Entry { info, journal, .. } = &mut *entry;
             let asked = Asked {
-                info: &info,
+                info,
                 peer: &peer,
                 peer_is_trusted,
                 now,
@@ -137,25 +138,25 @@ impl Gateway {
             let answered = match (refused, front) {
                 (None, None) => {
                     let request = (&mut parts, &mut body);
-                    self.answer(request, &asked, &mut journal).await
+                    self.answer(request, &asked, journal).await
                 }
                 (None, Some(front)) => {
                     let headers = &parts.headers;
                     // PERF: boxed like everything that few requests need, so that the others do not carry its size around.
-                    Box::pin(self.decide_for(front, headers, &asked, &mut journal)).await
+                    Box::pin(self.decide_for(front, headers, &asked, journal)).await
                 }
                 (Some(error), _) => Err(error),
             };
             let response = answered.unwrap_or_else(|error| {
                 journal.failed(&error);
                 // What chooses language and form of a page is not what is cut on the way to an application.
-                let answer = respond::to_answer(&error, &info, &parts.headers, &self.parts);
+                let answer = respond::to_answer(&error, info, &parts.headers, &self.parts);
                 own(match front {
                     None => answer,
                     Some(front) => front.translate(answer, &error),
                 })
             });
-            self.finish(response, &info, journal)
+            self.finish(response, entry)
         }
     }
 
@@ -163,9 +164,9 @@ impl Gateway {
     fn finish(
         &self,
         mut response: Response<AnswerBody>,
-        info: &RequestInfo,
-        mut journal: Box<Journal>,
+        mut entry: Box<Entry>,
     ) -> Response<AnswerBody> {
+        let Entry { info, journal, .. } = &mut *entry;
         response.headers_mut().insert(
             self.settings.request_id_header.clone(),
             info.id.header().clone(),
@@ -175,7 +176,7 @@ impl Gateway {
         if let Some(snapshot) = response.extensions().get::<Snapshot>() {
             (journal.decision, journal.reason) = ("snapshot", snapshot.as_str());
         }
-        response.body_mut().set_journal(journal);
+        response.body_mut().set_entry(entry);
         response
     }
 

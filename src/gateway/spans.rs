@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, Method};
 
-use super::journal::{Journal, without_ticket};
+use super::journal::{Entry, Journal, without_ticket};
 use crate::observe::{Attributes, OpenSpan, Parent, TRACESTATE, Trace, Tracer, method_label};
 use crate::proxy::{self, Forwarded};
 
@@ -52,7 +52,7 @@ pub(super) fn describe_upstream(
     }
 }
 
-impl Journal {
+impl Entry {
     /// Ends the trace's own span.
     pub(super) fn finish_trace(&self) {
         if let Some(trace) = &self.info.trace {
@@ -60,6 +60,46 @@ impl Journal {
         }
     }
 
+    fn describe(&self) -> (String, Attributes, bool) {
+        let (info, journal) = (&self.info, &self.journal);
+        let method = method_text(&info.method);
+        let path = without_ticket(info.target.path(), &self.parts.site.path_prefix);
+        let version = self.protocol.trim_start_matches("HTTP/");
+        let has_failed = journal.status.is_server_error() || journal.was_cut;
+        let name = format!("{method} {}", journal.route.logged.name());
+        let mut attributes: Attributes = vec![
+            ("http.request.method", method.into()),
+            (
+                "http.response.status_code",
+                i64::from(journal.status.as_u16()).into(),
+            ),
+            ("network.protocol.version", version.into()),
+            ("server.address", info.host.as_str().to_owned().into()),
+            ("url.path", path.into_owned().into()),
+            ("url.scheme", self.parts.site.scheme.as_str().into()),
+            ("wxgate.request_id", info.id.as_str().to_owned().into()),
+            (
+                "wxgate.route",
+                journal.route.logged.name().to_owned().into(),
+            ),
+        ];
+        for (name, word) in [
+            ("wxgate.decision", journal.decision),
+            ("wxgate.reason", journal.reason),
+        ] {
+            if !word.is_empty() {
+                attributes.push((name, word.into()));
+            }
+        }
+        if has_failed {
+            let why = if journal.was_cut { "cut" } else { "5xx" };
+            attributes.push(("error.type", why.into()));
+        }
+        (name, attributes, has_failed)
+    }
+}
+
+impl Journal {
     /// What was decided and why.
     pub(super) fn describe_decision(&self, span: &mut OpenSpan) {
         span.note("wxgate.route", self.route.logged.name().to_owned());
@@ -67,41 +107,6 @@ impl Journal {
         if !self.reason.is_empty() {
             span.note("wxgate.reason", self.reason);
         }
-    }
-
-    fn describe(&self) -> (String, Attributes, bool) {
-        let info = &self.info;
-        let method = method_text(&info.method);
-        let path = without_ticket(info.target.path(), &self.parts.site.path_prefix);
-        let version = self.protocol.trim_start_matches("HTTP/");
-        let has_failed = self.status.is_server_error() || self.was_cut;
-        let name = format!("{method} {}", self.route.logged.name());
-        let mut attributes: Attributes = vec![
-            ("http.request.method", method.into()),
-            (
-                "http.response.status_code",
-                i64::from(self.status.as_u16()).into(),
-            ),
-            ("network.protocol.version", version.into()),
-            ("server.address", info.host.as_str().to_owned().into()),
-            ("url.path", path.into_owned().into()),
-            ("url.scheme", self.parts.site.scheme.as_str().into()),
-            ("wxgate.request_id", info.id.as_str().to_owned().into()),
-            ("wxgate.route", self.route.logged.name().to_owned().into()),
-        ];
-        for (name, word) in [
-            ("wxgate.decision", self.decision),
-            ("wxgate.reason", self.reason),
-        ] {
-            if !word.is_empty() {
-                attributes.push((name, word.into()));
-            }
-        }
-        if has_failed {
-            let why = if self.was_cut { "cut" } else { "5xx" };
-            attributes.push(("error.type", why.into()));
-        }
-        (name, attributes, has_failed)
     }
 }
 
