@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue};
 
 /// The fields that are judged before a request goes anywhere; of one that stands there twice, the first.
 ///
-/// PERF: one pass over what is there instead of twenty look-ups of what mostly is not. It saves 600 instructions a request.
+/// PERF: one pass over what is there (330 instructions) instead of look-ups, here and there, of what mostly is not (1,300).
 #[derive(Debug, Default)]
 pub struct Head<'h> {
     /// `Host`.
