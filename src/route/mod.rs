@@ -71,7 +71,7 @@ pub enum HostPattern {
     Any,
 }
 
-/// Which paths a route serves. Literals are kept decoded, like [`Target::decoded_path`].
+/// Which paths a route serves. Literals are kept decoded, like [`Target::decoded_path`](crate::target::Target::decoded_path).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathPattern {
     /// Only this path.
