@@ -104,9 +104,12 @@ impl<'a> Sending<'a> {
             let server = &self.upstream.servers()[next.index];
             let load = Load::on(server);
             let began = self.span.map(|_| Instant::now());
-            let share = match self.may_share(server) && !next.http1_only {
-                true => Box::pin(self.find_share(&mut next, server)).await,
-                false => Ok(None),
+            let (share, now) = match self.may_share(server) && !next.http1_only {
+                true => {
+                    let share = Box::pin(self.find_share(&mut next, server)).await;
+                    (share, Instant::now())
+                }
+                false => (Ok(None), now),
             };
             let attempted = match (share, message) {
                 (Ok(None), Message::Bare(fields, target)) => {

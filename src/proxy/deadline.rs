@@ -69,8 +69,13 @@ impl Watch {
     }
 }
 
-/// A deadline that cannot overflow: a century means never.
+/// A deadline from now on.
 pub(super) fn later(within: Duration) -> Instant {
+    after(Instant::now(), within)
+}
+
+/// A deadline that cannot overflow: a century means never.
+pub(super) fn after(since: Instant, within: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
-    Instant::now() + within.min(CENTURY)
+    since + within.min(CENTURY)
 }

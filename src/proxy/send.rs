@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::attempt::{Failed, Message, Next, Sending};
 use super::bare::{self, Bare};
+use super::deadline::after;
 use super::error::Error;
 use super::fault::Fault;
 use super::headers::Fields;
@@ -41,10 +42,11 @@ impl<'a> Sending<'a> {
             message: Some(Message::Bare(fields, target)),
             error,
         };
-        let (mut bare, reused) = match pooled {
-            Some(bare) => (bare, true),
+        let (mut bare, reused, begun) = match pooled {
+            // PERF: nothing was waited for, so the clock need not be read again.
+            Some(bare) => (bare, true, now),
             None => match Box::pin(self.connected(next, server)).await {
-                Ok((stream, reused)) => (Bare::new(stream), reused),
+                Ok((stream, reused)) => (Bare::new(stream), reused, Instant::now()),
                 Err(error) => {
                     return Err(failed(Outcome::without_connection(&error), false, error));
                 }
@@ -53,7 +55,8 @@ impl<'a> Sending<'a> {
         let head = bare.begin(self.method, target);
         fields.write(self.host(fields, server), head);
         head.extend_from_slice(b"\r\n");
-        let exchange = bare.exchange(self.deadlines.head, self.interim, answer);
+        let deadline = after(begun, self.deadlines.head);
+        let exchange = bare.exchange(deadline, self.interim, answer);
         let failure = match exchange.await {
             Ok(()) => {
                 self.upstream.mark_working(next.index);

@@ -3,11 +3,11 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use http::{StatusCode, response};
 use memchr::memmem;
 use tokio::io::AsyncWrite as _;
+use tokio::time::Instant;
 
 use super::{Bare, FIRST_READ, head};
 use crate::proxy::fault::Fault;
@@ -50,7 +50,7 @@ struct Exchange {
 }
 
 impl Bare {
-    /// Sends the head that was [begun](Self::begin), and waits for the head of the answer, for `deadline` at most: it is then in
+    /// Sends the head that was [begun](Self::begin), and waits for the head of the answer, until `deadline` at most: it is then in
     /// `answer`, and [`begin_body`](Self::begin_body) must be called next.
     ///
     /// PERF: lent and not returned, because it is large and would be moved once for each function on the way.
@@ -59,7 +59,7 @@ impl Bare {
     /// connection in the middle of an answer: drop it.
     pub(in crate::proxy) async fn exchange(
         &mut self,
-        deadline: Duration,
+        deadline: Instant,
         pass_on: Option<&PassOn<'_>>,
         answer: &mut response::Parts,
     ) -> Result<(), Failure> {
@@ -88,7 +88,7 @@ impl Bare {
             }
             if !exchange.is_waiting {
                 exchange.is_waiting = true;
-                self.expect_progress(deadline);
+                self.timer.as_mut().reset(deadline);
             }
             self.poll_stalled(context).map(|()| Err(Failure::Late))
         })
