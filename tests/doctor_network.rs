@@ -4,13 +4,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use tempfile::TempDir;
-use tokio::process::Command;
 use wxgate::simulator::{AppKind, Endpoint, Trouble};
 
 use crate::doctor::Clinic;
 use crate::support::{
     APP_ID, APP_SECRET, Authority, Issued, PUSH_TOKEN, Program, SecureSite, Setup, TestCertificate,
-    TestGateway, free_address, push_keys,
+    TestGateway, free_address, nginx, push_keys,
 };
 
 /// A gateway that speaks TLS itself at its public address, with this certificate and key.
@@ -114,23 +113,15 @@ async fn a_public_address_without_tls_behind_it_is_told() {
     assert!(said.contains("no TLS"), "{said}");
 }
 
-/// Debian's nginx at this address, before a gateway, with these lines.
-async fn nginx(address: SocketAddr, gateway: SocketAddr, lines: &str) -> (Program, TempDir) {
+/// nginx at this address, before a gateway, with these lines.
+async fn front(address: SocketAddr, gateway: SocketAddr, lines: &str) -> (Program, TempDir) {
     let folder = TempDir::new().unwrap();
-    let path = folder.path().display();
-    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|kind| format!("{kind}_temp_path {path}/{kind};\n"))
-        .concat();
-    let text = format!(
-        "daemon off;\nmaster_process off;\npid {path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}\
-         server {{\nlisten {address};\n{lines}\nlocation / {{\nproxy_pass http://{gateway};\nproxy_set_header Host $http_host;\n\
-         proxy_set_header X-Forwarded-For $remote_addr;\n}}\n}}\n}}\n"
+    let server = format!(
+        "server {{\nlisten {address};\n{lines}\nlocation / {{\nproxy_pass http://{gateway};\nproxy_set_header Host $http_host;\n\
+         proxy_set_header X-Forwarded-For $remote_addr;\n}}\n}}\n"
     );
-    let file = folder.path().join("nginx.conf");
-    std::fs::write(&file, text).unwrap();
-    let mut command = Command::new("/usr/sbin/nginx");
-    command.arg("-p").arg(folder.path()).arg("-c").arg(file);
-    (Program::start(command).listening(address).await, folder)
+    let program = Program::start(nginx(&server, folder.path()));
+    (program.listening(address).await, folder)
 }
 
 #[tokio::test]
@@ -154,7 +145,7 @@ async fn a_proxy_that_takes_or_passes_no_long_headers_is_found() {
         };
         let gateway = TestGateway::with(|changed| *changed = setup.clone()).await;
         let clinic = Clinic { gateway, setup };
-        let _nginx = nginx(outer, inner, lines).await;
+        let _front = front(outer, inner, lines).await;
 
         let found = clinic.doctor(&[]).await;
 

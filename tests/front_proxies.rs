@@ -16,7 +16,7 @@ use tokio_tungstenite::{accept_hdr_async, client_async};
 
 use crate::scrub::spellings;
 use crate::support::{
-    APP_ID, Browser, Program, ScriptedSite, Seen, TestGateway, Upstream, Wire, agents,
+    self, APP_ID, Browser, Program, ScriptedSite, Seen, TestGateway, Upstream, Wire, agents,
     free_address, project,
 };
 
@@ -133,18 +133,7 @@ fn nginx(shipped: &str, address: SocketAddr, folder: &TempDir) -> Command {
         .filter(|line| !line.trim_start().starts_with("ssl_certificate"))
         .map(|line| format!("{line}\n"))
         .collect();
-    let path = folder.path().display();
-    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|kind| format!("{kind}_temp_path {path}/{kind};\n"))
-        .concat();
-    let whole = format!(
-        "daemon off;\nmaster_process off;\npid {path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{site}}}\n"
-    );
-    let file = folder.path().join("nginx.conf");
-    std::fs::write(&file, whole).unwrap();
-    let mut command = Command::new("/usr/sbin/nginx");
-    command.arg("-p").arg(folder.path()).arg("-c").arg(file);
-    command
+    support::nginx(&site, folder.path())
 }
 
 fn caddy(shipped: &str, address: SocketAddr, folder: &TempDir) -> Command {

@@ -35,7 +35,9 @@ pub(crate) use scripted::{ScriptedSite, event_stream};
 pub(crate) use secure::{TestCertificate, TlsClient};
 pub(crate) use server::{Server, answer_each};
 pub(crate) use talk::Talk;
-pub(crate) use tools::{Ran, free_address, project, python, run, run_tool, wxgate, wxgate_after};
+pub(crate) use tools::{
+    Ran, free_address, nginx, project, python, run, run_tool, wxgate, wxgate_after,
+};
 pub(crate) use upstream::{Seen, Upstream};
 pub(crate) use visitor::{
     end_sessions, log_out, log_out_everywhere, logged_in, logged_in_at_the_door,

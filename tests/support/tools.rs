@@ -115,6 +115,22 @@ pub(crate) async fn run_tool(mut command: Command, input: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Debian's nginx with these `server` blocks; writes into the folder only.
+pub(crate) fn nginx(servers: &str, folder: &Path) -> Command {
+    let path = folder.display();
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {path}/{kind};\n"))
+        .concat();
+    let text = format!(
+        "daemon off;\nmaster_process off;\npid {path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{servers}}}\n"
+    );
+    let file = folder.join("nginx.conf");
+    std::fs::write(&file, text).unwrap();
+    let mut command = Command::new("/usr/sbin/nginx");
+    command.arg("-p").arg(folder).arg("-c").arg(file);
+    command
+}
+
 /// An address for a program that must be told one before it listens.
 ///
 /// Every other test asks the system for a port and could get this one before the program does. So it is taken from below
