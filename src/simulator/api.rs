@@ -2,25 +2,21 @@
 
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
-use http_body_util::BodyExt;
+use http::{Method, Response};
 use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
 use super::account;
-use super::bodies::{Broken, Spaces};
+use super::app::AppKind;
 use super::clients;
+use super::damage;
 use super::faults::{Endpoint, Switches, Trouble};
 use super::query::Query;
-use super::server::{self, Body, BodyFailure, Closed};
+use super::server::{self, Body, Closed};
 use super::shared::{Shared, lock};
 use super::tokens::{Grant, Issued, Refusal, TOKEN_LIFETIME};
-use super::world::{AppKind, Call, World};
-
-/// The nickname of [`Trouble::Gbk`], in UTF-8 and in GBK.
-const GBK_NICKNAME: (&str, &[u8]) = ("爱丽丝", b"\xb0\xae\xc0\xf6\xcb\xbf");
+use super::world::{Call, World};
 
 impl Endpoint {
     /// The endpoint with this path; never [`Endpoint::Any`].
@@ -75,7 +71,7 @@ pub(super) async fn answer(
     if let Some(Trouble::Delay(delay)) = trouble {
         tokio::time::sleep(delay).await;
     }
-    if let Some(broken) = trouble.map(without_asking).transpose()?.flatten() {
+    if let Some(broken) = trouble.map(damage::without_asking).transpose()?.flatten() {
         return Ok(broken);
     }
     let moment = Moment {
@@ -94,53 +90,13 @@ pub(super) async fn answer(
         Err(Refusal(43002))
     };
     let body = result.unwrap_or_else(Refusal::to_json);
-    Ok(damaged(trouble, &text_of(&body)))
+    Ok(damage::damaged(trouble, &body))
 }
 
 /// What every answer depends on.
 pub(super) struct Moment {
     pub(super) now: SystemTime,
     pub(super) switches: Switches,
-}
-
-/// Troubles that need no right answer.
-fn without_asking(trouble: Trouble) -> Result<Option<Response<Body>>, Closed> {
-    let answer = match trouble {
-        Trouble::Errcode(code) => plain(text_of(&Refusal(code).to_json())),
-        Trouble::Down => return Err(Closed),
-        Trouble::Status(status) => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            server::answer(status, "text/plain", "")
-        }
-        Trouble::Garbage => plain(vec![0, 159, 146, 150, 255, 254, 10, 13, 0]),
-        Trouble::Html => server::answer(
-            StatusCode::OK,
-            "text/html",
-            "<html><body><h1>Service unavailable</h1></body></html>",
-        ),
-        Trouble::Redirect => server::redirect(StatusCode::FOUND, "/somewhere/else"),
-        Trouble::Endless => streamed(Spaces::without_end()),
-        Trouble::Huge => streamed(Spaces::of(11 * 1024 * 1024)),
-        Trouble::Delay(_) | Trouble::Truncated | Trouble::Cut | Trouble::Gbk => return Ok(None),
-    };
-    Ok(Some(answer))
-}
-
-/// The right answer, or what is left of it.
-fn damaged(trouble: Option<Trouble>, right: &str) -> Response<Body> {
-    let half = Bytes::copy_from_slice(right.as_bytes().get(..right.len() / 2).unwrap_or_default());
-    match trouble {
-        Some(Trouble::Truncated) => plain(half),
-        Some(Trouble::Cut) => {
-            let mut answer = streamed(Broken::after(half));
-            answer
-                .headers_mut()
-                .insert("content-length", right.len().into());
-            answer
-        }
-        Some(Trouble::Gbk) => plain(in_gbk(right)),
-        Some(_) | None => plain(right.to_owned()),
-    }
 }
 
 fn respond(
@@ -259,7 +215,7 @@ pub(super) fn number(value: u64, switches: Switches) -> Value {
 
 impl Refusal {
     /// As WeChat writes it: the text changes between calls and ends with an id of the request.
-    fn to_json(self) -> Value {
+    pub(super) fn to_json(self) -> Value {
         let text = match self.0 {
             -1 => "system error",
             40001 => "invalid credential, access_token is invalid or not latest",
@@ -299,36 +255,4 @@ impl Query {
     pub(super) fn need(&self, name: &str, missing: i64) -> Result<&str, Refusal> {
         self.get(name).ok_or(Refusal(missing))
     }
-}
-
-/// The JSON text with every `/` written as `\/`, which is how the real one looks.
-fn text_of(value: &Value) -> String {
-    value.to_string().replace('/', "\\/")
-}
-
-fn in_gbk(text: &str) -> Vec<u8> {
-    let nickname = serde_json::from_str::<Value>(text)
-        .ok()
-        .and_then(|value| Some(value.get("nickname")?.as_str()?.to_owned()))
-        .unwrap_or_else(|| GBK_NICKNAME.0.to_owned());
-    let mut bytes = Vec::new();
-    for (index, part) in text.split(&nickname).enumerate() {
-        if index > 0 {
-            bytes.extend_from_slice(GBK_NICKNAME.1);
-        }
-        bytes.extend_from_slice(part.as_bytes());
-    }
-    bytes
-}
-
-fn plain(body: impl Into<Bytes>) -> Response<Body> {
-    server::answer(StatusCode::OK, "text/plain", body)
-}
-
-fn streamed<B>(body: B) -> Response<Body>
-where
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BodyFailure>,
-{
-    plain("").map(|_| body.map_err(Into::into).boxed_unsync())
 }

@@ -13,8 +13,8 @@ use serde_json::json;
 
 use super::device::Screen;
 use super::origin::SiteOrigin;
+use super::places::{Places, Side};
 use super::push::PushAccount;
-use super::rewrite::{Places, Side};
 use super::scene::ScannedCode;
 use super::server::{self, Body};
 use super::shared::{Shared, lock};

@@ -5,12 +5,13 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::api::Moment;
+use super::app::AppKind;
 use super::faults::Switches;
 use super::mini_program::OpenData;
 use super::person::Person;
 use super::query::Query;
 use super::tokens::Refusal;
-use super::world::{AppKind, World};
+use super::world::World;
 
 /// `/sns/jscode2session`
 pub(super) fn code_to_session(

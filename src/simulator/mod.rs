@@ -2,10 +2,11 @@
 //! there cannot cancel out.
 //!
 //! [`Simulator`] serves the API, the authorize page and a phone for people, on loopback only. `world` and `tokens` know
-//! who is who, `api` and `pages` speak for them, [`faults`] makes them fail on demand. `qrconnect` is the page for website
+//! who is who, `api` and `pages` speak for them, [`faults`] and `damage` make them fail on demand. `qrconnect` is the page for website
 //! apps, `scene` and `chat` codes that followers read and what their account answers, `phone` the phone that people see, `program` what
 //! runs on it beside WeChat's browser, `device` what each of them says of itself, `web_view` the browsers of phone and computer,
-//! `dispatch` tells who answers, `rewrite` and `reporter` what those browsers change, `jar` their cookies.
+//! `dispatch` tells who answers, `places` whose address is whose,
+//! `rewrite` and `reporter` what those browsers change, `jar` their cookies.
 
 use std::fmt;
 use std::io;
@@ -21,9 +22,11 @@ use crate::clock::Clock;
 
 mod account;
 mod api;
+mod app;
 mod bodies;
 mod chat;
 mod clients;
+mod damage;
 mod deed;
 mod device;
 mod dispatch;
@@ -35,6 +38,7 @@ mod origin;
 mod pages;
 mod person;
 mod phone;
+mod places;
 mod program;
 mod push;
 mod qrconnect;
@@ -51,12 +55,13 @@ mod tokens;
 mod web_view;
 mod world;
 
+pub use app::AppKind;
 pub use faults::{Endpoint, Fault, Faults, Switches, Trouble};
 pub use mini_program::OpenData;
 pub use person::Person;
 pub use push::{Push, PushAccount};
 pub use scene::ScannedCode;
-pub use world::{AppKind, Call};
+pub use world::Call;
 
 use self::chat::PushTarget;
 use self::device::Screen;

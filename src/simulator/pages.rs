@@ -7,12 +7,13 @@ use hyper::body::Incoming;
 use minijinja::{Environment, context};
 use url::Url;
 
+use super::app::AppKind;
 use super::faults::Switches;
 use super::notice::Notice;
 use super::query::Query;
 use super::server::{self, Body};
 use super::shared::{Shared, lock};
-use super::world::{AppKind, Authorization, World};
+use super::world::{Authorization, World};
 
 /// Where web authorization begins.
 pub(super) const AUTHORIZE: &str = "/connect/oauth2/authorize";

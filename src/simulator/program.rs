@@ -9,12 +9,12 @@ use http::{Response, StatusCode};
 use minijinja::context;
 use serde_json::json;
 
+use super::app::AppKind;
 use super::device::{Screen, Surface};
 use super::phone::Language;
 use super::query::Query;
 use super::server::{self, Body};
 use super::shared::{Shared, lock};
-use super::world::AppKind;
 
 /// Where the screens are in the phone's frame.
 const MINI_PROGRAM: &str = "/~phone/mini-program";

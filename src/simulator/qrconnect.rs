@@ -10,12 +10,13 @@ use hyper::body::Incoming;
 use minijinja::context;
 use url::Url;
 
+use super::app::AppKind;
 use super::notice::Notice;
 use super::pages::{CONSENT_HEADER, callback, named, page, person};
 use super::query::Query;
 use super::server::{self, Body};
 use super::shared::{Shared, lock};
-use super::world::{AppKind, Authorization};
+use super::world::Authorization;
 
 /// Where the page is.
 pub(super) const QRCONNECT: &str = "/connect/qrconnect";

@@ -10,11 +10,12 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::api::{Moment, number};
+use super::app::AppKind;
 use super::query::Query;
 use super::server::{self, Body};
 use super::shared::{Shared, lock};
 use super::tokens::{Refusal, random_token, random_word};
-use super::world::{AppKind, World};
+use super::world::World;
 
 /// Where the picture of a code is, for everybody who knows its ticket.
 pub(super) const SHOW: &str = "/cgi-bin/showqrcode";

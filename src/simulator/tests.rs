@@ -1101,15 +1101,15 @@ async fn authorize_addresses_lose_the_mark_that_only_the_client_needs() {
         bench.simulator.url()
     );
     let expected = format!("{view}/~wechat/connect/oauth2/authorize?appid={APP}");
-    let places = rewrite::Places {
+    let places = places::Places {
         site: SiteOrigin::parse(&bench.site).unwrap(),
         wechat: SiteOrigin::parse(&bench.simulator.url()).unwrap(),
         view,
     };
     let marked = format!("{address}#wechat_redirect");
-    assert_eq!(places.to_view(rewrite::Side::Site, &marked), expected);
+    assert_eq!(places.to_view(places::Side::Site, &marked), expected);
     let page = places.rewrite_page(
-        rewrite::Side::Site,
+        places::Side::Site,
         format!("<a href=\"{marked}\">").as_bytes(),
     );
     assert_eq!(

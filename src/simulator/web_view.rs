@@ -25,9 +25,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::chat;
 use super::device::{Device, Screen};
 use super::origin::SiteOrigin;
+use super::places::{FOREIGN, Places, REPLAY, Side};
 use super::program::{self, PROGRAM_HEADER};
 use super::query::Query;
-use super::rewrite::{FOREIGN, Places, REPLAY, Side};
 use super::server::{self, Body, BodyFailure};
 use super::shared::{Shared, lock};
 

@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::SystemTime;
 
 use super::account::Account;
+use super::app::{App, AppKind};
 use super::chat::PushTarget;
 use super::faults::Switches;
 use super::mini_program::MiniPrograms;
@@ -15,21 +16,6 @@ use super::tokens::{CODE_LIFETIME, Grant, Issued, Refusal, Tokens, random_word};
 
 /// The most calls that are remembered.
 const MOST_CALLS: usize = 1000;
-
-/// What an app may do at the authorize page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AppKind {
-    /// Logs in inside WeChat.
-    ServiceAccount,
-    /// Codes only from `qrconnect`; the authorize page answers 10016.
-    Website,
-    /// An account without the right to authorize; the authorize page answers 10005.
-    SubscriptionAccount,
-    /// `wx.login` codes.
-    MiniProgram,
-    /// Codes of WeChat's SDK for phones.
-    MobileApp,
-}
 
 /// A call that the API received.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -42,14 +28,6 @@ pub struct Call {
     pub parameters: Vec<String>,
     /// Whether a non-empty `secret` was among them.
     pub has_secret: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct App {
-    pub(super) kind: AppKind,
-    pub(super) secret: String,
-    /// `host` or `host/path`; empty means any.
-    callbacks: Vec<String>,
 }
 
 /// The authorize page's request, judged and found good.
@@ -307,23 +285,5 @@ impl World {
 
     pub(super) fn unionid(&self, person: &Person, switches: Switches) -> Option<String> {
         (self.has_unionid && !switches.no_unionid).then(|| person.unionid())
-    }
-}
-
-impl App {
-    /// Whether the host of a callback, or host and beginning of the path, is registered.
-    pub(super) fn allows_callback(&self, address: &url::Url) -> bool {
-        let Some(host) = address.host_str() else {
-            return false;
-        };
-        self.callbacks.is_empty()
-            || self.callbacks.iter().any(|callback| {
-                let (callback_host, path) = callback.split_once('/').unwrap_or((callback, ""));
-                callback_host.eq_ignore_ascii_case(host)
-                    && address
-                        .path()
-                        .strip_prefix('/')
-                        .is_some_and(|asked| asked.starts_with(path))
-            })
     }
 }
