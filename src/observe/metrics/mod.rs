@@ -2,15 +2,14 @@
 
 use std::borrow::Cow;
 
-use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::encoding::text as openmetrics;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 mod events;
+mod families;
 mod handles;
 mod histogram;
 mod listeners;
@@ -27,6 +26,7 @@ pub use listeners::ListenerMetrics;
 pub use store::{StoreMetrics, StoreOperation};
 
 use super::failures::{Failures, LoginFailure, WechatFailure};
+use families::Families;
 use handles::{Slots, route_labels};
 use histogram::Histogram;
 use listeners::{ListenerFamilies, ListenerNumbers};
@@ -90,7 +90,7 @@ impl Default for Metrics {
 impl Metrics {
     /// All families at zero.
     pub fn new() -> Self {
-        let mut families = Families(Registry::with_prefix("wxgate"));
+        let mut families = Families::new();
         families.add_build();
         Self {
             http_requests: families.add("http_requests", "Requests answered"),
@@ -182,7 +182,7 @@ impl Metrics {
                 "When a configuration was last taken into use",
                 Unit::Seconds,
             ),
-            registry: families.0,
+            registry: families.into_registry(),
             process: process_registry(),
         }
     }
@@ -260,56 +260,6 @@ fn process_registry() -> Registry {
     let mut process = Registry::default();
     process.register_collector(Box::new(ProcessCollector));
     process
-}
-
-/// Registers families and hands them out.
-struct Families(Registry);
-
-impl Families {
-    fn add<M>(&mut self, name: &str, help: &str) -> M
-    where
-        M: Default + Clone + EncodeMetric + Send + Sync + std::fmt::Debug + 'static,
-    {
-        let metric = M::default();
-        self.0.register(name, help, metric.clone());
-        metric
-    }
-
-    fn add_with_unit<M>(&mut self, name: &str, help: &str, unit: Unit) -> M
-    where
-        M: Default + Clone + EncodeMetric + Send + Sync + std::fmt::Debug + 'static,
-    {
-        let metric = M::default();
-        self.0.register_with_unit(name, help, unit, metric.clone());
-        metric
-    }
-
-    fn add_all_with_unit(&mut self, name: &str, help: &str, unit: Unit) -> Gauges {
-        let gauges = Gauges::default();
-        self.0.register_with_unit(name, help, unit, gauges.clone());
-        gauges
-    }
-
-    fn add_histograms(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: Unit,
-        kind: fn() -> Histogram,
-    ) -> Histograms {
-        let family = Family::new_with_constructor(kind);
-        self.0.register_with_unit(name, help, unit, family.clone());
-        family
-    }
-
-    fn add_build(&mut self) {
-        let revision = option_env!("WXGATE_REVISION").unwrap_or("unknown");
-        let build = Info::new(vec![
-            ("version", env!("CARGO_PKG_VERSION")),
-            ("revision", revision),
-        ]);
-        self.0.register("build", "What is running", build);
-    }
 }
 
 fn label(name: &'static str, value: &str) -> (&'static str, Cow<'static, str>) {
