@@ -8,20 +8,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use http::uri::PathAndQuery;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::mpsc;
 
-use crate::admin::{Admin, Order};
+use crate::admin::Order;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::drain::Drain;
 use crate::gateway::{AnswerBody, Gateway};
-use crate::listen::{self, Handler, Inherited, Listener, Peer};
+use crate::listen::{Handler, Inherited, Listener, Peer};
 
+mod admin;
 mod assemble;
 mod explain;
 mod facts;
@@ -29,6 +27,7 @@ mod housekeeping;
 mod lasting;
 mod listeners;
 
+use admin::AdminHandler;
 use assemble::Shared;
 use listeners::{Listeners, Running};
 
@@ -85,23 +84,6 @@ impl Handler for Current {
     }
 }
 
-/// Answers on the admin listener, with the present generation's token.
-#[derive(Clone, Debug)]
-struct AdminHandler(Arc<ArcSwap<Admin>>);
-
-impl Handler for AdminHandler {
-    type Body = Full<Bytes>;
-
-    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
-        let root = PathAndQuery::from_static("/");
-        let target = request.uri().path_and_query().unwrap_or(&root);
-        let admin = self.0.load_full();
-        let from = peer.address.ip();
-        let answer = admin.handle(request.method(), target, request.headers(), from);
-        answer.await.map(Full::new)
-    }
-}
-
 impl App {
     /// Opens store, keys and logs, binds every listener, and begins to serve.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
@@ -120,7 +102,7 @@ impl App {
         let tunnels = Arc::new(Drain::new());
         let listeners = Listeners::new(inherited);
         let bound = listeners.prepare(&config.listeners, &shared.metrics)?;
-        let admin = config.admin.listen.map(admin_settings);
+        let admin = config.admin.listen.map(admin::settings);
         let admin = admin
             .map(|settings| listeners.open("admin", &settings))
             .transpose()?;
@@ -269,26 +251,6 @@ impl App {
         self.admin_answers.0.store(Arc::new(admin));
         self.config.store(Arc::new(config));
         Ok(())
-    }
-}
-
-/// The admin listener has limits of its own: it must answer when the public one is full.
-fn admin_settings(address: SocketAddr) -> listen::Settings {
-    listen::Settings {
-        address,
-        max_header: 16 * 1024,
-        max_headers: 100,
-        max_connections: 100,
-        tls: None,
-        h2c: false,
-        proxy_protocol: None,
-        trusted_proxies: Vec::new(),
-        timeouts: listen::Timeouts {
-            tls_handshake: Duration::from_secs(5),
-            request_header: Duration::from_secs(5),
-            keep_alive: Duration::from_secs(75),
-            body_progress: Duration::from_secs(5),
-        },
     }
 }
 

@@ -18,6 +18,7 @@ mod phone_answer;
 mod query;
 mod secret;
 mod status;
+mod suspicion;
 mod ticket;
 mod tickets;
 mod waiting;

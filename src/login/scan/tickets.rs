@@ -9,9 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::keys::{
-    person_key, reported_key, said_key, sealed_for, seen_key, ticket_key, wrong_key,
-};
+use super::keys::{person_key, said_key, sealed_for, seen_key, ticket_key};
 use super::numbers::Numbers;
 use super::secret::BrowserSecret;
 use super::ticket::{Ticket, TicketId, Wish};
@@ -27,15 +25,6 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// How often a page draws a new code without being asked.
 const MOST_RENEWALS: u8 = 2;
-
-/// Wrong numbers that one person may choose in [`FORGIVEN_AFTER`].
-const MOST_WRONG_NUMBERS: u64 = 3;
-
-/// From the first wrong number on.
-const FORGIVEN_AFTER: Duration = Duration::from_secs(600);
-
-/// How long nobody on a network can ask a person who said "this was not me".
-const REPORTED_FOR: Duration = Duration::from_secs(3600);
 
 /// Every ticket.
 #[derive(Debug)]
@@ -226,40 +215,6 @@ impl Tickets {
         let is_first = self.store.put_new(&key, &said, life).await?;
         self.waiting.wake(&ticket.id);
         Ok(is_first)
-    }
-
-    /// Counts a wrong number against the person.
-    pub(super) async fn count_wrong_number(&self, person: &Person) -> Result<(), store::Error> {
-        let key = wrong_key(person);
-        self.store.increment(&key, FORGIVEN_AFTER).await?;
-        Ok(())
-    }
-
-    /// Whether the person chose so many wrong numbers lately that somebody may be guessing.
-    pub(super) async fn guesses(&self, person: &Person) -> Result<bool, store::Error> {
-        let count = self.store.get(&wrong_key(person)).await?;
-        let count = count.and_then(|count| count.try_into().ok());
-        Ok(count.map_or(0, u64::from_be_bytes) >= MOST_WRONG_NUMBERS)
-    }
-
-    /// The person did not draw this code: nobody on that network may ask the person again for an hour.
-    pub(super) async fn report(
-        &self,
-        ticket: &Ticket,
-        person: &Person,
-    ) -> Result<(), store::Error> {
-        let key = reported_key(ticket, person);
-        self.store.put(&key, b"1", REPORTED_FOR).await
-    }
-
-    /// Whether the person reported that network lately.
-    pub(super) async fn is_reported(
-        &self,
-        ticket: &Ticket,
-        person: &Person,
-    ) -> Result<bool, store::Error> {
-        let reported = self.store.get(&reported_key(ticket, person)).await?;
-        Ok(reported.is_some())
     }
 
     /// Another code in the place of one that nobody scanned, so that a picture of it is of no use for long.

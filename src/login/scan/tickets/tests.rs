@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock::Clock;
+use crate::login::scan::suspicion::{FORGIVEN_AFTER, MOST_WRONG_NUMBERS, REPORTED_FOR};
 use crate::login::scan::ticket::tests::wish;
 use crate::seal::KeySource;
 use crate::wechat::{AppId, AppName, OpenId, Scope};
