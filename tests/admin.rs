@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 use wxgate::simulator::{Endpoint, Fault, Trouble};
 
-use crate::support::{Process, TestGateway, Wire, agents, run_tool};
+use crate::support::{APP_ID, Process, TestGateway, Wire, agents, log_out, logged_in, run_tool};
 
 fn ask(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -362,7 +362,12 @@ async fn a_store_that_cannot_write_lets_nobody_in_and_logs_nobody_out() {
     let mut gateway = TestGateway::with(|setup| setup.store = "embedded").await;
     let mut alice = gateway.browser_in_wechat("alice");
     let mut bob = gateway.browser_in_wechat("bob");
+    let mut carol = logged_in(&gateway, "carol").await;
+    let mut dave = logged_in(&gateway, "dave").await;
+    let mut dave_before = dave.clone();
+    log_out(&gateway, &mut dave).await;
     gateway.stop().await;
+    gateway.upstream().take();
     let setup = crate::support::Setup {
         store: "embedded",
         ..Default::default()
@@ -387,13 +392,16 @@ async fn a_store_that_cannot_write_lets_nobody_in_and_logs_nobody_out() {
         visit.text()
     );
     assert_eq!(bob.cookie("__Host-wxgate"), None);
-    let identities = gateway.upstream().seen();
-    let is_bob = |seen: &&crate::support::Seen| {
-        seen.headers
-            .get("x-wechat-openid")
-            .is_some_and(|openid| *openid != *identities[0].header("x-wechat-openid"))
-    };
-    assert_eq!(identities.iter().filter(is_bob).count(), 0);
+    let bobs = gateway.simulator().person("bob").unwrap().openid(APP_ID);
+    let seen = gateway.upstream().take();
+    let is_bob = |seen: &&crate::support::Seen| seen.header("x-wechat-openid") == bobs;
+    assert_eq!(seen.iter().filter(is_bob).count(), 0);
+    // Who was logged in is, seen before or not; who logged out stays out.
+    carol.follow_to(program.address());
+    dave_before.follow_to(program.address());
+    carol.get("/site").await.assert_ok();
+    assert_eq!(dave_before.get_once("/site").await.status, 302);
+    assert_eq!(gateway.upstream().seen().len(), 1);
     let mut admin = Wire::new(program.admin_address());
     let ready = admin.ask(ask("/readyz")).await;
     assert_eq!(ready.status, 503);

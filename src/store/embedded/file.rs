@@ -5,7 +5,11 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::backends::InMemoryBackend;
+use redb::{
+    Database, ReadableDatabase, ReadableTable, StorageBackend as _, Table, TableDefinition,
+    WriteTransaction,
+};
 
 use super::{Answer, Work};
 use crate::store::change::{Change, Entry, Next};
@@ -17,6 +21,8 @@ const EXPIRIES: TableDefinition<'_, (u64, &[u8]), ()> = TableDefinition::new("ex
 
 /// Memory for pages of the file; the library's own default is a gigabyte.
 const CACHE_BYTES: usize = 4 << 20;
+/// The largest file that is copied into memory when it cannot be written.
+const MOST_COPIED: u64 = 256 << 20;
 /// The most values that one sweep removes at a time, so that other changes get their turn.
 pub(super) const SWEPT_PER_COMMIT: usize = 1000;
 
@@ -32,6 +38,24 @@ pub(super) fn open_database(path: &Path) -> Result<Database, redb::Error> {
     transaction.open_table(VALUES)?;
     transaction.open_table(EXPIRIES)?;
     transaction.commit()?;
+    Ok(database)
+}
+
+/// What the file says, in memory: to be read as long as it cannot be written. The caller sees to it that nobody writes meanwhile.
+/// Fails for a file of more than [`MOST_COPIED`] bytes.
+pub(super) fn copy_database(path: &Path) -> Result<Database, redb::Error> {
+    if path.metadata()?.len() > MOST_COPIED {
+        return Err(io::Error::from(io::ErrorKind::FileTooLarge).into());
+    }
+    let bytes = std::fs::read(path)?;
+    let copy = InMemoryBackend::new();
+    copy.set_len(bytes.len() as u64)?;
+    copy.write(0, &bytes)?;
+    let mut database = Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .create_with_backend(copy)?;
+    // As when the file is opened; what a failed write has left half done is undone here.
+    database.check_integrity()?;
     Ok(database)
 }
 

@@ -6,7 +6,7 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use redb::Database;
@@ -17,7 +17,7 @@ use super::change::Change;
 
 mod file;
 
-use file::{SWEPT_PER_COMMIT, keys, open_database, read, write};
+use file::{SWEPT_PER_COMMIT, copy_database, keys, open_database, read, write};
 
 /// Changes that may wait for the thread; further callers wait before they hand theirs in.
 const MOST_WAITING: usize = 1024;
@@ -39,9 +39,18 @@ pub(super) struct Embedded {
 #[derive(Debug)]
 struct Shared {
     file: PathBuf,
-    /// `None` after a failed write: the library wants the file opened anew.
-    database: Mutex<Option<Arc<Database>>>,
+    opened: Mutex<Opened>,
     is_failing: AtomicBool,
+}
+
+/// What can be read and written now.
+#[derive(Debug, Default)]
+struct Opened {
+    /// `None` after a failed write: the library wants the file opened anew, and does not even read before.
+    file: Option<Arc<Database>>,
+    /// From the first failed write until one works: what is on disk, for readers. A full disk logs nobody out and stops nobody who is
+    /// logged in.
+    copy: Option<Arc<Database>>,
 }
 
 #[derive(Debug)]
@@ -76,7 +85,7 @@ impl Embedded {
     pub(super) fn open(file: &Path) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
             file: file.to_owned(),
-            database: Mutex::new(None),
+            opened: Mutex::default(),
             is_failing: AtomicBool::new(false),
         });
         shared.guarded(|| shared.database())?;
@@ -95,7 +104,7 @@ impl Embedded {
 
     pub(super) fn get(&self, key: &str, now: u64) -> Result<Option<Vec<u8>>, Error> {
         self.shared.guarded(|| {
-            let database = self.shared.database()?;
+            let database = self.shared.readable()?;
             let entry = read(&database, key).map_err(|error| self.shared.error(error))?;
             Ok(entry
                 .filter(|entry| entry.is_live(now))
@@ -105,7 +114,7 @@ impl Embedded {
 
     pub(super) fn keys(&self, prefix: &str, most: usize, now: u64) -> Result<Vec<String>, Error> {
         self.shared.guarded(|| {
-            let database = self.shared.database()?;
+            let database = self.shared.readable()?;
             keys(&database, prefix, most, now).map_err(|error| self.shared.error(error))
         })
     }
@@ -168,13 +177,25 @@ impl Drop for Embedded {
 impl Shared {
     /// The open file; opens it where the last failure closed it.
     fn database(&self) -> Result<Arc<Database>, Error> {
-        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(database) = &*database {
+        self.open_in(&mut self.opened())
+    }
+
+    /// What readers may look at: the copy as long as writing fails.
+    fn readable(&self) -> Result<Arc<Database>, Error> {
+        let mut opened = self.opened();
+        match &opened.copy {
+            Some(copy) => Ok(Arc::clone(copy)),
+            None => self.open_in(&mut opened),
+        }
+    }
+
+    fn open_in(&self, opened: &mut Opened) -> Result<Arc<Database>, Error> {
+        if let Some(database) = &opened.file {
             return Ok(Arc::clone(database));
         }
-        let opened = Arc::new(open_database(&self.file).map_err(|error| self.error(error))?);
-        *database = Some(Arc::clone(&opened));
-        Ok(opened)
+        let database = Arc::new(open_database(&self.file).map_err(|error| self.error(error))?);
+        opened.file = Some(Arc::clone(&database));
+        Ok(database)
     }
 
     /// Makes all changes, or none.
@@ -184,24 +205,44 @@ impl Shared {
             write(&database, works).map_err(|error| self.error(error))
         });
         self.is_failing.store(answers.is_err(), Ordering::Relaxed);
-        if answers.is_err() {
-            self.close();
+        match &answers {
+            Ok(_) => self.opened().copy = None,
+            Err(_) => self.fall_back(),
         }
         answers
     }
 
+    /// Lets go of the file and keeps a copy of what it says. Only the thread that writes may call this: nobody else writes
+    /// the file, and whoever would open it waits for the same lock.
+    fn fall_back(&self) {
+        let mut opened = self.opened();
+        self.let_go(&mut opened);
+        if opened.copy.is_none() {
+            let copied = self.guarded(|| {
+                let copy = copy_database(&self.file).map_err(|error| self.error(error))?;
+                Ok(Arc::new(copy))
+            });
+            // Where there is none, readers hear what is wrong with the file.
+            opened.copy = copied.ok();
+        }
+    }
+
     /// Lets go of the file, which writes to it once more.
     fn close(&self) {
-        let database = self
-            .database
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.let_go(&mut self.opened());
+    }
+
+    fn let_go(&self, opened: &mut Opened) {
+        let database = opened.file.take();
         // All that matters is on disk already, so there is nothing to tell.
         let _ = self.guarded(|| {
             drop(database);
             Ok(())
         });
+    }
+
+    fn opened(&self) -> MutexGuard<'_, Opened> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The library checks much of a file but not everything: what a damaged page makes it panic about is an error, too.
@@ -269,6 +310,30 @@ mod tests {
 
         assert!(!store.shared.is_failing.load(Ordering::Relaxed));
         assert_eq!(store.get("a", 0).unwrap(), Some(vec![1]));
+    }
+
+    #[tokio::test]
+    async fn what_was_written_before_a_failure_can_be_read_until_writing_works_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Embedded::open(&folder.path().join("store.redb")).unwrap();
+        let put = |value| Change::Put {
+            value: vec![value],
+            lifetime: 100,
+        };
+        store.change("a", put(1), 0).await.unwrap();
+
+        store.shared.fall_back();
+        // Nobody needs the file for reading, not even when somebody else has it.
+        let other = Embedded::open(&store.shared.file).unwrap();
+        assert_eq!(store.get("a", 0).unwrap(), Some(vec![1]));
+        assert_eq!(store.keys("a", 9, 0).unwrap(), ["a"]);
+        assert!(store.change("a", put(2), 0).await.is_err());
+        assert_eq!(store.get("a", 0).unwrap(), Some(vec![1]));
+
+        drop(other);
+        store.change("a", put(2), 0).await.unwrap();
+        assert_eq!(store.get("a", 0).unwrap(), Some(vec![2]));
+        assert!(store.shared.opened().copy.is_none());
     }
 
     #[tokio::test]
