@@ -22,7 +22,7 @@ pub(super) fn html(template: &str, values: Value) -> Answer {
     let style = BASE64.encode(digest(&SHA256, STYLE.as_bytes()).as_ref());
     // Forms ask this listener itself, and change nothing.
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "default-src 'none'; img-src data:; style-src 'sha256-{style}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     );
     let headers = answer.headers_mut();
     if let Ok(policy) = HeaderValue::from_str(&policy) {
