@@ -7,18 +7,7 @@ use tokio::process::Command;
 use wxgate::config::{Config, Surroundings};
 use yaml_rust2::{Yaml, YamlLoader};
 
-use crate::support::{TestGateway, agents, exchange, get, project, run_tool};
-
-const IDENTITY: [&str; 8] = [
-    "x-wxgate-jwt-assertion",
-    "x-wechat-openid",
-    "x-wechat-unionid",
-    "x-wechat-appid",
-    "x-wechat-subject",
-    "x-wechat-scope",
-    "x-wechat-nickname",
-    "x-wechat-avatar",
-];
+use crate::support::{IDENTITY, TestGateway, agents, exchange, get, project, run_tool};
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(project(path)).unwrap()

@@ -8,22 +8,10 @@ use http_body_util::Full;
 
 use crate::scrub::spellings;
 use crate::support::{
-    APP_ID, Browser, Reply, Setup, TestGateway, agents, exchange, get, logged_in,
+    APP_ID, Browser, IDENTITY, Reply, Setup, TestGateway, agents, exchange, get, logged_in,
 };
 
 const HOST: &str = "www.example.test";
-
-/// What applications learn from, in the order of the documentation.
-const IDENTITY: [&str; 8] = [
-    "x-wxgate-jwt-assertion",
-    "x-wechat-openid",
-    "x-wechat-unionid",
-    "x-wechat-appid",
-    "x-wechat-subject",
-    "x-wechat-scope",
-    "x-wechat-nickname",
-    "x-wechat-avatar",
-];
 
 /// What a browser sends with a page load.
 const PAGE: [(&str, &str); 2] = [("accept", "text/html"), ("sec-fetch-mode", "navigate")];

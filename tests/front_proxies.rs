@@ -1,7 +1,6 @@
 //! Debian's nginx and Caddy with the files of `contrib/`; only addresses are replaced.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -9,19 +8,19 @@ use http::HeaderMap;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::Command;
+use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use tokio_tungstenite::{accept_hdr_async, client_async};
 
 use crate::scrub::spellings;
 use crate::support::{
-    self, APP_ID, Browser, Program, ScriptedSite, Seen, TestGateway, Upstream, Wire, agents,
-    free_address, project,
+    self, APP_ID, Browser, Program, Seen, TestGateway, Upstream, Wire, agents, echo, free_address,
+    project,
 };
 
 const FILE: &str = "MP_verify_AbCd1234.txt";
 const FORGED: &str = "forged-value";
+/// As people write them; a forgery in lower case is another one.
 const IDENTITY: [&str; 8] = [
     "X-Wxgate-Jwt-Assertion",
     "X-Wechat-Openid",
@@ -443,33 +442,6 @@ async fn targets_with_two_readings_do_not_reach_the_site() {
         }
         assert!(front.site().seen().is_empty(), "{kind:?}");
     }
-}
-
-/// A site that sends every message back, and what it was asked with.
-async fn echo() -> (ScriptedSite, Arc<Mutex<Vec<HeaderMap>>>) {
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let log = Arc::clone(&asked);
-    let site = ScriptedSite::start(move |_, talk| {
-        let log = Arc::clone(&log);
-        async move {
-            #[expect(clippy::result_large_err, reason = "the library's signature")]
-            let note = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
-                log.lock().unwrap().push(request.headers().clone());
-                Ok(response)
-            };
-            let Ok(mut socket) = accept_hdr_async(talk.stream, note).await else {
-                return Ok(());
-            };
-            while let Some(Ok(message)) = socket.next().await {
-                if message.is_text() {
-                    let _ = socket.send(message).await;
-                }
-            }
-            Ok(())
-        }
-    })
-    .await;
-    (site, asked)
 }
 
 #[tokio::test]

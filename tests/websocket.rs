@@ -6,46 +6,18 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::support::{
-    Browser, ScriptedSite, Setup, Talk, TestCertificate, TestGateway, TlsClient, end_sessions,
-    eventually, exchange, get, log_out, log_out_everywhere, logged_in, open_route,
+    Browser, ScriptedSite, Setup, Talk, TestCertificate, TestGateway, TlsClient, echo,
+    end_sessions, eventually, exchange, get, log_out, log_out_everywhere, logged_in, open_route,
 };
 
 type Socket = WebSocketStream<TcpStream>;
-
-/// A site that sends every message back, and what it was asked with.
-async fn echo() -> (ScriptedSite, Arc<Mutex<Vec<http::HeaderMap>>>) {
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let log = Arc::clone(&asked);
-    let site = ScriptedSite::start(move |_, talk| {
-        let log = Arc::clone(&log);
-        async move {
-            #[expect(clippy::result_large_err, reason = "the library's signature")]
-            let note = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
-                log.lock().unwrap().push(request.headers().clone());
-                Ok(response)
-            };
-            let Ok(mut socket) = accept_hdr_async(talk.stream, note).await else {
-                return Ok(());
-            };
-            while let Some(Ok(message)) = socket.next().await {
-                if message.is_text() || message.is_binary() {
-                    let _ = socket.send(message).await;
-                }
-            }
-            Ok(())
-        }
-    })
-    .await;
-    (site, asked)
-}
 
 fn in_front_of(site: &ScriptedSite) -> impl FnOnce(&mut Setup) {
     let url = site.url();

@@ -31,14 +31,14 @@ pub(crate) use http::{KeepAlive, Reply, exchange, get};
 pub(crate) use process::{Process, ProcessSetup};
 pub(crate) use program::Program;
 pub(crate) use push::{PUSH_KEY, PUSH_TOKEN, push_account, push_keys, send_push};
-pub(crate) use scripted::{ScriptedSite, event_stream};
+pub(crate) use scripted::{ScriptedSite, echo, event_stream};
 pub(crate) use secure::{TestCertificate, TlsClient};
 pub(crate) use server::{Server, answer_each};
 pub(crate) use talk::Talk;
 pub(crate) use tools::{
     Ran, free_address, nginx, project, python, run, run_tool, wxgate, wxgate_after,
 };
-pub(crate) use upstream::{Seen, Upstream};
+pub(crate) use upstream::{IDENTITY, Seen, Upstream};
 pub(crate) use visitor::{
     end_sessions, log_out, log_out_everywhere, logged_in, logged_in_at_the_door,
 };

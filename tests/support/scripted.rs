@@ -6,6 +6,11 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use futures_util::{SinkExt, StreamExt};
+use http::HeaderMap;
+use tokio_tungstenite::accept_hdr_async;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+
 use super::Talk;
 use super::server::Server;
 
@@ -76,4 +81,31 @@ pub(crate) async fn event_stream() -> ScriptedSite {
         Ok(())
     })
     .await
+}
+
+/// A site that sends every message back, and what it was asked with.
+pub(crate) async fn echo() -> (ScriptedSite, Arc<Mutex<Vec<HeaderMap>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    let site = ScriptedSite::start(move |_, talk| {
+        let log = Arc::clone(&log);
+        async move {
+            #[expect(clippy::result_large_err, reason = "the library's signature")]
+            let note = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+                log.lock().unwrap().push(request.headers().clone());
+                Ok(response)
+            };
+            let Ok(mut socket) = accept_hdr_async(talk.stream, note).await else {
+                return Ok(());
+            };
+            while let Some(Ok(message)) = socket.next().await {
+                if message.is_text() || message.is_binary() {
+                    let _ = socket.send(message).await;
+                }
+            }
+            Ok(())
+        }
+    })
+    .await;
+    (site, asked)
 }

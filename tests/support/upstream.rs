@@ -10,6 +10,18 @@ use hyper::body::Incoming;
 
 use super::server::Server;
 
+/// The headers that applications learn from, in the order of the documentation.
+pub(crate) const IDENTITY: [&str; 8] = [
+    "x-wxgate-jwt-assertion",
+    "x-wechat-openid",
+    "x-wechat-unionid",
+    "x-wechat-appid",
+    "x-wechat-subject",
+    "x-wechat-scope",
+    "x-wechat-nickname",
+    "x-wechat-avatar",
+];
+
 /// One request as the site saw it.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
