@@ -3,11 +3,12 @@
 import asyncio
 import os
 import re
+import resource
 import statistics
 import time
 
-from .client import Connection
-from .programs import FastSite
+from .client import Connection, Visitor
+from .programs import FastSite, until
 from .scenes import Row, Stage
 
 
@@ -18,6 +19,7 @@ async def descriptors_used_up(stage: Stage) -> list[Row]:
     await stage.gateway.start(before="ulimit -n 96;")
     inside = Connection("127.0.0.1", stage.gateway.port)
     await inside.ask("/", {"Cookie": visitor.cookie})
+    descriptors = stage.gateway.program.descriptors()
     crowd = [await asyncio.open_connection("127.0.0.1", stage.gateway.port) for _ in range(200)]
     began, cpu = time.monotonic(), stage.gateway.program.cpu_seconds()
     served = 0
@@ -30,6 +32,7 @@ async def descriptors_used_up(stage: Stage) -> list[Row]:
     freed = time.monotonic()
     answer = await Connection("127.0.0.1", stage.gateway.port).ask("/", {"Cookie": visitor.cookie})
     back = time.monotonic() - freed
+    await until("descriptors are given back", lambda: stage.gateway.program.descriptors() <= descriptors + 4)
     return [
         Row("processor while descriptors are used up", f"{share:.0%}", "under 10 %", share < 0.1 and served > 20),
         Row("served again after they are freed", f"{back:.2f} s", "under 1.5 s", back < 1.5 and answer.status == 200),
@@ -37,17 +40,34 @@ async def descriptors_used_up(stage: Stage) -> list[Row]:
 
 
 async def disk_full(stage: Stage) -> list[Row]:
-    """The log's disk is full: requests go on. The state's disk is full: a logout says so instead of pretending."""
+    """The disk of log and state is full: requests go on, and a logout says that it failed instead of pretending. Then there is room again."""
     [visitor] = await stage.log_in(1)
     stage.gateway.program.end()
     stage.gateway.more["log"] = "/dev/full"
-    # Files may not grow beyond what the store already has; the program sees an error, not a signal.
-    size = max(file.stat().st_size for file in (stage.folder / "state").rglob("*") if file.is_file())
-    await stage.gateway.start(before=f"trap '' XFSZ; ulimit -f {max(size // 512, 64)};")
+    # The program sees an error, not a signal.
+    await stage.gateway.start(before="trap '' XFSZ;")
+    process = stage.gateway.program.process.pid
+    _, most = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (1, most))
     good = 0
     for _ in range(50):
         good += (await Connection("127.0.0.1", stage.gateway.port).ask("/", {"Cookie": visitor.cookie})).status == 200
-    return [Row("requests served with a full disk for log and state", f"{good} of 50", "all", good == 50)]
+    said = [await log_out(stage, visitor)]
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (most, most))
+    said += [await log_out(stage, visitor)]
+    answer = await Connection("127.0.0.1", stage.gateway.port).ask("/", {"Cookie": visitor.cookie})
+    said += [answer.status]
+    return [
+        Row("requests served with a full disk for log and state", f"{good} of 50", "all", good == 50),
+        Row("a logout without room, with room, and a visit after it", ", ".join(map(str, said)), "503, 200, 401",
+            said == [503, 200, 401]),
+    ]
+
+
+async def log_out(stage: Stage, visitor: Visitor) -> int:
+    """The status of the answer."""
+    headers = {"Cookie": visitor.cookie, "Origin": stage.gateway.url}
+    return (await Connection("127.0.0.1", stage.gateway.port).ask("/_wxgate/logout", headers, body=b"")).status
 
 
 async def clock_jumps(stage: Stage) -> list[Row]:

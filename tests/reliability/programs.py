@@ -49,8 +49,15 @@ class Program:
         return code
 
     def resident_kib(self) -> int:
+        return self._memory("VmRSS")
+
+    def peak_kib(self) -> int:
+        """The most it was resident with so far."""
+        return self._memory("VmHWM")
+
+    def _memory(self, line: str) -> int:
         text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", text)[1])
+        return int(re.search(rf"{line}:\s+(\d+)", text)[1])
 
     def descriptors(self) -> int:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))

@@ -2,14 +2,13 @@
 
 import asyncio
 import signal
-import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from .client import Answer, Connection, Lost, Visitor
 from .origin import Origin
-from .programs import Gateway, Simulator, until
+from .programs import Gateway, Simulator
 
 
 @dataclass
@@ -181,64 +180,3 @@ async def broken_site(stage: Stage) -> list[Row]:
         Row("POST sent twice by a broken upstream", f"{twice} of {sent}", "0", twice == 0),
         Row("short bodies that look whole", f"{short} of {answered}", "0", short == 0 and answered > 0),
     ]
-
-
-async def slow_clients(stage: Stage) -> list[Row]:
-    """Clients that send a byte now and then are closed by their deadlines, and nobody else waits for them."""
-    [visitor] = await stage.log_in(1)
-    address = ("127.0.0.1", stage.gateway.port)
-    began = time.monotonic()
-    ended: list[float] = []
-
-    async def slow(first: bytes, drip: bytes) -> None:
-        reader, writer = await asyncio.open_connection(*address)
-        writer.write(first)
-        try:
-            while time.monotonic() - began < 60:
-                try:
-                    async with asyncio.timeout(2):
-                        if not await reader.read(4096):
-                            break
-                except TimeoutError:
-                    writer.write(drip)
-        except ConnectionError:
-            pass
-        ended.append(time.monotonic() - began)
-        writer.close()
-
-    head = b"GET / HTTP/1.1\r\nHost: x\r\n"
-    body = f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{address[1]}\r\nCookie: {visitor.cookie}\r\nContent-Length: 9\r\n\r\n"
-    many = [slow(head, b"a") for _ in range(500)] + [slow(body.encode(), b"") for _ in range(500)]
-    running = asyncio.gather(*many)
-    waits = []
-    probe = Connection(*address)
-    while not running.done() and time.monotonic() - began < 60:
-        asked = time.monotonic()
-        await probe.ask("/", {"Cookie": visitor.cookie})
-        waits.append(time.monotonic() - asked)
-        await asyncio.sleep(0.05)
-    await running
-    late = statistics.quantiles(waits, n=100)[98]
-    return [
-        Row("1,000 slow heads and bodies are closed", f"{max(ended):.0f} s at most", "by 35 s", max(ended) < 35),
-        Row("others meanwhile, 99th percentile", f"{late * 1000:.0f} ms", "under 100 ms", late < 0.1),
-    ]
-
-
-async def idle_connections(stage: Stage) -> list[Row]:
-    """What an idle keep-alive connection costs, and that all of it comes back."""
-    [visitor] = await stage.log_in(1)
-    count = 9_900
-    before, descriptors = stage.gateway.program.resident_kib(), stage.gateway.program.descriptors()
-    connections = [Connection("127.0.0.1", stage.gateway.port) for _ in range(count)]
-    for start in range(0, count, 50):
-        asked = (one.ask("/", {"Cookie": visitor.cookie}) for one in connections[start : start + 50])
-        for answer in await asyncio.gather(*asked):
-            assert answer.status == 200, answer.status
-    each = (stage.gateway.program.resident_kib() - before) / count
-    for connection in connections:
-        connection.close()
-    most = descriptors + 60
-    await until("descriptors are given back", lambda: stage.gateway.program.descriptors() <= most)
-    return [Row(f"memory for each of {count} idle connections, after one request", f"{each:.1f} KiB", "under 26 KiB",
-                each < 26)]
