@@ -104,13 +104,15 @@ async fn http1_connection(
     let mut over = pin!(over(activity, timeouts.request_header, &mut guard, judge));
     let mut seldom = Seldom::default();
     poll_fn(|context| {
-        if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+        // The stop signal first: an answer that became ready with it says that it is the last.
+        if seldom.poll(over.as_mut(), context).is_ready() {
+            return Poll::Ready(());
+        }
+        connection.as_mut().poll(context).map(|ended| {
             if let Err(error) = ended {
                 tracing::debug!(client.addr = %peer.address, %error, "connection ended early");
             }
-            return Poll::Ready(());
-        }
-        seldom.poll(over.as_mut(), context)
+        })
     })
     .await;
 }
