@@ -346,7 +346,8 @@ async fn visitors_cannot_add_series_or_appear_in_one() {
         "127.0.0.1",
         "h1.test",
         "/open",
-        "QQ",
+        // Long enough that no random key id holds it.
+        "QQQQQQQQ",
     ] {
         // Servers, upstreams and listeners are named by addresses of the configuration.
         let ours = ["server=\"127", "upstream=\"http://127", "listener=\"127"];
