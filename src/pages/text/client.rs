@@ -18,7 +18,11 @@ pub(super) const ADDRESS: [Word; 5] = [
     ),
     (
         "qr",
-        phrase("网址的二维码", "網址的 QR 碼", "QR code of the address"),
+        phrase(
+            "网址的二维码",
+            "網址的 QR\u{a0}碼",
+            "QR code of the address",
+        ),
     ),
 ];
 
@@ -37,7 +41,7 @@ pub(super) fn words(needs: NeededClient) -> [Word; 4] {
     );
     let by_scan = phrase(
         "或者用微信“扫一扫”扫描二维码；同一部手机可先截屏，再从相册选取。",
-        "或用微信「掃一掃」掃描 QR 碼；在同一支手機上可先擷取畫面，再從相簿選取。",
+        "或用微信「掃一掃」掃描 QR\u{a0}碼；在同一支手機上可先擷取畫面，再從相簿選取。",
         "Or scan the code with WeChat. On the same phone, take a screenshot and pick it from the album.",
     );
     let (title, lead, by_link, by_qr) = match needs {
@@ -79,7 +83,7 @@ pub(super) fn words(needs: NeededClient) -> [Word; 4] {
             ),
             phrase(
                 "或者用微信“扫一扫”扫描二维码。",
-                "或用微信「掃一掃」掃描 QR 碼。",
+                "或用微信「掃一掃」掃描 QR\u{a0}碼。",
                 "Or scan the code with WeChat.",
             ),
         ),
@@ -119,7 +123,7 @@ pub(super) fn words(needs: NeededClient) -> [Word; 4] {
             ),
             phrase(
                 "或者用手机相机扫描二维码。",
-                "或用手機相機掃描 QR 碼。",
+                "或用手機相機掃描 QR\u{a0}碼。",
                 "Or scan the code with the camera of your phone.",
             ),
         ),

@@ -90,7 +90,7 @@ pub(super) fn ended(ending: ScanEnding) -> [Word; 3] {
             phrase("已阻止这次登录", "已阻止這次登入", "This login was stopped"),
             phrase(
                 "没有任何设备登录。一小时内，那个网络无法再请你确认。请不要扫描别人发来的登录二维码。",
-                "沒有任何裝置登入。一小時內，那個網路無法再請你確認。請不要掃描別人傳來的登入 QR 碼。",
+                "沒有任何裝置登入。一小時內，那個網路無法再請你確認。請不要掃描別人傳來的登入 QR\u{a0}碼。",
                 "No device was logged in, and nobody on that network can ask you again for an hour. Do not scan login codes that others send you.",
             ),
         ),
@@ -98,27 +98,27 @@ pub(super) fn ended(ending: ScanEnding) -> [Word; 3] {
             phrase("数字不一致", "數字不一致", "That is another number"),
             phrase(
                 "为了安全，这次登录已取消。请在那台设备上刷新二维码，再扫一次。",
-                "為了安全，這次登入已取消。請在那台裝置上重新整理 QR 碼，再掃一次。",
+                "為了安全，這次登入已取消。請在那台裝置上重新整理 QR\u{a0}碼，再掃一次。",
                 "To be safe, this login was cancelled. Refresh the code on the other device and scan again.",
             ),
         ),
         ScanEnding::Expired => (
-            phrase("二维码已失效", "QR 碼已失效", "This code has expired"),
+            phrase("二维码已失效", "QR\u{a0}碼已失效", "This code has expired"),
             phrase(
                 "它已过期或已被使用。请在那台设备上刷新二维码，再扫一次。",
-                "它已過期或已被使用。請在那台裝置上重新整理 QR 碼，再掃一次。",
+                "它已過期或已被使用。請在那台裝置上重新整理 QR\u{a0}碼，再掃一次。",
                 "It is too old, or it was used. Refresh the code on the other device and scan again.",
             ),
         ),
         ScanEnding::Taken => (
             phrase(
                 "二维码已被别人扫描",
-                "QR 碼已被別人掃描",
+                "QR\u{a0}碼已被別人掃描",
                 "Somebody else scanned this code",
             ),
             phrase(
                 "一个二维码只能由一个人确认。请在那台设备上刷新二维码，再扫一次。",
-                "一個 QR 碼只能由一個人確認。請在那台裝置上重新整理 QR 碼，再掃一次。",
+                "一個 QR\u{a0}碼只能由一個人確認。請在那台裝置上重新整理 QR\u{a0}碼，再掃一次。",
                 "One person can confirm a code. Refresh it on the other device and scan again.",
             ),
         ),
@@ -146,7 +146,7 @@ pub(super) fn ended(ending: ScanEnding) -> [Word; 3] {
             phrase("无法确认", "無法確認", "This cannot be confirmed"),
             phrase(
                 "这次确认不是从我们的页面发出的。请重新扫描二维码。",
-                "這次確認不是從我們的頁面送出的。請重新掃描 QR 碼。",
+                "這次確認不是從我們的頁面送出的。請重新掃描 QR\u{a0}碼。",
                 "The confirmation did not come from our page. Please scan the code again.",
             ),
         ),

@@ -38,7 +38,7 @@ const DENIED: Phrase = phrase(
     "已取消，可重新掃碼",
     "Cancelled. You can scan again",
 );
-const EXPIRED: Phrase = phrase("二维码已失效", "QR 碼已失效", "This code has expired");
+const EXPIRED: Phrase = phrase("二维码已失效", "QR\u{a0}碼已失效", "This code has expired");
 const OFFLINE: Phrase = phrase(
     "网络不通，正在重试",
     "網路不通，正在重試",
@@ -83,7 +83,7 @@ const CODE: [Word; 12] = [
         "qr",
         phrase(
             "用微信扫描的二维码",
-            "用微信掃描的 QR 碼",
+            "用微信掃描的 QR\u{a0}碼",
             "QR code to scan with WeChat",
         ),
     ),
@@ -187,7 +187,7 @@ const FRAME: [Word; 4] = [
         "frame",
         phrase(
             "微信登录二维码",
-            "微信登入 QR 碼",
+            "微信登入 QR\u{a0}碼",
             "WeChat's QR code for logging in",
         ),
     ),
@@ -203,7 +203,7 @@ const FRAME: [Word; 4] = [
         "whole_page",
         phrase(
             "看不到二维码？在微信的页面上登录",
-            "看不到 QR 碼？在微信的頁面上登入",
+            "看不到 QR\u{a0}碼？在微信的頁面上登入",
             "No code here? Log in on WeChat's own page",
         ),
     ),
