@@ -26,6 +26,7 @@ mod facts;
 mod housekeeping;
 mod lasting;
 mod listeners;
+mod successor;
 
 use admin::AdminHandler;
 use assemble::Shared;
@@ -232,8 +233,8 @@ impl App {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let old = self.config.load_full();
-        assemble::refuse_restart_keys(&old, &config)?;
-        assemble::keep_lists(&old, &mut config);
+        successor::refuse_restart_keys(&old, &config)?;
+        successor::keep_lists(&old, &mut config);
         // New sockets are bound before anybody sees the new generation, and accept after.
         let listeners = self
             .listeners

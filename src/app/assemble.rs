@@ -1,11 +1,10 @@
 //! From a configuration to a gateway: what outlives configurations, and what is built anew for each.
 
-use std::mem::discriminant;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use arc_swap::ArcSwap;
 
 use super::explain;
@@ -19,11 +18,10 @@ use crate::gateway::{Gateway, Parts, Rooms};
 use crate::identity::{Identity, SubjectForm};
 use crate::limit::Limits;
 use crate::login::{self, Login};
-use crate::observe::Metrics;
+use crate::observe::{ListenerMetrics, Metrics};
 use crate::pages::Pages;
 use crate::proxy::Proxy;
-use crate::route::list::Ids;
-use crate::route::{Route, Routes};
+use crate::route::Routes;
 use crate::seal;
 use crate::session::Sessions;
 use crate::store::Store;
@@ -82,18 +80,7 @@ impl Shared {
         listeners: &[SocketAddr],
         tunnels: &Arc<Drain>,
     ) -> anyhow::Result<Gateway> {
-        let keys = self.keys.load_full();
-        let keys = match previous {
-            None => keys,
-            Some((old, _)) => Arc::new(keys.renewed(old, config, self.clock.now())?),
-        };
-        let noting = self.noting.load_full();
-        let noting = match previous {
-            None => noting,
-            Some((old, _)) => {
-                Arc::new(noting.renewed(&old.observe, &config.observe, &self.metrics)?)
-            }
-        };
+        let (keys, noting) = self.renewed(config, previous.map(|(old, _)| old))?;
         let pages = Arc::new(Pages::new(config.pages.clone()).context("pages")?);
         let (settings, sealer) = (config.sessions.clone(), Arc::clone(&keys.sealer));
         let sessions = Arc::new(match previous {
@@ -103,20 +90,13 @@ impl Shared {
         });
         let wechat = wechat::Client::new(config.wechat.clone(), Arc::clone(&self.metrics))
             .context("cannot set up the client for WeChat")?;
-        let tokens = AccessTokens::new(
-            wechat.clone(),
-            self.store.clone(),
-            Arc::clone(&keys.sealer),
-            self.clock.clone(),
-            Arc::clone(&self.metrics),
-        );
         let site = Arc::clone(&config.gateway.site);
         let identity = Arc::new(Identity::new(config.identity.clone(), self.store.clone()));
         let login = Login::new(
             config.login.clone(),
             login::Parts {
+                tokens: self.access_tokens(&wechat, &keys),
                 wechat,
-                tokens,
                 sessions: Arc::clone(&sessions),
                 identity: Arc::clone(&identity),
                 sealer: Arc::clone(&keys.sealer),
@@ -130,21 +110,6 @@ impl Shared {
                 drain: Arc::clone(tunnels),
             },
         );
-        let proxy = Proxy::new(
-            config.proxy.clone(),
-            previous.map(|(_, previous)| &**previous.proxy()),
-            &self.metrics,
-            Arc::clone(tunnels),
-        );
-        let rooms = Rooms {
-            login,
-            routes: Routes::new(config.routes.clone()),
-            proxy: Arc::new(proxy),
-            upstreams: upstream_names(config),
-            body_patience: body_patience(config),
-            subject_needs_unionid: config.identity.subject == SubjectForm::UnionId,
-            request_id_seed: request_id_seed(),
-        };
         let parts = Parts {
             sessions,
             identity,
@@ -158,21 +123,70 @@ impl Shared {
             clock: self.clock.clone(),
             listeners: listeners
                 .iter()
-                .map(|address| {
-                    (
-                        *address,
-                        Arc::new(self.metrics.listener(&address.to_string())),
-                    )
-                })
+                .map(|address| (*address, self.listener(&address.to_string())))
                 .collect(),
-            gone_listener: Arc::new(self.metrics.listener("none")),
+            gone_listener: self.listener("none"),
         };
+        let rooms = self.rooms(config, login, previous.map(|(_, gateway)| gateway), tunnels);
         let gateway = Gateway::new(config.gateway.clone(), parts, rooms);
         self.keys.store(keys);
         self.note_signing_key();
         self.noting.store(noting);
         self.limits.reconfigure(config.limits.clone());
         Ok(gateway)
+    }
+
+    /// Keys and logs for a configuration that follows another. What is not asked for anew stays as it is.
+    fn renewed(
+        &self,
+        config: &Config,
+        old: Option<&Config>,
+    ) -> anyhow::Result<(Arc<Keys>, Arc<Noting>)> {
+        let (keys, noting) = (self.keys.load_full(), self.noting.load_full());
+        let Some(old) = old else {
+            return Ok((keys, noting));
+        };
+        let keys = keys.renewed(old, config, self.clock.now())?;
+        let noting = noting.renewed(&old.observe, &config.observe, &self.metrics)?;
+        Ok((Arc::new(keys), Arc::new(noting)))
+    }
+
+    fn rooms(
+        &self,
+        config: &Config,
+        login: Login,
+        previous: Option<&Gateway>,
+        tunnels: &Arc<Drain>,
+    ) -> Rooms {
+        let proxy = Proxy::new(
+            config.proxy.clone(),
+            previous.map(|previous| &**previous.proxy()),
+            &self.metrics,
+            Arc::clone(tunnels),
+        );
+        Rooms {
+            login,
+            routes: Routes::new(config.routes.clone()),
+            proxy: Arc::new(proxy),
+            upstreams: upstream_names(config),
+            body_patience: body_patience(config),
+            subject_needs_unionid: config.identity.subject == SubjectForm::UnionId,
+            request_id_seed: request_id_seed(),
+        }
+    }
+
+    fn access_tokens(&self, wechat: &wechat::Client, keys: &Keys) -> AccessTokens {
+        AccessTokens::new(
+            wechat.clone(),
+            self.store.clone(),
+            Arc::clone(&keys.sealer),
+            self.clock.clone(),
+            Arc::clone(&self.metrics),
+        )
+    }
+
+    fn listener(&self, name: &str) -> Arc<ListenerMetrics> {
+        Arc::new(self.metrics.listener(name))
     }
 
     /// Shows the age of the signing key in the metrics.
@@ -223,49 +237,6 @@ impl Shared {
     pub(super) async fn close(&self) {
         self.noting.load_full().close().await;
     }
-}
-
-/// Refuses a change that only a restart can bring.
-pub(super) fn refuse_restart_keys(old: &Config, new: &Config) -> anyhow::Result<()> {
-    let table = [
-        ("state_dir", old.state_dir != new.state_dir),
-        (
-            "store.kind",
-            discriminant(&old.store) != discriminant(&new.store),
-        ),
-        ("admin.listen", old.admin.listen != new.admin.listen),
-        ("log.format", old.observe.format != new.observe.format),
-    ];
-    let changed: Vec<_> = table
-        .into_iter()
-        .filter_map(|(key, has_changed)| has_changed.then_some(key))
-        .collect();
-    if !changed.is_empty() {
-        bail!("needs a restart: {} changed", changed.join(", "));
-    }
-    Ok(())
-}
-
-/// Goes on with the lists that both have, because streams of the old generation look at them too. Blocking file access.
-pub(super) fn keep_lists(old: &Config, new: &mut Config) {
-    let kept: Vec<Ids> = old.routes.routes.iter().flat_map(lists).cloned().collect();
-    for route in &mut new.routes.routes {
-        for list in [&mut route.rule.allow, &mut route.rule.deny]
-            .into_iter()
-            .flatten()
-        {
-            // One that cannot be read now is not taken: the new one could be.
-            if let Some(same) = kept.iter().find(|kept| *kept == list)
-                && same.reload().is_ok()
-            {
-                *list = same.clone();
-            }
-        }
-    }
-}
-
-fn lists(route: &Route) -> impl Iterator<Item = &Ids> {
-    [&route.rule.allow, &route.rule.deny].into_iter().flatten()
 }
 
 fn upstream_names(config: &Config) -> Vec<Arc<str>> {

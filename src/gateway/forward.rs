@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::SET_COOKIE;
-use http::{Response, Version, request};
+use http::{HeaderMap, Response, Version, request};
 
 use super::answer::Told;
 use super::body::AnswerBody;
@@ -13,8 +13,8 @@ use super::spans;
 use super::visitor::Visitor;
 use super::{Asked, Error, Gateway, Judged};
 use crate::message::{Present, RequestBody, TrailerFilter};
-use crate::observe::{RouteMetrics, SpanKind, TRACEPARENT};
-use crate::proxy::{Additions, EndSignal, Forwarding, IdentityFields, Origin};
+use crate::observe::RouteMetrics;
+use crate::proxy::{Additions, EndSignal, Forwarded, Forwarding, IdentityFields, Origin};
 use crate::route::policy::Decision;
 use crate::route::{Route, Rule};
 use crate::session::{Session, Sessions};
@@ -37,31 +37,20 @@ impl Gateway {
         }
         self.ready_body((parts.version, asked.present), body, forwarding, journal);
         let wanted = self.proxy.wanted(forwarding, &parts.headers);
-        match judged.others.take() {
-            Some(others) => others.replace(&mut parts.headers),
-            None if asked.present.cookies > 0 => {
-                self.parts.sessions.cut_cookies(&mut parts.headers);
-            }
-            None => {}
-        }
+        self.cut_cookies(judged, asked.present, &mut parts.headers);
         let carries_identity = judged.decision == Decision::Allow { identity: true };
         let visitor = judged.visitor.as_deref().filter(|_| carries_identity);
         let identity = visitor
             .map(|visitor| self.identity(visitor, route, asked))
             .transpose()?;
         let origin = self.origin(asked);
-        let may_become_tunnel = asked.present.upgrade;
-        let end = may_become_tunnel.then(|| {
+        let end = asked.present.upgrade.then(|| {
             let end = visitor.map(|visitor| self.end_of(visitor, &route.rule, asked));
             // PERF: boxed, because it is large and only few requests have one.
             Box::new(counted(end, &self.facts(id).metrics))
         });
         let trace = asked.info.trace.as_ref();
-        let mut span = trace.and_then(|trace| trace.span("upstream", SpanKind::Client));
-        let traceparent = trace.map(|trace| match &span {
-            Some(span) => (TRACEPARENT, span.traceparent()),
-            None => (TRACEPARENT, trace.traceparent()),
-        });
+        let (span, traceparent) = trace.map_or((None, None), spans::begin_upstream);
         let interim = asked.peer.interim.as_deref();
         let interim = interim.map(|interim| |status, headers: &_| interim.send(status, headers));
         let additions = Additions {
@@ -76,23 +65,30 @@ impl Gateway {
             span: span.as_ref(),
         };
         let target = asked.info.target.as_path_and_query();
-        let forwarded = self
-            .proxy
-            .forward(forwarding, (parts, body), target, &additions)
-            .await;
-        if let Some(span) = &mut span {
+        let sending = (self.proxy).forward(forwarding, (parts, body), target, &additions);
+        let forwarded = sending.await;
+        if let Some(span) = span {
             let name = self.upstream_name(forwarding);
-            spans::describe_upstream(span, &name, forwarded.as_ref());
+            spans::end_upstream(span, &name, forwarded.as_ref());
         }
         let forwarded = forwarded?;
-        drop(span);
-        let mut response = forwarded.response;
         journal.upstream = Some(Answered {
             upstream: self.upstream_name(forwarding),
-            server: forwarded.server,
-            status: response.status(),
+            server: Arc::clone(&forwarded.server),
+            status: forwarded.response.status(),
             waited: forwarded.waited,
         });
+        self.pass_back(forwarded, (visitor, route), asked).await
+    }
+
+    /// Makes the application's answer one for this visitor.
+    async fn pass_back(
+        &self,
+        forwarded: Forwarded,
+        (visitor, route): (Option<&Visitor>, &Route),
+        asked: &Asked<'_>,
+    ) -> Result<Response<AnswerBody>, Error> {
+        let mut response = forwarded.response;
         let told = Told::by(response.headers());
         self.ready_answer(response.headers_mut(), &told, visitor, asked)
             .await?;
@@ -118,6 +114,15 @@ impl Gateway {
         let audience = audience.unwrap_or(asked.info.host.as_str());
         self.visitors
             .identity(visitor, audience, &self.parts, asked.now)
+    }
+
+    /// Leaves our own cookies out of what the application sees.
+    fn cut_cookies(&self, judged: &mut Judged<'_>, present: Present, headers: &mut HeaderMap) {
+        match judged.others.take() {
+            Some(others) => others.replace(headers),
+            None if present.cookies > 0 => self.parts.sessions.cut_cookies(headers),
+            None => {}
+        }
     }
 
     fn ready_body(

@@ -5,10 +5,12 @@
 
 use std::time::SystemTime;
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::journal::{Entry, Journal, without_ticket};
-use crate::observe::{Attributes, OpenSpan, Parent, TRACESTATE, Trace, Tracer, method_label};
+use crate::observe::{
+    Attributes, OpenSpan, Parent, SpanKind, TRACEPARENT, TRACESTATE, Trace, Tracer, method_label,
+};
 use crate::proxy::{self, Forwarded};
 
 /// The trace of a request. Only a trusted proxy may say to which one it belongs: a visitor who could would choose what is recorded,
@@ -27,9 +29,22 @@ pub(super) fn begin(
     trace
 }
 
+/// The span of a request's way to the application, where the trace is recorded, and the field by which the application's own
+/// spans join.
+pub(super) fn begin_upstream(
+    trace: &Trace,
+) -> (Option<OpenSpan>, Option<(HeaderName, HeaderValue)>) {
+    let span = trace.span("upstream", SpanKind::Client);
+    let traceparent = match &span {
+        Some(span) => span.traceparent(),
+        None => trace.traceparent(),
+    };
+    (span, Some((TRACEPARENT, traceparent)))
+}
+
 /// What became of a request on its way to the application.
-pub(super) fn describe_upstream(
-    span: &mut OpenSpan,
+pub(super) fn end_upstream(
+    mut span: OpenSpan,
     upstream: &str,
     outcome: Result<&Forwarded, &proxy::Error>,
 ) {
