@@ -185,10 +185,11 @@ async fn listener_survives_a_failed_accept() {
     for _ in 0..60 {
         crowd.push(TcpStream::connect(process.address()).await.unwrap());
     }
-    // Each wait is twice the one before it; a loop that spins is done in no time.
-    process.says_times("accept failed, waiting", 6).await;
+    // Each wait is twice the one before it, and begins anew where one accept succeeds in between, because a descriptor was free
+    // for a moment. A loop that spins is done in no time.
+    process.says_times("accept failed, waiting", 8).await;
     let waited = began.elapsed();
-    assert!(waited > Duration::from_millis(200), "spins: {waited:?}");
+    assert!(waited > Duration::from_millis(100), "spins: {waited:?}");
     assert_eq!(
         old.get("/").await.status,
         200,
