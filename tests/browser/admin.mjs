@@ -15,6 +15,8 @@ import { join, resolve } from "node:path";
 
 import { chromium } from "playwright-core";
 
+import { play } from "./scenes.mjs";
+
 const [program] = process.argv.slice(2);
 if (!program) {
   console.error("usage: admin.mjs WXGATE");
@@ -204,16 +206,7 @@ const scenes = {
   },
 };
 
-let failed = 0;
-for (const [name, scene] of Object.entries(scenes)) {
-  try {
-    await scene();
-    console.log(`ok    ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAIL  ${name}\n      ${String(error.message).replaceAll("\n", "\n      ")}`);
-  }
-}
+const failed = await play(scenes);
 await browser.close();
 for (const started of programs) {
   started.removeAllListeners("exit");
@@ -221,5 +214,4 @@ for (const started of programs) {
 }
 site.close();
 await rm(folder, { recursive: true, force: true });
-console.log(`${Object.keys(scenes).length - failed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);

@@ -12,6 +12,8 @@ import { createRequire } from "node:module";
 
 import { chromium } from "playwright-core";
 
+import { play } from "./scenes.mjs";
+
 const [start, gateway, screenshot] = process.argv.slice(2);
 if (!start || !gateway) {
   console.error("usage: demo.mjs START GATEWAY [SCREENSHOT]");
@@ -428,18 +430,6 @@ const scenes = {
   },
 };
 
-let passed = 0;
-let failed = 0;
-for (const [name, scene] of Object.entries(scenes)) {
-  try {
-    await scene();
-    passed += 1;
-    console.log(`ok    ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAIL  ${name}\n      ${error.message.split("\n").slice(0, 6).join("\n      ")}`);
-  }
-}
+const failed = await play(scenes);
 await browser.close();
-console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed > 0 ? 1 : 0);

@@ -9,6 +9,8 @@ import assert from "node:assert/strict";
 
 import { chromium } from "playwright-core";
 
+import { play } from "./scenes.mjs";
+
 const [gateway, start] = process.argv.slice(2);
 if (!gateway || !start) {
   console.error("usage: scan.mjs GATEWAY START");
@@ -178,17 +180,6 @@ const scenes = {
   },
 };
 
-let passed = 0;
-const failed = [];
-for (const [name, scene] of Object.entries(scenes)) {
-  try {
-    await scene();
-    passed += 1;
-  } catch (error) {
-    failed.push(name);
-    console.error(`FAILED ${name}\n  ${String(error.message ?? error).replaceAll("\n", "\n  ")}`);
-  }
-}
+const failed = await play(scenes);
 await browser.close();
-console.log(`${passed} passed, ${failed.length} failed`);
-process.exitCode = failed.length > 0 ? 1 : 0;
+process.exitCode = failed > 0 ? 1 : 0;

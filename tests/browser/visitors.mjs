@@ -9,6 +9,8 @@ import assert from "node:assert/strict";
 
 import { chromium } from "playwright-core";
 
+import { play } from "./scenes.mjs";
+
 const [gateway] = process.argv.slice(2);
 if (!gateway) {
   console.error("usage: visitors.mjs GATEWAY");
@@ -226,16 +228,6 @@ const scenes = {
   },
 };
 
-let failed = 0;
-for (const [name, scene] of Object.entries(scenes)) {
-  try {
-    await scene();
-    console.log(`ok    ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAIL  ${name}\n      ${String(error.message).replaceAll("\n", "\n      ")}`);
-  }
-}
+const failed = await play(scenes);
 await browser.close();
-console.log(`${Object.keys(scenes).length - failed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);
