@@ -4,18 +4,9 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 use wxgate::simulator::Person;
 
-use crate::support::{APP_ID, Browser, Seen, TestGateway};
+use crate::support::{APP_ID, Browser, IDENTITY, Seen, TestGateway};
 
-const PLAIN: [&str; 7] = [
-    "x-wechat-openid",
-    "x-wechat-unionid",
-    "x-wechat-appid",
-    "x-wechat-subject",
-    "x-wechat-scope",
-    "x-wechat-nickname",
-    "x-wechat-avatar",
-];
-const TOKEN: &str = "x-wxgate-jwt-assertion";
+const TOKEN: &str = IDENTITY[0];
 
 /// What a client would send to be somebody else, in spellings that application servers read as one.
 const FORGED: [(&str, &str); 8] = [
@@ -29,10 +20,11 @@ const FORGED: [(&str, &str); 8] = [
     ("x-wechat-unionid", "forged"),
 ];
 
-/// Each plain header in the order of [`PLAIN`]; a missing or doubled one fails the test.
+/// Each plain header in the order of [`IDENTITY`]; a missing or doubled one fails the test.
 #[track_caller]
 fn plain(seen: &Seen) -> [String; 7] {
-    PLAIN.map(|name| {
+    let [_, plain @ ..] = IDENTITY;
+    plain.map(|name| {
         assert!(seen.headers.contains_key(name), "no {name}");
         seen.header(name).to_owned()
     })
@@ -209,7 +201,8 @@ async fn plain_headers_can_be_switched_off_and_the_token_stays() {
 
     let seen = gateway.upstream().last();
     assert_eq!(seen.header(TOKEN).split('.').count(), 3);
-    for name in PLAIN {
+    let [_, plain @ ..] = IDENTITY;
+    for name in plain {
         assert!(!seen.headers.contains_key(name), "{name}");
     }
 }

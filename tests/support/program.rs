@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::tools::PATIENCE;
+use super::tools::{PATIENCE, spawn};
 
 /// Killed when dropped.
 pub(crate) struct Program {
@@ -40,15 +40,7 @@ impl Program {
     /// With something to read on standard input.
     #[track_caller]
     pub(crate) fn start_with(input: Stdio, mut command: Command) -> Self {
-        command
-            .stdin(input)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        let mut child = match command.spawn() {
-            Ok(child) => child,
-            Err(error) => panic!("{error}: {command:?}\nrun tests/run, which installs it"),
-        };
+        let mut child = spawn(&mut command, input);
         let (sender, said) = watch::channel(Vec::new());
         let (output, errors) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         tokio::spawn(note_lines(Output::Standard, output, sender.clone()));

@@ -6,7 +6,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 /// A busy machine may take long to start an interpreter.
@@ -85,17 +85,23 @@ pub(crate) fn python() -> Command {
     Command::new(std::env::var_os("WXGATE_TEST_PYTHON").unwrap_or_else(|| "python3".into()))
 }
 
-/// Runs an interpreter to its end and returns what it printed. A program or package that is missing fails the test.
-pub(crate) async fn run_tool(mut command: Command, input: &str) -> String {
+/// Starts a program whose outputs are read here; it is killed when dropped.
+#[track_caller]
+pub(crate) fn spawn(command: &mut Command, input: Stdio) -> Child {
     command
-        .stdin(Stdio::piped())
+        .stdin(input)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let mut child = match command.spawn() {
+    match command.spawn() {
         Ok(child) => child,
         Err(error) => panic!("{error}: {command:?}\nrun tests/run, which installs it"),
-    };
+    }
+}
+
+/// Runs an interpreter to its end and returns what it printed. A program or package that is missing fails the test.
+pub(crate) async fn run_tool(mut command: Command, input: &str) -> String {
+    let mut child = spawn(&mut command, Stdio::piped());
     let mut stdin = child.stdin.take().unwrap();
     let (written, output) = tokio::join!(
         async {

@@ -584,14 +584,7 @@ async fn websockets_to_a_server_with_prior_knowledge_are_asked_for_over_http1() 
     .await;
     let gateway = in_front_of(origin.address, |_, _| {}).await;
 
-    let mut client = gateway.connect().await;
-    let head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    client.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = [0; 12];
-    timeout(NEVER, client.read_exact(&mut answer))
-        .await
-        .unwrap()
-        .unwrap();
+    let (_socket, answer) = gateway.ask_for_websocket().await;
 
     assert_eq!(&answer, b"HTTP/1.1 101");
     assert!(origin.heads()[0].starts_with("GET / HTTP/1.1\r\n"));
@@ -800,13 +793,8 @@ async fn a_websocket_takes_the_room_of_an_idle_connection_over_http2() {
     .await;
     assert_eq!(gateway.get("/").await.status, 200);
 
-    let mut socket = gateway.connect().await;
-    let head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    socket.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = [0; 12];
-    let read = timeout(NEVER, socket.read_exact(&mut answer)).await;
+    let (_socket, answer) = gateway.ask_for_websocket().await;
 
-    read.unwrap().unwrap();
     assert_eq!(&answer, b"HTTP/1.1 101");
     assert_eq!(streams.load(Ordering::SeqCst), 1);
 }
@@ -822,13 +810,8 @@ async fn a_connection_that_is_in_use_is_not_given_up_for_a_websocket() {
     let (parts, _body) = gateway.begin(request("GET", "/", "")).await;
     assert_eq!(parts.status, 200);
 
-    let head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    let mut socket = gateway.connect().await;
-    socket.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = [0; 12];
-    let read = timeout(NEVER, socket.read_exact(&mut answer)).await;
+    let (_socket, answer) = gateway.ask_for_websocket().await;
 
-    read.unwrap().unwrap();
     assert_eq!(&answer, b"HTTP/1.1 503");
 }
 

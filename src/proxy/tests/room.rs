@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 use super::support::*;
 
@@ -127,12 +125,7 @@ async fn a_websocket_takes_the_room_of_an_idle_connection_and_gives_it_back() {
     .await;
     assert_eq!(gateway.get("/").await.status, 200);
 
-    let mut socket = gateway.connect().await;
-    let head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    socket.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = [0; 12];
-    let read = timeout(NEVER, socket.read_exact(&mut answer)).await;
-    read.unwrap().unwrap();
+    let (socket, answer) = gateway.ask_for_websocket().await;
     assert_eq!(&answer, b"HTTP/1.1 101");
     assert_eq!(gateway.get("/").await.status, 503);
 

@@ -18,6 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use crate::drain::Drain;
 use crate::message::{BodyError, Head, RequestBody, RequestId, Scheme};
@@ -337,7 +338,7 @@ impl Gateway {
             .await
             .unwrap();
         tokio::spawn(connection);
-        let sent = tokio::time::timeout(NEVER, sender.send_request(request));
+        let sent = timeout(NEVER, sender.send_request(request));
         sent.await.unwrap().unwrap().into_parts()
     }
 
@@ -346,12 +347,23 @@ impl Gateway {
         TcpStream::connect(self.address).await.unwrap()
     }
 
+    /// Asks for a WebSocket on a new connection; the connection, and the answer as far as its status.
+    pub(super) async fn ask_for_websocket(&self) -> (TcpStream, [u8; 12]) {
+        let mut stream = self.connect().await;
+        let head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        let read = timeout(NEVER, stream.read_exact(&mut answer)).await;
+        read.unwrap().unwrap();
+        (stream, answer)
+    }
+
     /// Sends these bytes, finishes, and reads all that comes back.
     pub(super) async fn raw(&self, bytes: &str) -> String {
         let mut stream = self.connect().await;
         stream.write_all(bytes.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
-        let reading = tokio::time::timeout(NEVER, stream.read_to_end(&mut answer));
+        let reading = timeout(NEVER, stream.read_to_end(&mut answer));
         // A reset after the answer is the server's right when it does not want the rest.
         let _ = reading.await.unwrap();
         String::from_utf8_lossy(&answer).into_owned()
