@@ -10,7 +10,7 @@ use jiff::tz::Offset;
 
 use super::numbers::{write_address, write_number};
 use super::query::{is_secret, parameters};
-use super::{AccessRecord, LONGEST_TARGET, QueryDetail};
+use super::{AccessRecord, LONGEST_TARGET, QueryDetail, shorten};
 
 /// Appends one line. Whatever is not printable ASCII appears as `\xHH`, so a line is ASCII and cannot be broken.
 pub(super) fn write(line: &mut Vec<u8>, record: &AccessRecord<'_>, detail: QueryDetail) {
@@ -42,13 +42,13 @@ pub(super) fn write(line: &mut Vec<u8>, record: &AccessRecord<'_>, detail: Query
         None => line.push(b'-'),
     }
     line.extend_from_slice(b"\" \"");
-    escape(line, cut(record.user_agent.unwrap_or(b"-")));
+    let user_agent = record.user_agent.unwrap_or(b"-");
+    escape(line, user_agent.get(..LONGEST_TARGET).unwrap_or(user_agent));
     line.extend_from_slice(b"\"\n");
 }
 
 /// The referrer; its query is shown like the one of the request, because it may be an address that a login came back to.
 fn write_referer(line: &mut Vec<u8>, referer: &[u8], detail: QueryDetail) {
-    // Cut apart as text: what is none is shown without its query.
     let text = String::from_utf8_lossy(referer);
     let text = text.split('#').next().unwrap_or_default();
     match text.split_once('?') {
@@ -58,22 +58,18 @@ fn write_referer(line: &mut Vec<u8>, referer: &[u8], detail: QueryDetail) {
 }
 
 fn target(line: &mut Vec<u8>, path: &str, query: Option<&str>, detail: QueryDetail) {
-    escape(line, cut(path.as_bytes()));
+    escape(line, shorten(path).0.as_bytes());
     let Some(query) = query.filter(|_| detail != QueryDetail::None) else {
         return;
     };
-    let before = line.len();
-    for (place, (name, value)) in parameters(query).enumerate() {
-        if line.len() - before > LONGEST_TARGET {
-            return;
-        }
+    for (place, (name, value)) in parameters(shorten(query).0).enumerate() {
         line.push(if place == 0 { b'?' } else { b'&' });
-        escape(line, cut(name.as_bytes()));
+        escape(line, name.as_bytes());
         match value {
             None => {}
             Some(value) if detail == QueryDetail::Full && !is_secret(name) => {
                 line.push(b'=');
-                escape(line, cut(value.as_bytes()));
+                escape(line, value.as_bytes());
             }
             Some(_) => line.extend_from_slice(b"=[removed]"),
         }
@@ -102,8 +98,4 @@ fn escape(line: &mut Vec<u8>, bytes: &[u8]) {
             _ => line.push(*byte),
         }
     }
-}
-
-fn cut(bytes: &[u8]) -> &[u8] {
-    bytes.get(..LONGEST_TARGET).unwrap_or(bytes)
 }

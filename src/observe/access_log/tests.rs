@@ -190,6 +190,11 @@ fn long_targets_are_cut_between_characters() {
 
     assert!(line.len() < 6000, "{}", line.len());
     assert!(!line.contains("SECRET"));
+
+    let combined = combined_line(&record, QueryDetail::Full);
+    // Each byte of the path takes four characters.
+    assert!(combined.len() < 11_000, "{}", combined.len());
+    assert!(!combined.contains("SECRET"));
 }
 
 #[test]
