@@ -19,7 +19,7 @@ const LESS_OFTEN: u32 = 4;
 /// Every so many of the above, the rest is done as well.
 const SELDOM: u32 = 240;
 
-/// Every so many, what routes have counted is noted, for the status page.
+/// Every so many, what routes have counted is noted, for the status page, and idle connections to sites are looked through.
 const SAMPLE: u32 = 15;
 
 /// Beyond so many sessions or codes nobody counts.
@@ -56,11 +56,13 @@ pub(super) async fn run(
         }
         if round % SAMPLE == 1 {
             shared.recent.note(&shared.metrics, Instant::now());
+            // Often enough that `keep_alive` means what it says: after a rush the descriptors are free again soon.
+            current.load().proxy().sweep(Instant::now());
         }
         if is_full_round {
             count_sessions(&shared, &current.load_full()).await;
             count_codes(&shared, &current.load_full()).await;
-            sweep(&shared, &current.load_full()).await;
+            sweep(&shared).await;
         }
     }
 }
@@ -114,8 +116,7 @@ async fn count_codes(shared: &Shared, gateway: &Gateway) {
     }
 }
 
-async fn sweep(shared: &Shared, gateway: &Gateway) {
-    gateway.proxy().sweep(Instant::now());
+async fn sweep(shared: &Shared) {
     if let Err(error) = shared.store.sweep(shared.clock.now()).await {
         tracing::warn!(%error, "expired values not removed");
     }

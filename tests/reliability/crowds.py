@@ -17,9 +17,8 @@ EACH = 10_000
 CLOSED = {"heads": 25, "bodies": 45}
 """Seconds: the deadline (15 and 30) and room for a machine that is busy with ten thousand clients."""
 
-
-KEPT = 280
-"""Connections to the site wait for the next request: 256 of each server."""
+LEFT = 16
+"""Descriptors more than before the first crowd, once connections to the site that nobody needs are old enough to go."""
 
 
 class Crowd:
@@ -64,11 +63,18 @@ class Probe:
 
     def __init__(self, stage: Stage, visitor: Visitor) -> None:
         self.waits: list[float] = []
+        self.lags: list[float] = []
         self.failed = 0
         self.running = asyncio.create_task(self._run(stage, visitor))
 
     async def _run(self, stage: Stage, visitor: Visitor) -> None:
         kept = Connection("127.0.0.1", stage.gateway.port)
+        try:
+            await self._ask(stage, visitor, kept)
+        finally:
+            kept.close()
+
+    async def _ask(self, stage: Stage, visitor: Visitor, kept: Connection) -> None:
         while True:
             # In turns on a connection that is there and on a new one: both must be served.
             connection = kept if len(self.waits) % 2 else Connection("127.0.0.1", stage.gateway.port)
@@ -78,17 +84,25 @@ class Probe:
             self.failed += answer.status != 200
             if connection is not kept:
                 connection.close()
+            slept = time.monotonic()
             await asyncio.sleep(0.05)
+            self.lags.append(time.monotonic() - slept - 0.05)
 
     async def row(self, whom: str) -> Row:
-        """Ends it. An exception of the probe is a failure of the scene."""
+        """Ends it. An exception of the probe is a failure of the scene.
+
+        A machine that is busy with other things wakes this process late, and an answer needs two wakings, at the site and
+        here. That is not the gateway's time: it is measured beside, and the goal is that much higher.
+        """
+        # Often enough that one slow answer is not yet a hundredth of all.
+        await until("the probe has asked", lambda: len(self.waits) > 110 or self.running.done(), 60)
         if self.running.done():
             await self.running
         self.running.cancel()
-        late = statistics.quantiles(self.waits, n=100)[98]
-        value = f"{late * 1000:.0f} ms, {self.failed} of {len(self.waits)} failed"
-        return Row(f"others beside {EACH:,} {whom}, 99th percentile", value, "under 100 ms, none",
-                   late < 0.1 and not self.failed and len(self.waits) > 20)
+        late, lag = (statistics.quantiles(times, n=100)[98] * 1000 for times in (self.waits, self.lags))
+        value = f"{late:.0f} ms, {self.failed} of {len(self.waits)} failed"
+        goal = f"under 100 ms and the machine's own {2 * lag:.0f} ms, none"
+        return Row(f"others beside {EACH:,} {whom}, 99th percentile", value, goal, late < 100 + 2 * lag and not self.failed)
 
 
 async def crowds(stage: Stage) -> list[Row]:
@@ -100,20 +114,19 @@ async def crowds(stage: Stage) -> list[Row]:
     program = stage.gateway.program
     descriptors, resident = program.descriptors(), program.resident_kib()
     each, rows = await idle(stage, visitor, resident)
-    left = [program.descriptors() - descriptors]
+    left = [await program.descriptors_after(descriptors, LEFT)]
     host = f"Host: 127.0.0.1:{stage.gateway.port}\r\nCookie: {visitor.cookie}\r\n"
     for name, kinds, wanted in [slow_heads(), slow_bodies(stage, host)]:
         rows += await slow(stage, visitor, name, kinds, wanted)
-        await until("descriptors are given back", lambda: program.descriptors() <= descriptors + KEPT)
-        left.append(program.descriptors() - descriptors)
+        left.append(await program.descriptors_after(descriptors, LEFT))
     peak = program.peak_kib()
     await idle(stage, visitor, resident)
-    left.append(program.descriptors() - descriptors)
+    left.append(await program.descriptors_after(descriptors, LEFT))
     more = (program.peak_kib() - peak) / 1024
     return [
         Row(f"memory for each of {EACH:,} idle connections, after one request", f"{each:.1f} KiB", "under 26 KiB", each < 26),
         *rows,
-        Row("descriptors left behind by each of the four crowds", ", ".join(map(str, left)), f"at most {KEPT}", max(left) <= KEPT),
+        Row("descriptors left behind by each of the four crowds", ", ".join(map(str, left)), f"at most {LEFT}", max(left) <= LEFT),
         Row("memory that the last crowd needs beyond those before it", f"{more:.1f} MiB", "under 16 MiB", more < 16),
     ]
 
@@ -139,10 +152,9 @@ async def slow(stage: Stage, visitor: Visitor, name: str, kinds: list[Kind], wan
     descriptors = stage.gateway.program.descriptors()
     probe = Probe(stage, visitor)
     crowd = await Crowd.gather(stage, kinds, patience=60)
-    inside = stage.gateway.program.descriptors() - descriptors
+    await until("all are inside", lambda: stage.gateway.program.descriptors() > descriptors + EACH - 100)
     result = await crowd.result()
     row = await probe.row(f"slow {name}")
-    assert inside > EACH - KEPT, f"only {inside} were inside at once"
     met = result.longest < CLOSED[name] and not result.left and result.answers == wanted
     value = f"{result.longest:.0f} s at most" if met else f"{result.longest:.0f} s, {result.answers}, {result.left} left"
     return [Row(f"{EACH:,} slow {name} are closed", value, f"by {CLOSED[name]} s", met), row]
@@ -156,10 +168,8 @@ async def idle(stage: Stage, visitor: Visitor, resident: int) -> tuple[float, li
     crowd = await Crowd.gather(stage, [Kind(EACH, ask, holds=True)], patience=60)
     each = (program.resident_kib() - resident) / EACH
     probe = Probe(stage, visitor)
-    await asyncio.sleep(3)
     row = await probe.row("idle connections")
     inside = program.descriptors() - descriptors
     result = await crowd.result()
-    assert inside > EACH - KEPT and result.answers == {"200": EACH} and result.left == EACH, (inside, result)
-    await until("descriptors are given back", lambda: program.descriptors() <= descriptors + KEPT)
+    assert inside > EACH - 100 and result.answers == {"200": EACH} and result.left == EACH, (inside, result)
     return each, [row]

@@ -62,6 +62,14 @@ class Program:
     def descriptors(self) -> int:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
+    async def descriptors_after(self, before: int, most: int) -> int:
+        """How many more than `before` are left once they are at most `most`; those that still are after half a minute stay."""
+        try:
+            await until("descriptors are given back", lambda: self.descriptors() <= before + most, 30)
+        except TimeoutError:
+            pass
+        return self.descriptors() - before
+
     def cpu_seconds(self) -> float:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
