@@ -28,6 +28,19 @@ async fn returning_visitor_is_not_sent_to_wechat_again() {
     assert_eq!(gateway.simulator().logins(), logins);
 }
 
+/// Older scripts write names into cookies as they are, in UTF-8 or GBK.
+#[tokio::test]
+async fn cookies_of_the_site_that_are_no_text_stand_in_no_logins_way() {
+    let gateway = TestGateway::start().await;
+    let mut alice = gateway.browser_in_wechat("alice");
+    alice.set_cookie("nick", "张三");
+
+    alice.get("/orders").await.assert_ok();
+
+    let seen = gateway.upstream().last();
+    assert_eq!(seen.headers["cookie"].as_bytes(), "nick=张三".as_bytes());
+}
+
 #[tokio::test]
 async fn silent_login_is_two_bare_redirects() {
     let gateway = TestGateway::start().await;

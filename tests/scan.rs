@@ -70,6 +70,19 @@ async fn a_computer_is_logged_in_by_a_phone_and_goes_on_where_it_wanted_to() {
 }
 
 #[tokio::test]
+async fn cookies_of_the_site_that_are_no_text_stand_in_no_computers_way() {
+    let gateway = gateway().await;
+    let mut computer = gateway.browser(agents::DESKTOP);
+    computer.set_cookie("nick", "张三");
+    let mut screen = Screen::with(computer, "/orders").await;
+    let mut phone = gateway.browser_in_wechat("alice");
+
+    confirm(&mut screen, &mut phone).await;
+
+    assert_eq!(screen.news("scanned").await["state"], "confirmed");
+}
+
+#[tokio::test]
 async fn without_script_the_page_itself_goes_on() {
     let gateway = gateway().await;
     let mut screen = Screen::at(&gateway, "/orders").await;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 use super::attempt::Ring;
 use crate::message::Site;
 use crate::seal::{Purpose, Sealer};
+use crate::session::values_named;
 
 /// What a request brought of our cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,13 +93,7 @@ impl AttemptsCookie {
 
 /// The first cookie with this name. HTTP/2 clients may send one header line per cookie.
 pub(super) fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find_map(|(key, value)| (key == name).then_some(value))
+    values_named(headers, name).next()
 }
 
 /// `SameSite=Lax`: the way back from WeChat is a top-level GET, which Lax lets through; old web-views break on `None`.
@@ -120,6 +114,8 @@ pub(super) fn set_cookie(
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
+    use http::header::COOKIE;
+
     use super::*;
 
     fn cookies(lines: &[&'static str]) -> HeaderMap {

@@ -71,11 +71,7 @@ impl CookieNames {
 
     /// The values of cookies with our name, at most [`MOST_CANDIDATES`]. Values that no sealed text can be do not count.
     pub(super) fn candidates<'h>(&self, headers: &'h HeaderMap) -> impl Iterator<Item = &'h str> {
-        headers
-            .get_all(COOKIE)
-            .into_iter()
-            .flat_map(parts)
-            .filter_map(|part| value_of(part, self.session.as_bytes()))
+        values_named(headers, &self.session)
             .filter(|value| (1..=LONGEST_COOKIE).contains(&value.len()))
             .take(MOST_CANDIDATES)
     }
@@ -141,6 +137,13 @@ impl CookieNames {
         bare.starts_with(SERVER_COOKIE.as_bytes())
             || self.reserved.iter().any(|ours| ours.as_bytes() == name)
     }
+}
+
+/// The values of cookies with this name, in order, where they are text. Cookies of the site beside them may hold any bytes: older
+/// scripts write Chinese names as they are.
+pub fn values_named<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h str> {
+    let cookies = headers.get_all(COOKIE).into_iter().flat_map(parts);
+    cookies.filter_map(move |part| value_of(part, name.as_bytes()))
 }
 
 /// A cookie for the whole host that scripts cannot read. `secure` is off only on loopback http.
