@@ -66,6 +66,19 @@ pub fn from_unix_seconds(seconds: u64) -> SystemTime {
         .unwrap_or(UNIX_EPOCH)
 }
 
+/// Whole milliseconds since 1970; a time before that counts as 0.
+pub fn unix_milliseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The time that [`unix_milliseconds`] gave; milliseconds beyond what the platform can hold count as 1970.
+pub fn from_unix_milliseconds(milliseconds: u64) -> SystemTime {
+    UNIX_EPOCH
+        .checked_add(Duration::from_millis(milliseconds))
+        .unwrap_or(UNIX_EPOCH)
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {

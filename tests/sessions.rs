@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 
-use crate::support::{Browser, Process, Reply, Setup, TestGateway, agents};
+use crate::support::{Browser, Process, Reply, Setup, TestGateway, agents, log_out_everywhere};
 
 const SESSION: &str = "__Host-wxgate";
 const ATTEMPTS: &str = "__Host-wxgate-login";
@@ -359,6 +359,24 @@ async fn logout_everywhere_ends_every_session_of_the_person() {
     gateway.clock().advance(Duration::from_secs(1));
     let again = logged_in(&gateway, "alice").await;
     assert!(is_somebody(&gateway, &again).await);
+}
+
+/// WeChat's address stays in the history of a browser, and its code leads to what came of it for five minutes.
+#[tokio::test]
+async fn a_callback_that_is_loaded_again_brings_nothing_back_that_ended_everywhere() {
+    let gateway = TestGateway::start().await;
+    let mut phone = gateway.browser_in_wechat("alice");
+    let (_, callback) = phone.get_until("/orders", "/_wxgate/callback/").await;
+    phone.get(callback.as_str()).await.assert_ok();
+    let mut tablet = logged_in(&gateway, "alice").await;
+    gateway.clock().advance(Duration::from_secs(60));
+    // So that the latest time seen is later than the login.
+    tablet.get("/site").await.assert_ok();
+
+    log_out_everywhere(&gateway, &mut tablet).await;
+    phone.get_once(callback.as_str()).await;
+
+    assert!(!is_somebody(&gateway, &phone).await);
 }
 
 #[tokio::test]

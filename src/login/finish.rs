@@ -88,7 +88,8 @@ impl Login {
         visit: &Visit<'_>,
     ) -> Result<SetCookie, store::Error> {
         let new = keep_what_is_known(new, visit.session);
-        let (session, cookie) = self.parts.sessions.start(new, at).await?;
+        let starting = self.parts.sessions.start_from(new, at, visit.now);
+        let (session, cookie) = starting.await?;
         let app = session.person.app.as_str();
         self.parts.metrics.session_created(app);
         Ok(cookie)

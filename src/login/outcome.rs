@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{from_unix_seconds, unix_seconds};
+use crate::clock::{from_unix_milliseconds, from_unix_seconds, unix_milliseconds, unix_seconds};
 use crate::identity::Profile;
 use crate::secret::Secret;
 use crate::wechat::{self, OpenId, Reaction, Scope, UnionId};
@@ -34,7 +34,7 @@ pub(super) struct Found {
     pub(super) scope: Scope,
     /// Nickname and avatar, with [`Scope::Userinfo`].
     pub(super) profile: Option<Profile>,
-    /// When WeChat said so; kept in whole seconds. A session made from it begins here, so that whatever ended the person's
+    /// When WeChat said so; kept in whole milliseconds. A session made from it begins here, so that whatever ended the person's
     /// sessions since then ends this one too.
     pub(super) at: SystemTime,
     /// Refreshes the profile later, with [`Scope::Userinfo`].
@@ -91,7 +91,8 @@ enum Stored {
         unionid: Option<String>,
         userinfo: bool,
         profile: Option<(String, String, u64)>,
-        at: u64,
+        /// Milliseconds since 1970.
+        at_ms: u64,
         #[serde(default)]
         refresh_token: Option<String>,
     },
@@ -132,7 +133,7 @@ impl Outcome {
                         unix_seconds(profile.fetched_at),
                     )
                 }),
-                at: unix_seconds(found.at),
+                at_ms: unix_milliseconds(found.at),
                 refresh_token: found
                     .refresh_token
                     .as_ref()
@@ -153,7 +154,7 @@ impl Outcome {
                 unionid,
                 userinfo,
                 profile,
-                at,
+                at_ms,
                 refresh_token,
             } => Some(Self::Known(Found {
                 openid: OpenId::parse(&openid)?,
@@ -167,7 +168,7 @@ impl Outcome {
                     avatar,
                     fetched_at: from_unix_seconds(fetched_at),
                 }),
-                at: from_unix_seconds(at),
+                at: from_unix_milliseconds(at_ms),
                 refresh_token: refresh_token.map(Secret::new),
             })),
             Stored::Snapshot => Some(Self::Snapshot),
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn every_outcome_comes_back_from_the_store() {
-        let at = from_unix_seconds(1_700_000_000);
+        let at = from_unix_milliseconds(1_700_000_000_123);
         let base = Found {
             openid: OpenId::parse("o6_bm-L2M").unwrap(),
             unionid: None,
@@ -198,7 +199,7 @@ mod tests {
             profile: Some(Profile {
                 nickname: "小\r\n\"明\" 🎉".to_owned(),
                 avatar: String::new(),
-                fetched_at: at,
+                fetched_at: from_unix_seconds(1_700_000_000),
             }),
             refresh_token: Some(Secret::new("68_r".to_owned())),
             ..base.clone()
@@ -234,7 +235,7 @@ mod tests {
             &b""[..],
             b"pending",
             b"{}",
-            b"{\"Known\":{\"openid\":\"a b\",\"unionid\":null,\"userinfo\":false,\"profile\":null,\"at\":1}}",
+            b"{\"Known\":{\"openid\":\"a b\",\"unionid\":null,\"userinfo\":false,\"profile\":null,\"at_ms\":1}}",
         ] {
             assert_eq!(Outcome::from_bytes(bytes), None, "{bytes:?}");
         }

@@ -20,8 +20,26 @@ impl Sessions {
         new: NewSession,
         now: SystemTime,
     ) -> Result<(Session, SetCookie), store::Error> {
+        self.start_from(new, now, now).await
+    }
+
+    /// The same for a login that WeChat told us of at `at`, a while ago: the session begins there, so that whatever has ended the
+    /// person's sessions since then ends this one too.
+    pub async fn start_from(
+        &self,
+        new: NewSession,
+        at: SystemTime,
+        now: SystemTime,
+    ) -> Result<(Session, SetCookie), store::Error> {
+        let began = match now.duration_since(at) {
+            Ok(age) => self.now(now).checked_sub(age).unwrap_or(at),
+            // The clock was set back in between.
+            Err(_) => at,
+        };
         let now = round(self.now(now));
-        let mut session = self.begin(new, Carrier::Cookie, now).await?;
+        let mut session = self
+            .begin(new, Carrier::Cookie, (round(began), now))
+            .await?;
         let cookie = self.cookie(&mut session, now);
         Ok((session, cookie))
     }
@@ -33,7 +51,7 @@ impl Sessions {
         now: SystemTime,
     ) -> Result<(Session, IssuedToken), store::Error> {
         let now = round(self.now(now));
-        let mut session = self.begin(new, Carrier::Token, now).await?;
+        let mut session = self.begin(new, Carrier::Token, (now, now)).await?;
         let token = self.token(&mut session);
         Ok((session, token))
     }
@@ -42,14 +60,14 @@ impl Sessions {
         &self,
         new: NewSession,
         carrier: Carrier,
-        now: SystemTime,
+        (began, now): (SystemTime, SystemTime),
     ) -> Result<Session, store::Error> {
         let session = Session {
             id: random_text(ID_LENGTH),
             person: new.person,
             scope: new.scope,
             method: new.method,
-            started_at: now,
+            started_at: began,
             renewed_at: now,
             carrier,
         };

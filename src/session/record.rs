@@ -7,6 +7,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Carrier, Method, Session};
+use crate::clock::{from_unix_milliseconds, unix_milliseconds};
 use crate::identity::{Person, Profile};
 use crate::wechat::{AppId, AppName, OpenId, Scope, UnionId};
 
@@ -112,17 +113,11 @@ impl Record {
 
 /// A time as records keep it: whole milliseconds, never before 1970.
 pub(super) fn round(time: SystemTime) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(milliseconds(time))
-}
-
-/// Milliseconds since 1970; a time before that counts as 0.
-pub(super) fn milliseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    from_unix_milliseconds(unix_milliseconds(time))
 }
 
 fn put_time(bytes: &mut Vec<u8>, time: SystemTime) {
-    bytes.extend_from_slice(&milliseconds(time).to_be_bytes());
+    bytes.extend_from_slice(&unix_milliseconds(time).to_be_bytes());
 }
 
 /// A text longer than its length can say gives a record that nothing reads; far shorter ones fit into no cookie.

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Mutex, watch};
 
-use super::record::milliseconds;
 use super::{Session, owner};
+use crate::clock::unix_milliseconds;
 use crate::store::{self, Store};
 
 /// How much longer than a session a note is kept: clocks of nodes differ, and may be set back.
@@ -128,7 +128,7 @@ impl Revocations {
     async fn note(&self, key: &str, now: SystemTime) -> Result<(), store::Error> {
         let earlier = self.store.get(key).await?;
         let earlier = earlier.map_or(UNIX_EPOCH, |note| read_time(&note));
-        let note = milliseconds(now.max(earlier)).to_be_bytes();
+        let note = unix_milliseconds(now.max(earlier)).to_be_bytes();
         self.store.put(key, &note, self.lifetime()).await
     }
 

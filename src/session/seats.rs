@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::record::milliseconds;
+use crate::clock::unix_milliseconds;
 use crate::store::{self, Store};
 
 /// Who sits where, and since when.
@@ -133,7 +133,7 @@ fn key(owner: &str, number: u32) -> String {
 }
 
 fn encode(seat: &Seat) -> Vec<u8> {
-    let mut bytes = milliseconds(seat.since).to_be_bytes().to_vec();
+    let mut bytes = unix_milliseconds(seat.since).to_be_bytes().to_vec();
     bytes.extend_from_slice(seat.sid.as_bytes());
     bytes
 }

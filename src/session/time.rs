@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::record::milliseconds;
+use crate::clock::unix_milliseconds;
 
 /// Remembers the latest time it was shown, so that a clock set back brings nothing back that was over.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ impl SteadyTime {
     /// `now`, or the latest time seen where that is a little later. A clock set back by more than `most_ahead` was wrong
     /// before, and its time is forgotten.
     pub(super) fn at(&self, now: SystemTime, most_ahead: Duration) -> SystemTime {
-        let shown = milliseconds(now);
+        let shown = unix_milliseconds(now);
         let latest = self.latest.load(Ordering::Relaxed);
         if shown == latest {
             return now;

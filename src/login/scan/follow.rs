@@ -5,7 +5,6 @@ use super::FollowConsent;
 use super::device::Device;
 use super::ticket::{FollowCode, Ticket, TicketId};
 use super::tickets::{Answered, Seen};
-use crate::clock::{from_unix_seconds, unix_seconds};
 use crate::identity::Person;
 use crate::login::outcome::Found;
 use crate::login::query::LoginQuery;
@@ -190,7 +189,7 @@ impl Login {
                 unionid: None,
                 scope: Scope::Base,
                 profile: None,
-                at: from_unix_seconds(unix_seconds(visit.now)),
+                at: visit.now,
                 refresh_token: None,
             },
         };

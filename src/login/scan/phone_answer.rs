@@ -5,7 +5,6 @@ use url::form_urlencoded::parse;
 use super::ScanConfirm;
 use super::ticket::{Ticket, TicketId};
 use super::tickets::Answered;
-use crate::clock::from_unix_seconds;
 use crate::limit::Action;
 use crate::login::outcome::Found;
 use crate::login::{Error, Login, Visit};
@@ -173,8 +172,8 @@ fn yes(session: &Session) -> Answered {
             unionid: person.unionid.clone(),
             scope: session.scope,
             profile: person.profile.clone(),
-            // Whatever ends this session ends the other one too; kept in whole seconds.
-            at: from_unix_seconds(crate::clock::unix_seconds(session.started_at)),
+            // Whatever ends this session ends the other one too.
+            at: session.started_at,
             // The phone's session keeps its own.
             refresh_token: None,
         },
