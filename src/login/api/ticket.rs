@@ -189,5 +189,5 @@ fn target_of(visit: &Visit<'_>) -> String {
 fn comes_from_another_site(headers: &HeaderMap) -> bool {
     headers
         .get("sec-fetch-site")
-        .is_some_and(|site| site == "cross-site")
+        .is_some_and(|site| site == "cross-site" || site == "same-site")
 }
