@@ -432,7 +432,8 @@ async fn me_says_who_is_logged_in() {
         let time = me[field].as_str().unwrap();
         assert!(time.ends_with('Z') && time.len() == 20, "{time}");
     }
-    // The page's own button logs out.
+    // The page's own button logs out; browsers say where its form is from.
+    assert_eq!(page.last().header("referrer-policy"), "same-origin");
     let token = form_token(page.last());
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let body = format!("form_token={token}");

@@ -19,7 +19,9 @@ use crate::pages::{Cause, Language, Page};
 pub(super) fn finish(mut answer: Answer) -> Answer {
     let headers = answer.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // A page with a form has said something else: our own form shall name its origin.
+    let no_referrer = HeaderValue::from_static("no-referrer");
+    headers.entry(REFERRER_POLICY).or_insert(no_referrer);
     headers.append(VARY, HeaderValue::from_static("Cookie"));
     answer
 }
