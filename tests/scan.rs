@@ -83,6 +83,22 @@ async fn cookies_of_the_site_that_are_no_text_stand_in_no_computers_way() {
 }
 
 #[tokio::test]
+async fn whoever_reads_the_log_cannot_answer_for_the_phone() {
+    let mut gateway = gateway().await;
+    let mut screen = Screen::at(&gateway, "/orders").await;
+    let mut phone = gateway.browser_in_wechat("alice");
+
+    confirm(&mut screen, &mut phone).await;
+
+    let lines = gateway.access_log().await;
+    let of_phone = lines.iter().filter(|line| line["path"] == "/_wxgate/x/…");
+    assert!(of_phone.count() >= 2, "{lines:?}");
+    for line in &lines {
+        assert!(!line.to_string().contains(&screen.id), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn without_script_the_page_itself_goes_on() {
     let gateway = gateway().await;
     let mut screen = Screen::at(&gateway, "/orders").await;

@@ -174,25 +174,29 @@ impl Drop for Entry {
     }
 }
 
-/// The path without the ticket of a web-view, which would log in whoever reads it in time.
+/// What of our paths ends in a ticket: that of a web-view logs in whoever reads it in time, that of a code lets a reader answer for
+/// whoever scanned it.
+const TICKETS: [&str; 2] = ["/ticket/", "/x/"];
+
+/// The path without a ticket.
 pub(super) fn without_ticket<'p>(path: &'p str, path_prefix: &str) -> Cow<'p, str> {
-    let ticket = path
-        .strip_prefix(path_prefix)
-        .and_then(|rest| rest.strip_prefix("/ticket/"));
+    let own = path.strip_prefix(path_prefix);
+    let ticket = own.and_then(|own| TICKETS.into_iter().find(|start| own.starts_with(start)));
     match ticket {
         None => Cow::Borrowed(path),
-        Some(_) => Cow::Owned(format!("{path_prefix}/ticket/…")),
+        Some(start) => Cow::Owned(format!("{path_prefix}{start}…")),
     }
 }
 
-/// A referrer up to the ticket of a web-view, likewise.
+/// A referrer up to a ticket.
 fn up_to_ticket<'r>(referer: &'r [u8], path_prefix: &str) -> &'r [u8] {
-    let before = format!("{path_prefix}/ticket/");
-    let mut places = referer.windows(before.len());
-    match places.position(|place| place == before.as_bytes()) {
-        None => referer,
-        Some(start) => &referer[..start + before.len()],
-    }
+    let end = TICKETS.into_iter().find_map(|start| {
+        let before = format!("{path_prefix}{start}");
+        let mut places = referer.windows(before.len());
+        let place = places.position(|place| place == before.as_bytes())?;
+        Some(place + before.len())
+    });
+    end.map_or(referer, |end| &referer[..end])
 }
 
 impl Entry {

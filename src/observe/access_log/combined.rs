@@ -67,7 +67,7 @@ fn target(line: &mut Vec<u8>, path: &str, query: Option<&str>, detail: QueryDeta
         escape(line, name.as_bytes());
         match value {
             None => {}
-            Some(value) if detail == QueryDetail::Full && !is_secret(name) => {
+            Some(value) if detail == QueryDetail::Full && !is_secret(name, value) => {
                 line.push(b'=');
                 escape(line, value.as_bytes());
             }

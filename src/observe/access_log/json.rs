@@ -114,7 +114,7 @@ fn query(line: &mut Vec<u8>, query: Option<&str>, detail: QueryDetail) {
                 escape(line, name);
                 match value {
                     None => {}
-                    Some(_) if is_secret(name) => line.extend_from_slice(b"=[removed]"),
+                    Some(value) if is_secret(name, value) => line.extend_from_slice(b"=[removed]"),
                     Some(value) => {
                         line.push(b'=');
                         escape(line, value);

@@ -1,5 +1,7 @@
 //! What of a query may be shown.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 
 /// Parameters whose value is never shown, after decoding, in lower case and without brackets.
@@ -29,6 +31,8 @@ const SECRET_PARTS: &[&str] = &[
     "credential",
     "api_key",
 ];
+/// How often a value is decoded to look for an address within an address.
+const DEEPEST: usize = 4;
 /// The most parameters that one line names.
 const MOST_PARAMETERS: usize = 64;
 
@@ -44,8 +48,30 @@ pub(super) fn parameters(query: &str) -> impl Iterator<Item = (&str, Option<&str
         })
 }
 
-/// Whether the value of a parameter with this raw name must not be shown.
-pub(super) fn is_secret(raw_name: &str) -> bool {
+/// Whether a parameter must not be shown: for its name, or because it is an address with such a parameter of its own, as in
+/// `to=/reset?token=…`.
+pub(super) fn is_secret(raw_name: &str, raw_value: &str) -> bool {
+    if has_secret_name(raw_name) {
+        return true;
+    }
+    let mut value = Cow::Borrowed(raw_value);
+    for _ in 0..DEEPEST {
+        let (_, query) = value.split_once('?').unwrap_or_default();
+        if query.split(['&', '?']).any(has_secret_name) {
+            return true;
+        }
+        let decoded = percent_decode_str(&value).decode_utf8_lossy().into_owned();
+        if decoded == value {
+            return false;
+        }
+        value = Cow::Owned(decoded);
+    }
+    // Nobody writes an address into an address so often.
+    true
+}
+
+fn has_secret_name(parameter: &str) -> bool {
+    let raw_name = parameter.split('=').next().unwrap_or_default();
     let name = percent_decode_str(raw_name).decode_utf8_lossy();
     let name = name.trim_matches(|letter: char| letter == '+' || letter.is_whitespace());
     let name = name.split('[').next().unwrap_or_default().to_lowercase();
@@ -84,10 +110,34 @@ mod tests {
             "appSecret",
             "idToken",
         ] {
-            assert!(is_secret(name), "{name}");
+            assert!(is_secret(name, ""), "{name}");
         }
         for name in ["page", "encode", "keyword", "design", "", "%ff"] {
-            assert!(!is_secret(name), "{name}");
+            assert!(!is_secret(name, "1"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_secret_within_an_address_is_found_however_often_it_is_escaped() {
+        for value in [
+            "/reset?token=1",
+            "%2Freset%3Fa%3D1%26token%3D1",
+            "https%3A%2F%2Fwww.example.com%2F%3Fcode%3D1",
+            "%2F_wxgate%2Flogin%3Fto%3D%252Freset%253F%2574oken%253D1",
+            "%2F%3F%63ode%3D1",
+            "%252525252F",
+        ] {
+            assert!(is_secret("to", value), "{value}");
+        }
+        for value in [
+            "",
+            "/",
+            "%2Forders%3Fpage%3D2",
+            "token=1",
+            "100%25",
+            "a?b=%2541",
+        ] {
+            assert!(!is_secret("to", value), "{value}");
         }
     }
 

@@ -55,7 +55,7 @@ fn query(line: &mut Vec<u8>, query: Option<&str>, detail: QueryDetail) {
         escape(line, name);
         match value {
             None => {}
-            Some(value) if detail == QueryDetail::Full && !is_secret(name) => {
+            Some(value) if detail == QueryDetail::Full && !is_secret(name, value) => {
                 line.push(b'=');
                 escape(line, value);
             }
