@@ -142,6 +142,29 @@ async fn answer_that_a_cache_may_keep_carries_no_session() {
     assert_eq!(reply.header("cache-control"), "public, max-age=60");
 }
 
+/// Caches may keep by themselves what says nothing, and show it to whoever comes next (RFC 9111, section 4.2.2).
+#[tokio::test]
+async fn what_somebody_logged_in_gets_is_for_that_browser_only_where_the_site_says_nothing() {
+    let gateway = TestGateway::start().await;
+    let mut alice = logged_in(&gateway, "alice").await;
+    gateway.clock().advance(2 * MINUTE);
+
+    let reply = alice.get_once("/orders").await;
+    assert_eq!(reply.header("cache-control"), "private");
+    assert!(!reply.set_cookies(SESSION).is_empty());
+
+    // What the site says is the site's to say.
+    let says = [("x-answer", "cache-control=max-age=60")];
+    let reply = alice.send(Method::GET, "/orders", &says, "").await;
+    assert_eq!(reply.header("cache-control"), "max-age=60");
+    assert!(reply.set_cookies(SESSION).is_empty());
+    // What nobody was told apart for stays as it is.
+    for (method, address) in [(Method::GET, "/open"), (Method::POST, "/orders")] {
+        let reply = alice.send(method, address, &[], "").await;
+        assert_eq!(reply.header("cache-control"), "", "{address}");
+    }
+}
+
 #[tokio::test]
 async fn each_login_is_a_new_session() {
     let gateway = TestGateway::start().await;

@@ -1,12 +1,15 @@
 //! An application's answer, before it goes on to the visitor.
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 
 use super::scrub::LOGOUT_HEADER;
 use super::visitor::Visitor;
 use super::{Asked, Error, Gateway};
 use crate::session::Carrier;
+
+/// Only the visitor's own browser may keep it.
+const PRIVATE: HeaderValue = HeaderValue::from_static("private");
 
 /// What the fields of an application's answer mean to us.
 #[derive(Debug, Default)]
@@ -15,6 +18,8 @@ pub(super) struct Told {
     speaks_to_us: bool,
     wants_logout: bool,
     sets_cookies: bool,
+    /// The application said who may keep the answer.
+    speaks_to_caches: bool,
     /// A cache between us and visitors may keep the answer: then no session may go along.
     pub(super) may_be_shared: bool,
     /// The answer is made to go on after the visitor has logged out.
@@ -33,6 +38,7 @@ impl Told {
             } else if *name == SET_COOKIE {
                 told.sets_cookies = true;
             } else if *name == CACHE_CONTROL {
+                told.speaks_to_caches = true;
                 told.may_be_shared |= may_be_shared(value);
             } else if *name == CONTENT_TYPE {
                 told.is_event_stream |= is_event_stream(value);
@@ -60,6 +66,11 @@ impl Gateway {
         let Some(visitor) = visitor else {
             return Ok(());
         };
+        // SECURITY: a cache may keep what says nothing about it, and would show it to whoever asks without a login.
+        let is_kept_by_caches = matches!(asked.info.method, Method::GET | Method::HEAD);
+        if is_kept_by_caches && !told.speaks_to_caches {
+            headers.insert(CACHE_CONTROL, PRIVATE);
+        }
         if told.wants_logout {
             // PERF: boxed, because few answers ask for it.
             Box::pin(self.end_session(headers, visitor, asked)).await
@@ -100,10 +111,15 @@ fn is_event_stream(kind: &HeaderValue) -> bool {
     has_ended && kind.eq_ignore_ascii_case(EVENT_STREAM)
 }
 
-/// A value that is no text may say anything.
+/// A value that is no text may say anything. What may be kept for a time and is not said to be private may be kept by anybody
+/// (RFC 9111, section 3).
 fn may_be_shared(control: &HeaderValue) -> bool {
     let control = control.to_str().unwrap_or("public").to_ascii_lowercase();
-    control.contains("public") || control.contains("s-maxage")
+    let says = |word: &str| control.contains(word);
+    let age = control.split_once("max-age=").map(|(_, age)| age);
+    let may_be_kept = age.is_some_and(|age| !age.starts_with('0'));
+    let is_private = says("private") || says("no-store") || says("no-cache");
+    says("public") || says("s-maxage") || (may_be_kept && !is_private)
 }
 
 pub(super) fn sensitive(mut value: HeaderValue) -> HeaderValue {
@@ -185,7 +201,16 @@ mod tests {
         ];
         assert!(told(&shared).may_be_shared);
         assert!(told(&[("cache-control", "Public")]).may_be_shared);
-        assert!(!told(&[("cache-control", "private, max-age=60")]).may_be_shared);
+        assert!(told(&[("cache-control", "max-age=60, must-revalidate")]).may_be_shared);
+        for alone in [
+            "private, max-age=60",
+            "max-age=60, no-cache",
+            "max-age=0, must-revalidate",
+            "no-store",
+            "must-revalidate",
+        ] {
+            assert!(!told(&[("cache-control", alone)]).may_be_shared, "{alone}");
+        }
         assert!(!told(&[]).may_be_shared);
     }
 }
