@@ -77,46 +77,45 @@ pub(super) struct Failed<'a> {
     pub(super) error: Error,
 }
 
+/// How far the search for an answer is.
+struct Course {
+    /// Sending the request twice does what sending it once does.
+    repeatable: bool,
+    /// Retries that are left.
+    left: u32,
+    tried: Tried,
+    attempts: u32,
+    /// No server was believed to be well when the search began.
+    all_marked: bool,
+}
+
 impl<'a> Sending<'a> {
     /// Sends the request, and puts the head of the answer into `answer`. Each attempt ends there or in [`retry::next`].
     pub(super) async fn answer(
         &self,
         mut message: Message<'a>,
         answer: &mut response::Parts,
-        now: Instant,
+        mut now: Instant,
     ) -> Result<Answered, Error> {
-        let repeatable = retry::is_repeatable(self.method, self.upload.is_some());
-        let mut left = self.upstream.settings.retries;
-        let mut tried = Tried::default();
-        let mut attempts = 1;
-        let picked = self.upstream.pick(self.wanted, &tried, now);
-        let Some((index, all_marked)) = picked else {
-            let upstream = self.upstream.settings.name.clone();
-            return Err(Error::AllIll { upstream });
-        };
-        let mut next = Next {
-            index,
-            new_connection: self.tunnel,
-            http1_only: false,
-            opened: None,
-        };
+        let (mut course, mut next) = self.begin(now)?;
         loop {
             let server = &self.upstream.servers()[next.index];
             let load = Load::on(server);
             let began = self.span.map(|_| Instant::now());
-            let (share, now) = match self.may_share(server) && !next.http1_only {
+            let share = match self.may_share(server) && !next.http1_only {
                 true => {
                     let share = Box::pin(self.find_share(&mut next, server)).await;
-                    (share, Instant::now())
+                    now = Instant::now();
+                    share
                 }
-                false => (Ok(None), now),
+                false => Ok(None),
             };
             let attempted = match (share, message) {
                 (Ok(None), Message::Bare(fields, target)) => {
                     self.attempt(&mut next, fields, target, answer, now).await
                 }
                 (Ok(None), Message::Hyper(request)) => {
-                    let keep_copy = repeatable && left > 0;
+                    let keep_copy = course.repeatable && course.left > 0;
                     // PERF: boxed, so that requests without a body do not carry its size around.
                     let sending =
                         self.attempt_by_hyper(&mut next, *request, keep_copy, answer, now);
@@ -134,51 +133,86 @@ impl<'a> Sending<'a> {
             };
             let failed = match attempted {
                 Ok(source) => {
-                    return self.accept(answer, source, (next.index, load), attempts);
+                    return self.accept(answer, source, (next.index, load), course.attempts);
                 }
                 Err(failed) => failed,
             };
-            if let (Some(span), Some(began)) = (self.span, began) {
-                let server = &self.upstream.servers()[next.index].name;
-                let mut attempt = span.child_since("attempt", SpanKind::Client, began);
-                attempt.note("wxgate.upstream_server", server.to_string());
-                attempt.fail(failed.outcome.as_str());
-            }
-            if failed.outcome == Outcome::NotConnected {
-                let now = Instant::now();
-                self.upstream.mark_failed(next.index, &mut tried, now);
-            }
-            let step = retry::next(Attempt {
-                outcome: failed.outcome,
-                reused: failed.reused,
-                repeatable,
-                left,
-                other_server: self.upstream.has_other(next.index, &tried),
-            });
-            let Some(again) = failed.message.filter(|_| step != Step::GiveUp) else {
-                return Err(self.final_error(failed.error, all_marked));
-            };
-            message = again;
-            attempts += 1;
-            if step != Step::Reconnect {
-                left -= 1;
-            }
-            next.new_connection = true;
-            if step == Step::NextServer {
-                tried.add(next.index);
-                next = self.other(&tried).unwrap_or(next);
-            }
+            self.note_failure(&failed, began, &next);
+            // The time that an attempt took is not the next one's.
+            now = Instant::now();
+            (message, next) = self.again(failed, &mut course, next, now)?;
         }
     }
 
-    fn other(&self, tried: &Tried) -> Option<Next> {
-        let (index, _) = self.upstream.pick(None, tried, Instant::now())?;
-        Some(Next {
+    /// The first server to ask.
+    fn begin(&self, now: Instant) -> Result<(Course, Next), Error> {
+        let tried = Tried::default();
+        let Some((index, all_marked)) = self.upstream.pick(self.wanted, &tried, now) else {
+            let upstream = self.upstream.settings.name.clone();
+            return Err(Error::AllIll { upstream });
+        };
+        let course = Course {
+            repeatable: retry::is_repeatable(self.method, self.upload.is_some()),
+            left: self.upstream.settings.retries,
+            tried,
+            attempts: 1,
+            all_marked,
+        };
+        Ok((course, self.first_on(index)))
+    }
+
+    /// An attempt on a server that was not asked yet.
+    fn first_on(&self, index: usize) -> Next {
+        Next {
             index,
             new_connection: self.tunnel,
             http1_only: false,
             opened: None,
-        })
+        }
+    }
+
+    fn note_failure(&self, failed: &Failed<'a>, began: Option<Instant>, next: &Next) {
+        if let (Some(span), Some(began)) = (self.span, began) {
+            let server = &self.upstream.servers()[next.index].name;
+            let mut attempt = span.child_since("attempt", SpanKind::Client, began);
+            attempt.note("wxgate.upstream_server", server.to_string());
+            attempt.fail(failed.outcome.as_str());
+        }
+    }
+
+    /// What is sent next, and where, after a failed attempt at `next`; the error where nothing is.
+    fn again(
+        &self,
+        failed: Failed<'a>,
+        course: &mut Course,
+        mut next: Next,
+        now: Instant,
+    ) -> Result<(Message<'a>, Next), Error> {
+        if failed.outcome == Outcome::NotConnected {
+            self.upstream
+                .mark_failed(next.index, &mut course.tried, now);
+        }
+        let step = retry::next(Attempt {
+            outcome: failed.outcome,
+            reused: failed.reused,
+            repeatable: course.repeatable,
+            left: course.left,
+            other_server: self.upstream.has_other(next.index, &course.tried),
+        });
+        let Some(message) = failed.message.filter(|_| step != Step::GiveUp) else {
+            return Err(self.final_error(failed.error, course.all_marked));
+        };
+        course.attempts += 1;
+        if step != Step::Reconnect {
+            course.left -= 1;
+        }
+        next.new_connection = true;
+        if step == Step::NextServer {
+            course.tried.add(next.index);
+            let other = self.upstream.pick(None, &course.tried, now);
+            next = other.map_or(next, |(index, _)| self.first_on(index));
+        }
+        Ok((message, next))
     }
 
     fn accept(

@@ -1,7 +1,9 @@
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::support::*;
 
@@ -168,25 +170,57 @@ async fn retries_are_counted() {
     }
 }
 
+/// A server that takes no connection and refuses none, like a host that is gone.
+struct DeadServer {
+    address: SocketAddr,
+    /// A full backlog drops what knocks.
+    _backlog: (socket2::Socket, Vec<TcpStream>),
+}
+
+impl DeadServer {
+    async fn start() -> Self {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let anywhere: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        socket.bind(&anywhere.into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(Ok(stream)) = timeout(SOON, TcpStream::connect(address)).await {
+            waiting.push(stream);
+        }
+        Self {
+            address,
+            _backlog: (socket, waiting),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_next_server_has_all_the_time_that_an_answer_may_take() {
+    let origin = ScriptedOrigin::answering(OK).await;
+    let dead = DeadServer::start().await;
+    // More than the time that an answer may take goes by before the second server is asked.
+    let gateway = Gateway::start(&[origin.address, dead.address], |settings, _| {
+        settings.connect_timeout = 4 * SOON;
+        settings.response_header_timeout = 3 * SOON;
+    })
+    .await;
+    assert_eq!(gateway.get("/1").await.status, 200);
+
+    let reply = gateway.get("/2").await;
+
+    assert_eq!(
+        (reply.status, reply.header("test-attempts")),
+        (200, Some("2"))
+    );
+    assert_eq!(origin.connections(), 1, "on the connection that was idle");
+}
+
 #[tokio::test]
 async fn a_server_that_does_not_take_connections_is_given_up_in_time() {
-    // A full backlog drops what knocks, like a host that is gone.
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket
-        .bind(
-            &"127.0.0.1:0"
-                .parse::<std::net::SocketAddr>()
-                .unwrap()
-                .into(),
-        )
-        .unwrap();
-    socket.listen(0).unwrap();
-    let address = socket.local_addr().unwrap().as_socket().unwrap();
-    let mut waiting = Vec::new();
-    while let Ok(Ok(stream)) = tokio::time::timeout(SOON, TcpStream::connect(address)).await {
-        waiting.push(stream);
-    }
-    let gateway = Gateway::start(&[address], |settings, _| {
+    let dead = DeadServer::start().await;
+    let gateway = Gateway::start(&[dead.address], |settings, _| {
         settings.connect_timeout = Duration::from_millis(20);
     })
     .await;
