@@ -158,6 +158,31 @@ async fn reload_keeps_open_connections() {
     assert_eq!((old.seen().len(), new.seen().len()), (1, 1));
 }
 
+#[tokio::test]
+async fn a_lower_connection_limit_holds_once_connections_have_ended() {
+    let site = Upstream::start().await;
+    let limited =
+        |most| move |setup: &mut ProcessSetup| setup.server = format!("max_connections = {most}");
+    let process = Process::with(&site.url(), limited(2)).await;
+    let mut first = KeepAlive::open(process.address()).await;
+    let mut second = KeepAlive::open(process.address()).await;
+    first.get("/").await;
+    second.get("/").await;
+
+    process.configure(&site.url(), limited(1));
+    process.signal("HUP");
+    process.says(RELOADED).await;
+    drop(first);
+    let mut third = Box::pin(exchange(process.address(), get("/third")));
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut third).await;
+    assert!(early.is_err(), "served beside the second");
+    assert_eq!(second.get("/").await.status, 200, "an old one is served");
+    drop(second);
+
+    let served = tokio::time::timeout(Duration::from_secs(5), third).await;
+    assert_eq!(served.expect("never served").status, 200);
+}
+
 fn second_listener(address: SocketAddr) -> impl FnOnce(&mut ProcessSetup) {
     move |setup| setup.sections = format!("[[server.listeners]]\naddress = \"{address}\"")
 }

@@ -203,8 +203,8 @@ impl Listener {
         let mut pause = Backoff::default();
         loop {
             let next = async {
-                let permit = Arc::clone(&self.tuning.permits).acquire_owned().await;
-                (self.socket.accept().await, permit.ok())
+                let permit = self.tuning.place().await;
+                (self.socket.accept().await, permit)
             };
             let (accepted, permit) = tokio::select! {
                 next = next => next,
@@ -229,7 +229,7 @@ impl Listener {
 impl Listener {
     /// Accepts what waits in the system's queue already, and would be reset when the socket closes.
     async fn accept_waiting(&self, handler: &impl Handler, guard: &Guard) {
-        while let Ok(permit) = Arc::clone(&self.tuning.permits).try_acquire_owned() {
+        while let Some(permit) = self.tuning.free_place() {
             let waiting = poll_fn(|context| match self.socket.poll_accept(context) {
                 Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
                 Poll::Pending => Poll::Ready(None),

@@ -1,9 +1,10 @@
 //! The settings of a running listener, which change without closing anything.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, MissedTickBehavior, interval};
 
 use super::Settings;
@@ -18,7 +19,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Tuning {
     current: ArcSwap<Prepared>,
-    pub(super) permits: Arc<Semaphore>,
+    /// Places for connections that nobody has taken.
+    free: Arc<Semaphore>,
+    /// So many places were taken when a lower limit did away with them: they are gone when their connections leave.
+    owed: AtomicUsize,
 }
 
 /// Settings and what they need from files.
@@ -47,7 +51,8 @@ impl Prepared {
 impl Tuning {
     pub(super) fn new(prepared: Prepared) -> Self {
         Self {
-            permits: Arc::new(Semaphore::new(prepared.settings.max_connections)),
+            free: Arc::new(Semaphore::new(prepared.settings.max_connections)),
+            owed: AtomicUsize::new(0),
             current: ArcSwap::from_pointee(prepared),
         }
     }
@@ -70,10 +75,55 @@ impl Tuning {
         let before = self.current.swap(Arc::new(prepared));
         let old = before.settings.max_connections;
         if new > old {
-            self.permits.add_permits(new - old);
+            self.add_places(new - old);
         } else {
-            self.permits.forget_permits(old - new);
+            let gone = self.free.forget_permits(old - new);
+            self.owed.fetch_add(old - new - gone, Ordering::Relaxed);
         }
+    }
+
+    /// A place for one more connection, until it is dropped. Waits while all are taken; cancelling loses nothing.
+    pub(super) async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            let place = Arc::clone(&self.free).acquire_owned().await.ok()?;
+            if let Some(place) = self.unless_owed(place) {
+                return Some(place);
+            }
+        }
+    }
+
+    /// The same without waiting; `None` while all are taken.
+    pub(super) fn free_place(&self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            let place = Arc::clone(&self.free).try_acquire_owned().ok()?;
+            if let Some(place) = self.unless_owed(place) {
+                return Some(place);
+            }
+        }
+    }
+
+    fn unless_owed(&self, place: OwnedSemaphorePermit) -> Option<OwnedSemaphorePermit> {
+        let one_less = |owed: usize| owed.checked_sub(1);
+        let pays = self
+            .owed
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+        match pays {
+            Ok(_) => {
+                place.forget();
+                None
+            }
+            Err(_) => Some(place),
+        }
+    }
+
+    /// What is owed need not be paid first.
+    fn add_places(&self, count: usize) {
+        let less = |owed: usize| Some(owed.saturating_sub(count));
+        let owed = self
+            .owed
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        let kept = owed.unwrap_or_default().min(count);
+        self.free.add_permits(count - kept);
     }
 
     pub(super) fn current(&self) -> Arc<Prepared> {
@@ -107,5 +157,63 @@ impl Tuning {
                 tracing::error!(%error, "certificates not looked at");
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use crate::listen::Timeouts;
+
+    use super::*;
+
+    fn at_most(max_connections: usize) -> Prepared {
+        let timeouts = Timeouts {
+            tls_handshake: LOOK_EVERY,
+            request_header: LOOK_EVERY,
+            keep_alive: LOOK_EVERY,
+            body_progress: LOOK_EVERY,
+        };
+        Prepared::new(Settings {
+            address: "127.0.0.1:0".parse().unwrap(),
+            max_header: 1024,
+            max_headers: 100,
+            max_connections,
+            timeouts,
+            tls: None,
+            h2c: false,
+            proxy_protocol: None,
+            trusted_proxies: Vec::new(),
+        })
+        .unwrap()
+    }
+
+    /// Every place that is free now.
+    fn take_all(tuning: &Tuning) -> Vec<OwnedSemaphorePermit> {
+        std::iter::from_fn(|| tuning.free_place()).collect()
+    }
+
+    #[test]
+    fn however_the_limit_changes_it_holds_once_connections_have_ended() {
+        let tuning = Tuning::new(at_most(5));
+        let mut open = take_all(&tuning);
+        assert_eq!(open.len(), 5);
+
+        for limit in [2_usize, 4, 3, 6, 7, 1] {
+            let more = limit.saturating_sub(5);
+            tuning.change(at_most(limit));
+            open.extend(take_all(&tuning));
+            assert_eq!(open.len(), 5 + more, "{limit}");
+            open.truncate(5);
+            // Those that have just left leave what the limit allows, and no more.
+            let free = take_all(&tuning);
+            assert_eq!(free.len(), more, "{limit}");
+        }
+        open.truncate(1);
+        assert!(take_all(&tuning).is_empty());
+        drop(open);
+        assert_eq!(take_all(&tuning).len(), 1);
+        tuning.change(at_most(3));
+        assert_eq!(take_all(&tuning).len(), 3);
     }
 }
