@@ -3,6 +3,7 @@
 mod faults;
 mod heads;
 mod http2;
+mod http2_frames;
 mod names;
 mod pooling;
 mod retries;
