@@ -9,8 +9,14 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 
 use super::numbers::{write_address, write_number};
-use super::query::{is_secret, parameters};
+use super::query::Parameters;
 use super::{AccessRecord, LONGEST_TARGET, QueryDetail, shorten};
+
+const PARAMETERS: Parameters = Parameters {
+    before: "?",
+    removed: "[removed]",
+    escape: |line, text| escape(line, text.as_bytes()),
+};
 
 /// Appends one line. Whatever is not printable ASCII appears as `\xHH`, so a line is ASCII and cannot be broken.
 pub(super) fn write(line: &mut Vec<u8>, record: &AccessRecord<'_>, detail: QueryDetail) {
@@ -59,20 +65,8 @@ fn write_referer(line: &mut Vec<u8>, referer: &[u8], detail: QueryDetail) {
 
 fn target(line: &mut Vec<u8>, path: &str, query: Option<&str>, detail: QueryDetail) {
     escape(line, shorten(path).0.as_bytes());
-    let Some(query) = query.filter(|_| detail != QueryDetail::None) else {
-        return;
-    };
-    for (place, (name, value)) in parameters(shorten(query).0).enumerate() {
-        line.push(if place == 0 { b'?' } else { b'&' });
-        escape(line, name.as_bytes());
-        match value {
-            None => {}
-            Some(value) if detail == QueryDetail::Full && !is_secret(name, value) => {
-                line.push(b'=');
-                escape(line, value.as_bytes());
-            }
-            Some(_) => line.extend_from_slice(b"=[removed]"),
-        }
+    if let Some(query) = query.filter(|_| detail != QueryDetail::None) {
+        PARAMETERS.write(line, query, detail == QueryDetail::Full);
     }
 }
 

@@ -4,8 +4,14 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use super::numbers::{write_address, write_number, write_seconds, write_timestamp};
-use super::query::{is_secret, parameters};
+use super::query::{Parameters, parameters};
 use super::{AccessRecord, QueryDetail, shorten};
+
+const PARAMETERS: Parameters = Parameters {
+    before: "",
+    removed: "[removed]",
+    escape,
+};
 
 /// Everything from the end of one value to the beginning of the next: one constant instead of four pieces, because a line has
 /// two dozen of them.
@@ -94,13 +100,11 @@ fn path(line: &mut Vec<u8>, path: &str) {
 
 fn query(line: &mut Vec<u8>, query: Option<&str>, detail: QueryDetail) {
     let Some(query) = query else { return };
-    // A cut parameter keeps its beginning: its name still decides whether it is shown.
-    let (query, _) = shorten(query);
     match detail {
         QueryDetail::None => {}
         QueryDetail::Keys => {
             line.extend_from_slice(b",\"query_keys\":[");
-            for (place, (name, _)) in parameters(query).enumerate() {
+            for (place, (name, _)) in parameters(shorten(query).0).enumerate() {
                 line.extend_from_slice(if place == 0 { b"\"" } else { b",\"" });
                 escape(line, name);
                 line.push(b'"');
@@ -109,18 +113,7 @@ fn query(line: &mut Vec<u8>, query: Option<&str>, detail: QueryDetail) {
         }
         QueryDetail::Full => {
             line.extend_from_slice(b",\"query\":\"");
-            for (place, (name, value)) in parameters(query).enumerate() {
-                line.extend_from_slice(if place == 0 { b"" } else { b"&" });
-                escape(line, name);
-                match value {
-                    None => {}
-                    Some(value) if is_secret(name, value) => line.extend_from_slice(b"=[removed]"),
-                    Some(value) => {
-                        line.push(b'=');
-                        escape(line, value);
-                    }
-                }
-            }
+            PARAMETERS.write(line, query, true);
             line.push(b'"');
         }
     }

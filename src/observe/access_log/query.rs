@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
+use super::shorten;
+
 /// Parameters whose value is never shown, after decoding, in lower case and without brackets.
 const SECRET_NAMES: &[&str] = &[
     "code",
@@ -36,6 +38,40 @@ const DEEPEST: usize = 4;
 /// The most parameters that one line names.
 const MOST_PARAMETERS: usize = 64;
 
+/// How one format writes the parameters of a query.
+pub(super) struct Parameters {
+    /// Stands before the first one.
+    pub(super) before: &'static str,
+    /// Stands for a value that is not shown.
+    pub(super) removed: &'static str,
+    /// Appends text from outside so that it cannot break the line.
+    pub(super) escape: fn(&mut Vec<u8>, &str),
+}
+
+impl Parameters {
+    /// Appends them with `&` in between; nothing where there are none. A cut parameter keeps its beginning: its name still decides
+    /// whether it is shown.
+    pub(super) fn write(&self, line: &mut Vec<u8>, query: &str, shows_values: bool) {
+        let (query, _) = shorten(query);
+        for (place, (name, value)) in parameters(query).enumerate() {
+            let sign = if place == 0 { self.before } else { "&" };
+            line.extend_from_slice(sign.as_bytes());
+            (self.escape)(line, name);
+            match value {
+                None => {}
+                Some(value) if shows_values && !is_secret(name, value) => {
+                    line.push(b'=');
+                    (self.escape)(line, value);
+                }
+                Some(_) => {
+                    line.push(b'=');
+                    line.extend_from_slice(self.removed.as_bytes());
+                }
+            }
+        }
+    }
+}
+
 /// Parameters in order, as name and raw value; `None` where a parameter has no `=`.
 pub(super) fn parameters(query: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     query
@@ -50,7 +86,7 @@ pub(super) fn parameters(query: &str) -> impl Iterator<Item = (&str, Option<&str
 
 /// Whether a parameter must not be shown: for its name, or because it is an address with such a parameter of its own, as in
 /// `to=/reset?token=…`.
-pub(super) fn is_secret(raw_name: &str, raw_value: &str) -> bool {
+fn is_secret(raw_name: &str, raw_value: &str) -> bool {
     if has_secret_name(raw_name) {
         return true;
     }

@@ -3,8 +3,14 @@
 use std::io::Write as _;
 
 use super::numbers::{write_seconds, write_timestamp};
-use super::query::{is_secret, parameters};
+use super::query::Parameters;
 use super::{AccessRecord, QueryDetail, shorten};
+
+const PARAMETERS: Parameters = Parameters {
+    before: "?",
+    removed: "…",
+    escape,
+};
 
 /// Appends one line: time, address, request, status, bytes, duration, then what is known about the route and the visitor.
 pub(super) fn write(line: &mut Vec<u8>, record: &AccessRecord<'_>, detail: QueryDetail) {
@@ -19,7 +25,9 @@ pub(super) fn write(line: &mut Vec<u8>, record: &AccessRecord<'_>, detail: Query
     let (path, is_cut) = shorten(record.path);
     escape(line, path);
     line.extend_from_slice(if is_cut { "…" } else { "" }.as_bytes());
-    query(line, record.query, detail);
+    if let Some(query) = record.query.filter(|_| detail != QueryDetail::None) {
+        PARAMETERS.write(line, query, detail == QueryDetail::Full);
+    }
     let _ = write!(line, " {} {}B ", record.status, record.bytes_out);
     write_seconds(line, record.duration);
     line.push(b's');
@@ -42,26 +50,6 @@ pub(super) fn write(line: &mut Vec<u8>, record: &AccessRecord<'_>, detail: Query
         }
     }
     line.push(b'\n');
-}
-
-fn query(line: &mut Vec<u8>, query: Option<&str>, detail: QueryDetail) {
-    let Some(query) = query else { return };
-    if detail == QueryDetail::None {
-        return;
-    }
-    let (query, _) = shorten(query);
-    for (place, (name, value)) in parameters(query).enumerate() {
-        line.push(if place == 0 { b'?' } else { b'&' });
-        escape(line, name);
-        match value {
-            None => {}
-            Some(value) if detail == QueryDetail::Full && !is_secret(name, value) => {
-                line.push(b'=');
-                escape(line, value);
-            }
-            Some(_) => line.extend_from_slice("=…".as_bytes()),
-        }
-    }
 }
 
 /// Appends text without anything that could move the cursor, change colors or reorder what is shown.
