@@ -17,12 +17,14 @@ use crate::target::Target;
 mod body;
 mod browser;
 mod head;
+mod host;
 mod load;
 mod site;
 
 pub use body::{BodyError, RequestBody, TrailerFilter};
 pub use browser::{Browser, KnownBrowsers};
 pub use head::{Head, Present};
+pub use host::Host;
 pub use load::Load;
 pub use site::{Scheme, Site};
 
@@ -120,22 +122,6 @@ impl RequestId {
 impl fmt::Display for RequestId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
-    }
-}
-
-/// A canonical host name: lower-case, no port, no trailing dot. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Host(std::sync::Arc<str>);
-
-impl Host {
-    /// Wraps a name that is canonical already.
-    pub fn from_canonical(name: &str) -> Self {
-        Self(name.into())
-    }
-
-    /// As text.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 

@@ -8,7 +8,7 @@ use http::Method;
 use super::{ExplainArgs, Facts, split_url};
 use crate::message::{Host, Scheme, Site};
 use crate::route::list::{Id, Ids, Source};
-use crate::route::report::{self, Outcome, Report, Table, printable};
+use crate::route::report::{self, NotAnAddress, Outcome, Report, Table, printable};
 use crate::route::{
     Auth, Client, HostPattern, OnDeny, PathPattern, Route, Routes, Rule, Settings, Unauthenticated,
 };
@@ -345,8 +345,20 @@ fn addresses_are_split_as_browsers_do_but_paths_stay_as_written() {
             "{url}"
         );
     }
-    for bad in ["", "www.example.com/a", "ftp://www.example.com/", "admin"] {
-        split_url(bad, &site).unwrap_err();
+    for (bad, reason) in [
+        ("", NotAnAddress::Beginning),
+        ("admin", NotAnAddress::Beginning),
+        ("www.example.com/a", NotAnAddress::Beginning),
+        (
+            "ftp://www.example.com/",
+            NotAnAddress::Scheme("ftp".to_owned()),
+        ),
+        ("http://[", NotAnAddress::Host("[".to_owned())),
+        ("https:///a", NotAnAddress::Host(String::new())),
+        ("https://a@b/", NotAnAddress::Host("a@b".to_owned())),
+        ("https://a:x/", NotAnAddress::Host("a:x".to_owned())),
+    ] {
+        assert_eq!(split_url(bad, &site), Err(reason), "{bad}");
     }
 }
 

@@ -38,6 +38,9 @@ pub enum NotAnAddress {
     /// It is of another protocol.
     #[error("the scheme is neither `https` nor `http`: {0}")]
     Scheme(String),
+    /// Between scheme and path stands something that no `Host` field may hold.
+    #[error("no host name, with or without a port: `{0}`")]
+    Host(String),
 }
 
 /// Host and target as a browser would send them, without touching the path: what is odd about it is the question.
@@ -54,15 +57,6 @@ pub fn split_url(url: &str, site: &Site) -> Result<(Host, String), NotAnAddress>
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, target) = rest.split_at(end);
     let slash = if target.starts_with('/') { "" } else { "/" };
-    Ok((canonical_host(authority), format!("{slash}{target}")))
-}
-
-/// Lower-case, without port and one trailing dot.
-fn canonical_host(authority: &str) -> Host {
-    let name = match authority.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => authority,
-    };
-    let name = name.strip_suffix('.').unwrap_or(name);
-    Host::from_canonical(&name.to_ascii_lowercase())
+    let host = Host::name_in(authority).ok_or_else(|| NotAnAddress::Host(authority.to_owned()))?;
+    Ok((Host::from_canonical(&host), format!("{slash}{target}")))
 }
