@@ -88,6 +88,8 @@ impl Matcher {
     pub(super) fn matches(&self, path: &str) -> bool {
         match self {
             Self::Exact(exact) => path == exact,
+            // PERF: of a prefix of no bytes, as `/` is, nothing needs to be compared.
+            Self::Prefix(prefix) if prefix.is_empty() => path.is_empty() || path.starts_with('/'),
             Self::Prefix(prefix) => path
                 .strip_prefix(prefix.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),

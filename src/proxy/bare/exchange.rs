@@ -88,7 +88,7 @@ impl Bare {
             }
             if !exchange.is_waiting {
                 exchange.is_waiting = true;
-                self.timer.as_mut().reset(deadline);
+                self.expect_by(deadline);
             }
             self.poll_stalled(context).map(|()| Err(Failure::Late))
         })

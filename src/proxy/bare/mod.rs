@@ -15,7 +15,7 @@ use http::Method;
 use http::uri::PathAndQuery;
 use http_body::{Frame, SizeHint};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::deadline::later;
 use super::fault::Fault;
@@ -53,8 +53,10 @@ pub(super) struct Bare {
     places: Vec<Place>,
     /// What is left of the answer's body.
     framing: Framing,
-    /// One timer for all deadlines: moving it further away is cheap, making a new one is not.
+    /// Wakes at `deadline` or before.
     timer: Pin<Box<Sleep>>,
+    /// When whatever is waited for is late.
+    deadline: Instant,
     /// Cleared when there is any doubt about where the answer ends, or whom the connection belongs to.
     pub(super) may_be_reused: bool,
     /// When it was put into the pool.
@@ -64,15 +66,17 @@ pub(super) struct Bare {
 impl Bare {
     /// Takes a connection that is idle.
     pub(super) fn new(stream: Transport) -> Box<Self> {
+        let now = Instant::now();
         Box::new(Self {
             stream,
             head: Vec::new(),
             read: BytesMut::new(),
             places: Vec::new(),
             framing: Framing::Ended,
-            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            timer: Box::pin(sleep_until(now)),
+            deadline: now,
             may_be_reused: true,
-            idle_since: Instant::now(),
+            idle_since: now,
         })
     }
 
@@ -139,11 +143,27 @@ impl Bare {
 
     /// Starts the deadline of [`poll_stalled`](Self::poll_stalled).
     pub(super) fn expect_progress(&mut self, within: Duration) {
-        self.timer.as_mut().reset(later(within));
+        self.expect_by(later(within));
+    }
+
+    /// The same with the time itself.
+    ///
+    /// PERF: the timer stays where it is when it wakes early enough. It is moved once for each time that it fires, not once for
+    /// each request.
+    fn expect_by(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+        if self.timer.is_elapsed() || self.timer.deadline() > deadline {
+            self.timer.as_mut().reset(deadline);
+        }
     }
 
     /// Ready when the deadline has passed.
     pub(super) fn poll_stalled(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        ready!(self.timer.as_mut().poll(context));
+        if self.deadline <= Instant::now() {
+            return Poll::Ready(());
+        }
+        self.timer.as_mut().reset(self.deadline);
         self.timer.as_mut().poll(context)
     }
 
@@ -197,6 +217,47 @@ impl Bare {
         match ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer)) {
             Ok(()) => Poll::Ready(Fault::Ended),
             Err(error) => Poll::Ready(Fault::Reset(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::proxy::transport::Stream;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_counts_from_when_it_was_set_whatever_was_set_before() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let mut bare = Bare::new(Transport::new(Stream::Tcp(stream.unwrap())));
+        let seconds = Duration::from_secs;
+        // The deadline before, how long after that the next one is set, and the next one.
+        for (before, after, next) in [(4, 3, 4), (4, 5, 4), (60, 1, 2), (4, 4, 4), (1, 0, 9)] {
+            bare.expect_progress(seconds(before));
+            assert!(
+                poll_fn(|context| Poll::Ready(bare.poll_stalled(context)))
+                    .await
+                    .is_pending()
+            );
+            advance(seconds(after)).await;
+
+            let set = Instant::now();
+            bare.expect_progress(seconds(next));
+            poll_fn(|context| bare.poll_stalled(context)).await;
+
+            // Timers tick in milliseconds.
+            let waited = set.elapsed();
+            assert!(
+                waited >= seconds(next) && waited < seconds(next) + Duration::from_millis(2),
+                "{before} {after} {next}: {waited:?}"
+            );
         }
     }
 }
