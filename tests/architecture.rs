@@ -60,7 +60,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "admin",
         &[
-            "identity", "session", "wechat", "observe", "store", "message", "clock", "secret",
+            "identity", "session", "jwt", "wechat", "observe", "store", "message", "clock",
+            "secret",
         ],
     ),
     (

@@ -680,6 +680,79 @@ async fn a_rotated_key_mints_anew_for_sessions_that_had_a_fresh_token() {
     assert_ne!(header(&token(&gateway))["kid"], header(&before)["kid"]);
 }
 
+/// Gives the order that an operator gives with `wxgate jwt rotate`.
+async fn rotate(gateway: &TestGateway, query: &str) -> (u16, Json) {
+    let order = Request::post(format!("/jwt/rotate{query}"))
+        .header("host", "localhost")
+        .header("x-wxgate-admin", "1")
+        .body(Full::default())
+        .unwrap();
+    let reply = exchange(gateway.admin_address(), order).await;
+    (reply.status.as_u16(), reply.json())
+}
+
+#[tokio::test]
+async fn an_operator_lets_the_next_key_sign_as_soon_as_applications_can_know_it() {
+    let gateway = TestGateway::start().await;
+    let mut alice = gateway.browser_in_wechat("alice");
+    alice.get("/orders").await.assert_ok();
+    let old = token(&gateway);
+    let before = published(&gateway).await;
+
+    let (status, body) = rotate(&gateway, "").await;
+    assert_eq!(status, 409, "{body}");
+    assert!(
+        body["error"].as_str().unwrap().contains("seconds"),
+        "{body}"
+    );
+    assert_eq!(published(&gateway).await, before);
+
+    gateway.clock().advance(Duration::from_secs(600));
+    let (status, body) = rotate(&gateway, "").await;
+    assert_eq!((status, &body["kid"]), (200, &json!(before[1])));
+
+    // The token was kept for this visitor, and is minted anew at once.
+    alice.get("/orders").await.assert_ok();
+    assert_eq!(header(&token(&gateway))["kid"], *before[1]);
+    let set = key_set(&gateway).await;
+    let minted_at = gateway.clock().now() - Duration::from_secs(600);
+    jwt::verify(&old, &set.body, Some(ISSUER), Some(HOST), minted_at).unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_somebody_else_may_have_is_forgotten_for_good() {
+    let setup = Setup::default();
+    let mut gateway = TestGateway::start().await;
+    let stolen = published(&gateway).await.swap_remove(0);
+    gateway.clock().advance(Duration::from_secs(600));
+
+    let (status, body) = rotate(&gateway, "?forget_previous=1").await;
+
+    assert_eq!(status, 200, "{body}");
+    let keys = published(&gateway).await;
+    assert_eq!((keys.len(), keys.contains(&stolen)), (2, false), "{keys:?}");
+    gateway.restart(&setup).await;
+    assert_eq!(published(&gateway).await, keys);
+}
+
+#[tokio::test]
+async fn keys_of_the_operators_own_change_with_the_configuration_only() {
+    let gateway = TestGateway::with(|setup| {
+        let secret = "a-secret-of-at-least-thirty-two-bytes";
+        setup.sections = format!("[jwt]\nalg = \"HS256\"\nkeys = [\"{secret}\"]");
+    })
+    .await;
+    gateway.clock().advance(Duration::from_secs(600));
+
+    let (status, body) = rotate(&gateway, "").await;
+
+    assert_eq!(status, 409, "{body}");
+    assert!(
+        body["error"].as_str().unwrap().contains("jwt.keys"),
+        "{body}"
+    );
+}
+
 #[tokio::test]
 async fn keys_are_made_once_for_the_owner_only_and_kept_over_a_restart() {
     let setup = Setup::default();

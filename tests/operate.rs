@@ -297,6 +297,7 @@ async fn orders_are_refused_to_other_sites_and_foreign_names() {
         "/drain",
         "/log-level?level=debug",
         "/sessions/revoke?unionid=u",
+        "/jwt/rotate",
     ] {
         let without_header = wire.ask(ask("POST", path, "Content-Length: 0\r\n")).await;
         assert_eq!(without_header.status, 403, "{path}");
@@ -455,6 +456,19 @@ async fn the_command_line_shows_status_and_reloads() {
     let status: Json = serde_json::from_str(&out).unwrap();
     let report = status["last_reload_report"].as_str().unwrap();
     assert!(report.contains("needs a restart: log.format"), "{report}");
+}
+
+#[tokio::test]
+async fn the_command_line_says_when_another_key_can_sign() {
+    let operated = Operated::start().await;
+    for arguments in [
+        &["jwt", "rotate"][..],
+        &["jwt", "rotate", "--forget-previous"],
+    ] {
+        let (code, out, errors) = operated.run(arguments).await;
+        assert_eq!((code, out.as_str()), (1, ""), "{errors}");
+        assert!(errors.contains("ask again in"), "{errors}");
+    }
 }
 
 #[tokio::test]

@@ -14,8 +14,9 @@ use super::operator::Operator;
 use super::query::Query;
 use super::recent::Recent;
 use crate::clock::Clock;
+use crate::jwt::{Minter, Rotated};
 use crate::message::{self, Answer};
-use crate::observe::IdentityMask;
+use crate::observe::{IdentityMask, Metrics};
 use crate::session::Sessions;
 use crate::wechat::App;
 
@@ -40,6 +41,8 @@ pub struct Control {
     pub generation: Generation,
     /// To list and to end.
     pub sessions: Arc<Sessions>,
+    /// Its signing key can be replaced.
+    pub minter: Arc<Minter>,
     /// To name apps.
     pub apps: Vec<App>,
     /// How people appear.
@@ -80,6 +83,52 @@ impl Control {
             Ok(Ok(Ok(()))) => done(&json!({ "reloaded": true })),
             Ok(Ok(Err(report))) => failed(StatusCode::CONFLICT, &report),
             Ok(Err(_)) | Err(_) => failed(StatusCode::SERVICE_UNAVAILABLE, "nobody took the order"),
+        }
+    }
+
+    /// `POST /jwt/rotate`, with `forget_previous=1` for a key that somebody else may have. Dropping the future does not stop it.
+    pub(super) async fn rotate_key(
+        &self,
+        query: &Query<'_>,
+        operator: &Operator<'_>,
+        metrics: &Metrics,
+    ) -> Answer {
+        let forgets_previous = query.value("forget_previous") == Some("1");
+        let (minter, now) = (Arc::clone(&self.minter), self.clock.now());
+        operator.ordered(
+            "rotate-signing-key",
+            if forgets_previous {
+                "forget previous"
+            } else {
+                ""
+            },
+        );
+        let rotated = move || minter.rotate_now(now, forgets_previous);
+        match tokio::task::spawn_blocking(rotated).await {
+            Ok(Ok(Rotated::Done(kid))) => {
+                metrics.jwt_key(&kid, now);
+                done(&json!({ "kid": kid }))
+            }
+            Ok(Ok(Rotated::TooEarly(left))) => {
+                let seconds = left.as_secs() + 1;
+                let why = format!(
+                    "applications may not know the next key yet: ask again in {seconds} seconds"
+                );
+                failed(StatusCode::CONFLICT, &why)
+            }
+            Ok(Ok(Rotated::Given)) => failed(
+                StatusCode::CONFLICT,
+                "`jwt.keys` are yours: put the new key second, reload, and first ten minutes later",
+            ),
+            Ok(Err(error)) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, "signing key not rotated");
+                failed(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the key file cannot be written; the log says why",
+                )
+            }
+            Err(_) => failed(StatusCode::INTERNAL_SERVER_ERROR, "nobody took the order"),
         }
     }
 

@@ -11,7 +11,7 @@
 //! | `/status`, `/status.json` | always |
 //! | `/explain?url=` | the address can be judged |
 //! | `/sessions` | sessions are kept in the store |
-//! | POST `/sessions/revoke`, `/reload`, `/drain`, `/log-level` | the order was carried out |
+//! | POST `/sessions/revoke`, `/reload`, `/drain`, `/log-level`, `/jwt/rotate` | the order was carried out |
 //!
 //! Probes answer 503 otherwise, orders 4xx or 5xx with `{"error": …}`; everything else is 404.
 //!

@@ -30,6 +30,7 @@ pub(super) enum Place {
     Reload,
     Drain,
     LogLevel,
+    RotateKey,
 }
 
 /// A request for one of them.
@@ -42,7 +43,7 @@ pub(super) struct Asked<'r> {
 }
 
 impl Place {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Root,
         Self::Status,
         Self::StatusJson,
@@ -52,6 +53,7 @@ impl Place {
         Self::Reload,
         Self::Drain,
         Self::LogLevel,
+        Self::RotateKey,
     ];
 
     pub(super) fn of(path: &str) -> Option<Self> {
@@ -69,12 +71,13 @@ impl Place {
             Self::Reload => "/reload",
             Self::Drain => "/drain",
             Self::LogLevel => "/log-level",
+            Self::RotateKey => "/jwt/rotate",
         }
     }
 
     fn is_order(self) -> bool {
         match self {
-            Self::Revoke | Self::Reload | Self::Drain | Self::LogLevel => true,
+            Self::Revoke | Self::Reload | Self::Drain | Self::LogLevel | Self::RotateKey => true,
             Self::Root | Self::Status | Self::StatusJson | Self::Explain | Self::Sessions => false,
         }
     }
@@ -126,6 +129,7 @@ impl Admin {
             }
             Place::Reload => control.reload(&operator).await,
             Place::LogLevel => control.log_level(&query, &operator),
+            Place::RotateKey => control.rotate_key(&query, &operator, &self.metrics).await,
             Place::Drain => {
                 self.readiness.set_draining();
                 operator.ordered("drain", "");

@@ -211,6 +211,7 @@ impl Shared {
         let admin = admin.with_control(Control {
             generation: facts::of(config, gateway, listeners, self.clock.now()),
             sessions: Arc::clone(gateway.sessions()),
+            minter: Arc::clone(&self.keys.load().minter),
             apps: config.wechat.apps.clone(),
             mask: self.noting.load().mask.clone(),
             orders: self.orders.clone(),

@@ -1,4 +1,4 @@
-//! `jwt inspect`, `jwt verify`.
+//! `jwt inspect`, `jwt verify`, `jwt rotate`.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::jwt;
 use crate::wechat;
 
-use super::Global;
+use super::{Global, remote};
 
 /// Real tokens and key sets have well under 16 KiB.
 const LONGEST_INPUT: usize = 256 * 1024;
@@ -42,11 +42,18 @@ pub(super) enum JwtCommand {
         #[arg(long)]
         audience: Option<String>,
     },
+    /// Let the next key of the running gateway sign from now on
+    Rotate {
+        /// Publish no key that signed before: somebody else may have it
+        #[arg(long)]
+        forget_previous: bool,
+    },
 }
 
 pub(super) fn jwt(command: JwtCommand, global: &Global) -> anyhow::Result<ExitCode> {
     match command {
         JwtCommand::Inspect { token } => inspect(&read_token(token)?, global),
+        JwtCommand::Rotate { forget_previous } => remote::rotate_key(forget_previous, global),
         JwtCommand::Verify {
             token,
             jwks,

@@ -103,7 +103,7 @@ enum Command {
     Routes(routes::RoutesCommand),
     /// Make a key
     Keygen(keys::KeygenArgs),
-    /// Look into a token, or verify it
+    /// Look into a token, verify it, or let the next key sign
     #[command(subcommand)]
     Jwt(jwt::JwtCommand),
     /// Show the effective configuration, or its JSON Schema

@@ -1,4 +1,4 @@
-//! `reload`, `status`, `drain`, `session`: orders to a running gateway, through its admin listener.
+//! `reload`, `status`, `drain`, `session`, `jwt rotate`: orders to a running gateway, through its admin listener.
 
 use std::process::ExitCode;
 
@@ -71,6 +71,22 @@ pub(super) fn drain(global: &Global) -> anyhow::Result<ExitCode> {
     let answer = order(global, Method::POST, "/drain")?;
     print(global, &answer, |_| {
         "draining: /readyz says no; stop the process when no requests come any more".to_owned()
+    })
+}
+
+/// Lets the next key sign.
+pub(super) fn rotate_key(forgets_previous: bool, global: &Global) -> anyhow::Result<ExitCode> {
+    let query = if forgets_previous {
+        "?forget_previous=1"
+    } else {
+        ""
+    };
+    let answer = order(global, Method::POST, &format!("/jwt/rotate{query}"))?;
+    print(global, &answer, |body| {
+        format!(
+            "`{}` signs from now on",
+            body["kid"].as_str().unwrap_or_default()
+        )
     })
 }
 

@@ -119,23 +119,45 @@ impl Ring {
         rotate_every: Duration,
         now: SystemTime,
     ) -> Result<Option<Self>, Error> {
+        let is_due = self.active.age(now) >= rotate_every && self.too_early_by(now).is_zero();
+        if is_due {
+            return self.advanced(now).map(Some);
+        }
+        let ring = self.without_forgotten(now);
+        let has_changed = ring.previous.len() != self.previous.len();
+        Ok(has_changed.then_some(ring))
+    }
+
+    /// How long applications must still be given to see the next key.
+    pub(super) fn too_early_by(&self, now: SystemTime) -> Duration {
+        PUBLISHED_BEFORE.saturating_sub(self.next.age(now))
+    }
+
+    /// The ring with the next key signing, the active one retired, and another one next.
+    pub(super) fn advanced(&self, now: SystemTime) -> Result<Self, Error> {
+        let mut ring = self.without_forgotten(now);
+        let next = Kept::make(self.active.key.algorithm(), now)?;
+        ring.active = Kept {
+            since: now,
+            ..std::mem::replace(&mut ring.next, next)
+        };
+        let retired = Kept {
+            since: now,
+            ..self.active.clone()
+        };
+        ring.previous.insert(0, retired);
+        Ok(ring)
+    }
+
+    /// Publishes no key that has signed before.
+    pub(super) fn forget_previous(&mut self) {
+        self.previous.clear();
+    }
+
+    fn without_forgotten(&self, now: SystemTime) -> Self {
         let mut ring = self.clone();
         ring.previous.retain(|kept| kept.age(now) < PUBLISHED_AFTER);
-        let is_due = self.active.age(now) >= rotate_every && self.next.age(now) >= PUBLISHED_BEFORE;
-        if is_due {
-            let next = Kept::make(self.active.key.algorithm(), now)?;
-            ring.active = Kept {
-                since: now,
-                ..std::mem::replace(&mut ring.next, next)
-            };
-            let retired = Kept {
-                since: now,
-                ..self.active.clone()
-            };
-            ring.previous.insert(0, retired);
-        }
-        let has_changed = is_due || ring.previous.len() != self.previous.len();
-        Ok(has_changed.then_some(ring))
+        ring
     }
 
     fn to_file(&self) -> KeyFile {

@@ -19,6 +19,7 @@ mod jwks;
 mod key;
 mod keys;
 mod object;
+mod rotate;
 mod verify;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod tests;
 pub use claims::Claims;
 pub use jwks::Jwks;
 pub use key::{NewKey, generate};
+pub use rotate::Rotated;
 pub use verify::{Inspection, VerifyError, inspect, verify};
 
 use key::Key;
@@ -249,27 +251,6 @@ impl Minter {
         let rotating = self.rotating.as_ref()?;
         let rotating = rotating.lock().unwrap_or_else(PoisonError::into_inner);
         rotating.ring.signing_since()
-    }
-
-    /// Moves keys along when it is time. Blocking file access. Says whether anything changed; a failure keeps what was.
-    ///
-    /// Only keys of [`KeySource::Automatic`] move.
-    pub fn rotate(&self, now: SystemTime) -> Result<bool, Error> {
-        let Some(rotating) = &self.rotating else {
-            return Ok(false);
-        };
-        let mut rotating = rotating.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(ring) = rotating.ring.moved_along(rotating.every, now)? else {
-            return Ok(false);
-        };
-        keys::save(&rotating.file, &ring)?;
-        let key = ring.signing_key();
-        let generation = key.generation();
-        let jwks = ring.publish();
-        self.current.store(Arc::new(Current { key, jwks }));
-        self.generation.store(generation, Ordering::Release);
-        rotating.ring = ring;
-        Ok(true)
     }
 }
 
