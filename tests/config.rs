@@ -128,6 +128,19 @@ fn reported(problems: &Problems) -> BTreeSet<(usize, String, String)> {
 }
 
 #[test]
+fn a_file_in_another_character_set_is_refused_with_its_line() {
+    let machine = Machine::new();
+    let path = machine.root.path().join("gbk.toml");
+    // "网站" in GBK.
+    fs::write(&path, b"version = 1\n# \xcd\xf8\xd5\xbe\n").unwrap();
+
+    let report = Document::read(&path).unwrap_err().render(false);
+
+    assert!(report.contains("is not UTF-8 (line 2)"), "{report}");
+    assert!(report.contains("save it as UTF-8"), "{report}");
+}
+
+#[test]
 fn each_broken_file_gives_exactly_the_problems_that_it_announces() {
     let machine = Machine::new();
     let mut wrong = Vec::new();

@@ -73,6 +73,8 @@ codes! {
     AmbiguousApp = "E210";
     /// A route that is only judged for a proxy in front, and what contradicts that.
     OnlyJudged = "E211";
+    /// An upstream that is the gateway itself.
+    LeadsBack = "E212";
     /// A word that the key does not know.
     UnknownWord = "E301";
     /// Not a duration, or one out of bounds.
@@ -141,6 +143,8 @@ codes! {
     ControlCharacter = "W306";
     /// A certificate that ends within 30 days.
     CertificateEndsSoon = "W307";
+    /// An AppSecret with blanks or quotation marks around it.
+    QuotedSecret = "W308";
     /// Nobody checks whether an upstream's server is the right one.
     UncheckedServer = "W310";
 }

@@ -153,24 +153,25 @@ pub struct Document {
 impl Document {
     /// Reads a file. The only error is that it cannot be read.
     pub fn read(path: &Path) -> Result<Self, Problems> {
-        let of_file = |message: String| {
-            let problem = Problem::of_file(Code::UnreadableConfig, message);
-            Problems::new(path, &Overlay::new("", &[]), &[], vec![problem])
-        };
+        let of_file = |problem| Problems::new(path, &Overlay::new("", &[]), &[], vec![problem]);
         let bytes = std::fs::read(path).map_err(|error| {
             let what = format!("cannot read {}", surroundings::explain(path, &error));
             let problem = Problem::of_file(Code::UnreadableConfig, what);
             let hint = (error.kind() == std::io::ErrorKind::NotFound)
                 .then(|| "`wxgate init` writes one; `-c FILE` names another".to_owned());
-            Problems::new(
-                path,
-                &Overlay::new("", &[]),
-                &[],
-                vec![problem.maybe_hint(hint)],
-            )
+            of_file(problem.maybe_hint(hint))
         })?;
-        let text = String::from_utf8(bytes)
-            .map_err(|_| of_file(format!("`{}` is not UTF-8", path.display())))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let read = error.as_bytes().get(..error.utf8_error().valid_up_to());
+            let lines = read
+                .unwrap_or_default()
+                .iter()
+                .filter(|byte| **byte == b'\n');
+            let line = lines.count() + 1;
+            let what = format!("`{}` is not UTF-8 (line {line})", path.display());
+            let hint = "save it as UTF-8: in GBK or UTF-16 Chinese text is other bytes";
+            of_file(Problem::of_file(Code::UnreadableConfig, what).hint(hint))
+        })?;
         let is_exposed = std::fs::metadata(path).is_ok_and(|found| found.mode() & 0o004 != 0);
         Ok(Self {
             is_exposed,

@@ -5,9 +5,11 @@ use toml::de::Error;
 use super::code::Code;
 use super::problem::{Problem, locate};
 
-/// One problem per error of the parser.
+/// One problem per error of the parser; what it says twice of one place is said once.
 pub(super) fn problems(text: &str, errors: &[Error]) -> Vec<Problem> {
-    errors.iter().map(|error| problem(text, error)).collect()
+    let mut problems: Vec<_> = errors.iter().map(|error| problem(text, error)).collect();
+    problems.dedup_by(|one, other| one.span == other.span && one.message == other.message);
+    problems
 }
 
 fn problem(text: &str, error: &Error) -> Problem {
@@ -19,6 +21,13 @@ fn problem(text: &str, error: &Error) -> Problem {
         let message = format!("{}: these are Chinese quotation marks", subject(line));
         return Problem::of_text(Code::ChineseQuotes, span, &key, message)
             .hint("write the plain quotation mark \" on both sides");
+    }
+    let wide = ['，', '＝', '［', '］', '【', '】', '｛', '｝', '：'];
+    let around = text.get(span.start..).unwrap_or_default();
+    if around.starts_with(wide) {
+        let message = format!("{}: this is a Chinese punctuation mark", subject(line));
+        return Problem::of_text(Code::Syntax, span, &key, message)
+            .hint("write the plain one: , = [ ] { } :");
     }
     let message = format!("{}: {}", subject(line), error.message());
     let problem = Problem::of_text(Code::Syntax, span, &key, message);

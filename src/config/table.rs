@@ -136,12 +136,19 @@ impl<T: FileValue> Field for Set<T> {
     }
 }
 
+/// What to write for a key that every file has.
+fn how_to_begin(key: &str) -> Option<String> {
+    (key == "version")
+        .then(|| "begin the file with version = 1, or let `wxgate init` write one".to_owned())
+}
+
 impl<T: FileValue> Field for Optional<T> {
     fn read(key: &Key, entries: &Entries<'_, '_, '_>, reader: &mut Reader<'_>) -> Self {
         let Some(node) = entries.find(key.name) else {
             let place = entries.place.key(key.name, entries.place.span.clone());
             if key.is_required {
-                reader.report(Problem::new(Code::MissingKey, &place, "must be given"));
+                let problem = Problem::new(Code::MissingKey, &place, "must be given");
+                reader.report(problem.maybe_hint(how_to_begin(key.name)));
             }
             return Self {
                 value: None,

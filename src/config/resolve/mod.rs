@@ -19,6 +19,7 @@ mod listeners;
 mod lists;
 mod login;
 mod observe;
+mod own_addresses;
 mod pages;
 mod paths;
 mod proxy;
@@ -76,6 +77,7 @@ pub(super) fn resolve(file: &File, document: &Document, reader: &mut Reader<'_>)
     let limits = observe::limits(file, reader);
     let observe = observe::settings(file, reader);
     let admin = server::admin(file, &listeners, reader);
+    own_addresses::check(file, &listeners, admin.listen, reader);
     let wechat = wechat::settings(file, apps, reader);
     Some(Config {
         source: document.source.clone(),

@@ -100,6 +100,14 @@ pub(super) fn read(text: &str, place: &Place, reader: &mut Reader<'_>) -> Option
     server
 }
 
+/// Where a written server listens; `None` for a name and for what is broken.
+pub(super) fn address(text: &str) -> Option<Address> {
+    is_address(text)
+        .then(|| url(text))
+        .flatten()
+        .map(|server| server.address)
+}
+
 fn unix(path: &str, scheme: ServerScheme) -> Option<WrittenServer> {
     let fits = path.starts_with('/')
         && path.len() <= LONGEST_SOCKET_PATH

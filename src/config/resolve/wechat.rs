@@ -55,6 +55,7 @@ fn app(name: &str, item: &Item<AppFile>, reader: &mut Reader<'_>) -> Option<App>
         }
         id
     });
+    check_secret(file, reader);
     let token = token_mode(file, reader);
     check_js_sdk(file, reader);
     let push = file.push.value.as_ref();
@@ -68,6 +69,20 @@ fn app(name: &str, item: &Item<AppFile>, reader: &mut Reader<'_>) -> Option<App>
         js_sdk: file.js_sdk.value,
         push,
     })
+}
+
+/// WeChat would say that the secret is wrong, and nobody could see why.
+fn check_secret(file: &AppFile, reader: &mut Reader<'_>) {
+    let Some(secret) = &file.secret.value else {
+        return;
+    };
+    let is_around = |letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'');
+    let text = secret.0.reveal();
+    if text.starts_with(is_around) || text.ends_with(is_around) {
+        let what = "has blanks or quotation marks around it, which count as part of it";
+        let hint = "an AppSecret is letters and digits only; in env files of Docker, write NAME=value without quotes";
+        reader.report(Problem::new(Code::QuotedSecret, &file.secret.place, what).hint(hint));
+    }
 }
 
 /// `None` where a problem says why.

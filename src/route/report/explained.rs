@@ -195,7 +195,9 @@ impl<'f> Report<'f> {
             Some(Decision::Allow { identity: false }) => {
                 format!("forwarded to `{upstream}` without identity")
             }
-            Some(Decision::LogIn(need)) => login(need, route.rule.unauthenticated),
+            Some(Decision::LogIn(need)) => {
+                login(need, route.rule.unauthenticated, self.question.browser)
+            }
             Some(Decision::Refuse(reason)) => refusal(reason, route.rule.on_deny),
             None => "none".to_owned(),
         }

@@ -1,5 +1,6 @@
 //! Rules and decisions in words.
 
+use crate::message::Browser;
 use crate::route::list::{Ids, Source};
 use crate::route::policy::{Because, Need, Reason};
 use crate::route::{OnDeny, Question, Rule, Unauthenticated, Verdict};
@@ -66,10 +67,13 @@ fn sources(ids: &Ids) -> String {
     names.join(", ")
 }
 
-pub(super) fn login(need: Need, unauthenticated: Unauthenticated) -> String {
-    let scope = match need.scope {
-        Scope::Base => "silent login (snsapi_base)",
-        Scope::Userinfo => "login with profile (snsapi_userinfo)",
+pub(super) fn login(need: Need, unauthenticated: Unauthenticated, browser: Browser) -> String {
+    let login = match (browser, need.scope) {
+        (Browser::Desktop, _) => "login page with a QR code, as `login.desktop` says (P1)",
+        (Browser::Phone, _) => "page that leads to WeChat, as `login.mobile_browser` says (P2)",
+        (Browser::WeCom | Browser::Bot, _) => "page that says to open it in WeChat (P7)",
+        (_, Scope::Base) => "silent login (snsapi_base)",
+        (_, Scope::Userinfo) => "login with profile (snsapi_userinfo)",
     };
     let because = match need.because {
         Because::NoSession => "there is no session",
@@ -82,7 +86,7 @@ pub(super) fn login(need: Need, unauthenticated: Unauthenticated) -> String {
         Unauthenticated::Redirect => "GET and HEAD are sent to log in, the rest gets 401",
         Unauthenticated::Status => "401 with the login address",
     };
-    format!("{scope}, because {because}: {how}; the upstream is not contacted")
+    format!("{login}, because {because}: {how}; the upstream is not contacted")
 }
 
 pub(super) fn refusal(reason: Reason, on_deny: OnDeny) -> String {
@@ -115,5 +119,28 @@ pub(super) fn result(verdict: Verdict) -> &'static str {
         Verdict::HostDiffers => "host differs",
         Verdict::PathDiffers => "path differs",
         Verdict::MethodDiffers => "method differs",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_the_one_that_the_browser_gets() {
+        let need = Need {
+            scope: Scope::Base,
+            because: Because::NoSession,
+        };
+        for (browser, expected) in [
+            (Browser::WechatAndroid, "silent login (snsapi_base), "),
+            (Browser::MiniProgram, "silent login (snsapi_base), "),
+            (Browser::Desktop, "login page with a QR code, "),
+            (Browser::Phone, "page that leads to WeChat, "),
+            (Browser::WeCom, "page that says to open it in WeChat "),
+        ] {
+            let words = login(need, Unauthenticated::Auto, browser);
+            assert!(words.starts_with(expected), "{browser:?}: {words}");
+        }
     }
 }
