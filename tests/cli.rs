@@ -919,7 +919,16 @@ async fn a_first_configuration_passes_the_check_and_routes_as_it_was_asked() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.out.contains("wrote config.toml"), "{}", ran.out);
     assert!(ran.out.contains("env:SHOP_SECRET"), "{}", ran.out);
-    assert!(ran.out.contains("enter shop.example.com"), "{}", ran.out);
+    assert!(
+        ran.out.contains("(网页授权域名) shop.example.com"),
+        "{}",
+        ran.out
+    );
+    assert!(
+        ran.out.contains("[verification_files] of config.toml"),
+        "{}",
+        ran.out
+    );
     let mut command = wxgate(&["check", "--strict"], folder.path());
     command.env("SHOP_SECRET", "0f1e2d3c4b5a69788796a5b4c3d2e1f0");
     let checked = Ran::of(command).await;

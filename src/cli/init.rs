@@ -109,6 +109,10 @@ impl Answers {
              app_id = {}\n\
              secret = {}\n\
              \n\
+             # The file that WeChat gives you with the callback domain; its content is in its name.\n\
+             # [verification_files]\n\
+             # \"MP_verify_AbCdEf0123456789.txt\" = \"auto\"\n\
+             \n\
              [[routes]]\n\
              name     = \"site\"\n\
              path     = \"/\"\n\
@@ -162,12 +166,18 @@ fn report(path: &Path, answers: &Answers, secret_is_missing: bool, global: &Glob
         ));
     }
     steps.push(format!(
-        "enter {host} as web authorization domain (网页授权域名) at mp.weixin.qq.com"
-    ));
-    steps.push(format!(
-        "wxgate doctor{config}   # asks WeChat whether everything fits"
+        "at mp.weixin.qq.com, ask for the web authorization domain (网页授权域名) {host}, and put the file that it gives you into \
+         [verification_files] of {}",
+        path.display()
     ));
     steps.push(format!("wxgate run{config}"));
+    steps.push(format!(
+        "press save at mp.weixin.qq.com: it fetches the file from {}",
+        answers.public_url
+    ));
+    steps.push(format!(
+        "wxgate doctor{config}   # asks WeChat and the way here whether everything fits"
+    ));
     if global.json {
         let file = path.display().to_string();
         say!(
