@@ -287,6 +287,29 @@ async fn whether_the_account_makes_codes_is_tried_where_visitors_shall_follow_it
 }
 
 #[tokio::test]
+async fn whether_wechat_makes_links_is_tried_where_phones_shall_open_it_by_them() {
+    let what = "wechat.mini link";
+    let (appid, page) = ("wx1111111111111111", "pages/web/index");
+    let sections = format!(
+        "[wechat.mini]\nkind = \"mini-program\"\napp_id = \"{appid}\"\nsecret = \"{APP_SECRET}\"\n\
+         [login]\nmini_program_link = {{ app = \"mini\", page = \"{page}\" }}\n"
+    );
+    let clinic = Clinic::open("", &sections).await;
+    let simulator = clinic.gateway.simulator();
+    simulator.add_app_of_kind(AppKind::MiniProgram, appid, APP_SECRET, &[]);
+    let found = clinic.doctor(&["--app", "mini"]).await;
+    assert_eq!(found.about(what).0, "ok", "{}", found.text);
+    let faults = simulator.faults();
+    faults.always(Endpoint::UrlLink, Trouble::Errcode(40165));
+
+    let found = clinic.doctor(&["--app", "mini"]).await;
+
+    let (state, said) = found.about(what);
+    assert_eq!((state, found.code), ("fail", 1), "{said}");
+    assert!(said.contains("mini_program_link.page"), "{said}");
+}
+
+#[tokio::test]
 async fn the_way_of_pushes_is_tried_as_wechats_console_does() {
     let what = "wechat.main push";
     let clinic = Clinic::open(&push_keys(""), "").await;

@@ -36,6 +36,7 @@ mod login_in_wechat;
 mod logs;
 mod metrics;
 mod mini_program;
+mod open_in_wechat;
 mod operate;
 mod pages;
 mod policy;

@@ -167,6 +167,7 @@ fn denied(refused: &Refused, info: &RequestInfo, parts: &Parts) -> Story {
                 Client::Phone => NeededClient::Phone,
             },
             address: format!("{}{}", parts.site.origin(&info.host), info.target.as_str()),
+            open_url: None,
         },
         _ => {
             let is_somebody = refused.openid.is_some();

@@ -23,6 +23,8 @@ pub enum Endpoint {
     JsShare,
     /// `push/<app>`
     Push(String),
+    /// `open`
+    Open,
     /// `relay`
     Relay,
     /// `scan`
@@ -50,6 +52,7 @@ impl Endpoint {
             "me" => Some(Self::Me),
             "js/config" => Some(Self::JsConfig),
             "js/share" => Some(Self::JsShare),
+            "open" => Some(Self::Open),
             "relay" => Some(Self::Relay),
             "scan" => Some(Self::Scan),
             "scan/status" => Some(Self::ScanStatus),
@@ -84,6 +87,7 @@ impl Endpoint {
                 | Self::Me
                 | Self::JsConfig
                 | Self::JsShare
+                | Self::Open
                 | Self::Relay
                 | Self::Scan
                 | Self::ScanStatus

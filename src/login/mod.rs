@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method};
 
 use self::cookie::AttemptsCookie;
 use self::exchange::Exchange;
+use self::open::Links;
 use self::redeem::Redeemer;
 use self::scan::{ScanCookie, Tickets};
 use crate::clock::Clock;
@@ -44,6 +45,7 @@ mod judge;
 mod logout;
 mod me;
 mod method;
+mod open;
 mod opening;
 mod outcome;
 mod profile;
@@ -62,7 +64,7 @@ pub use api::{Call, challenge_token};
 pub use endpoint::Endpoint;
 pub use relay::RelaySettings;
 pub use scan::{FollowConsent, MobileBrowser, ScanConfirm, ScanCounts, TicketId};
-pub use settings::{DesktopTab, Settings, SnapshotUser, UserinfoPrompt};
+pub use settings::{DesktopTab, MiniProgramLink, Settings, SnapshotUser, UserinfoPrompt};
 
 /// What a login works with.
 #[derive(Clone, Debug)]
@@ -115,6 +117,7 @@ pub struct Login {
     exchange: Exchange,
     tickets: Tickets,
     scan_cookie: ScanCookie,
+    links: Links,
 }
 
 /// One request as login sees it.
@@ -155,6 +158,7 @@ impl Login {
         );
         Self {
             scan_cookie: ScanCookie::new(settings.secure_cookies),
+            links: Links::default(),
             settings,
             parts,
             attempts,
@@ -198,6 +202,7 @@ impl Login {
         let answer = match endpoint {
             Endpoint::Callback(app) => self.callback(&app, &visit).await,
             Endpoint::Login => self.enter(&visit),
+            Endpoint::Open => self.open_in_wechat(&visit).await,
             Endpoint::Logout => self.logout(body, &visit).await?,
             Endpoint::Me => self.me(&visit).await?,
             Endpoint::JsConfig => self.js_config(&visit).await,

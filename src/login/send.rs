@@ -87,6 +87,7 @@ impl Login {
                 let page = Page::WrongClient {
                     needs,
                     address: address(),
+                    open_url: self.open_url(&intent.query(), visit),
                 };
                 self.page(StatusCode::UNAUTHORIZED, "login-elsewhere", &page, visit)
             }

@@ -25,6 +25,8 @@ pub struct Settings {
     pub desktop: Vec<DesktopTab>,
     /// For phone browsers outside WeChat.
     pub mobile_browser: MobileBrowser,
+    /// A page of a mini program that leads visitors from phone browsers into WeChat.
+    pub mini_program_link: Option<MiniProgramLink>,
     /// How long a QR code of ours can be confirmed.
     pub scan_ttl: Duration,
     /// What the phone asks for.
@@ -42,6 +44,15 @@ impl Settings {
     pub fn follows(&self, app: &AppName) -> bool {
         self.desktop.contains(&DesktopTab::Follow) && self.inside_wechat.as_ref() == Some(app)
     }
+}
+
+/// A page of a mini program that shows an address in its web-view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MiniProgramLink {
+    /// The mini program.
+    pub app: AppName,
+    /// The page: no slash before it, no query. It gets the address as its parameter `url`, escaped.
+    pub page: String,
 }
 
 /// A way to log in for desktop browsers.

@@ -205,10 +205,15 @@ fn data(page: &Page, language: Language, occasion: &Occasion<'_>) -> Value {
         Page::NotFinished { retry_url, .. } => context! {
             retry_url => retry_url.as_deref().map(address::safe),
         },
-        Page::WrongClient { needs, address } => {
+        Page::WrongClient {
+            needs,
+            address,
+            open_url,
+        } => {
             let address = address::safe(address);
             let qr = QrCode::new(address).filter(|_| look::is_scanned(*needs));
-            context! { address, qr => qr.map(Serde) }
+            let open_url = open_url.as_deref().map(address::safe);
+            context! { address, open_url, qr => qr.map(Serde) }
         }
         Page::Denied {
             account,

@@ -33,13 +33,30 @@ fn clients() -> Vec<(&'static str, Page)> {
     let mut pages: Vec<(&'static str, Page)> = named
         .map(|(name, needs)| {
             let address = "https://shop.example.com/orders?id=20481&from=menu".to_owned();
-            (name, Page::WrongClient { needs, address })
+            let open_url = None;
+            (
+                name,
+                Page::WrongClient {
+                    needs,
+                    address,
+                    open_url,
+                },
+            )
         })
         .into();
+    pages.push((
+        "client-wechat-link",
+        Page::WrongClient {
+            needs: NeededClient::Wechat,
+            address: "https://shop.example.com/orders?id=20481&from=menu".to_owned(),
+            open_url: Some("/_wxgate/open?to=%2Forders".to_owned()),
+        },
+    ));
     pages.push((
         "client-long-address",
         Page::WrongClient {
             needs: NeededClient::Wechat,
+            open_url: None,
             address: format!(
                 "https://shop.example.com/orders?filter={}",
                 "abcdefgh".repeat(58)

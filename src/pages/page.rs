@@ -43,6 +43,8 @@ pub enum Page {
         needs: NeededClient,
         /// The address to open there; shown as link and QR code.
         address: String,
+        /// Opens it there; `None` where only the visitor can.
+        open_url: Option<String>,
     },
     /// P8: logged in, not allowed.
     Denied {

@@ -240,6 +240,7 @@ fn what_strangers_choose_is_escaped() {
         Page::WrongClient {
             needs: NeededClient::Wechat,
             address: format!("https://a.example/{ATTACK}").replace(' ', ""),
+            open_url: Some(format!("/{ATTACK}").replace(' ', "")),
         },
         Page::Snapshot,
     ];
@@ -275,6 +276,7 @@ fn a_script_address_never_becomes_a_link() {
         Page::WrongClient {
             needs: NeededClient::Phone,
             address: evil(),
+            open_url: Some(evil()),
         },
         Page::Denied {
             account: None,

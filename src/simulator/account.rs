@@ -12,6 +12,7 @@ use super::faults::Endpoint;
 use super::query::Query;
 use super::scene;
 use super::tokens::{Refusal, random_token, random_word};
+use super::url_link;
 use super::world::World;
 
 /// How long tokens and tickets live.
@@ -131,6 +132,7 @@ pub(super) fn respond(
         Endpoint::Token => token(world, query, moment),
         Endpoint::Ticket => ticket(world, query, moment),
         Endpoint::CreateQr => scene::create(world, query, body, moment),
+        Endpoint::UrlLink => url_link::generate(world, query, body, moment),
         Endpoint::Any
         | Endpoint::Exchange
         | Endpoint::Refresh

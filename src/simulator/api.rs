@@ -31,6 +31,7 @@ impl Endpoint {
             "/cgi-bin/ticket/getticket" => Some(Self::Ticket),
             "/sns/jscode2session" => Some(Self::CodeToSession),
             "/cgi-bin/qrcode/create" => Some(Self::CreateQr),
+            "/wxa/generate_urllink" => Some(Self::UrlLink),
             _ => None,
         }
     }
@@ -38,7 +39,7 @@ impl Endpoint {
     /// How it must be asked.
     fn method(self) -> Method {
         match self {
-            Self::StableToken | Self::CreateQr => Method::POST,
+            Self::StableToken | Self::CreateQr | Self::UrlLink => Method::POST,
             Self::Any
             | Self::Exchange
             | Self::Refresh
@@ -118,9 +119,11 @@ fn respond(
             Ok(json!({ "errcode": 0, "errmsg": "ok" }))
         }
         Endpoint::UserInfo => user_info(world, query, moment),
-        Endpoint::StableToken | Endpoint::Token | Endpoint::Ticket | Endpoint::CreateQr => {
-            account::respond(world, endpoint, (query, body), moment)
-        }
+        Endpoint::StableToken
+        | Endpoint::Token
+        | Endpoint::Ticket
+        | Endpoint::CreateQr
+        | Endpoint::UrlLink => account::respond(world, endpoint, (query, body), moment),
         Endpoint::CodeToSession => clients::code_to_session(world, query, moment),
     }
 }

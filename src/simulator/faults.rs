@@ -32,6 +32,8 @@ pub enum Endpoint {
     CodeToSession,
     /// `/cgi-bin/qrcode/create`: a code with a scene in it.
     CreateQr,
+    /// `/wxa/generate_urllink`: a link that opens a mini program.
+    UrlLink,
 }
 
 /// What goes wrong with one answer.

@@ -52,6 +52,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod url_link;
 mod web_view;
 mod world;
 
@@ -61,6 +62,7 @@ pub use mini_program::OpenData;
 pub use person::Person;
 pub use push::{Push, PushAccount};
 pub use scene::ScannedCode;
+pub use url_link::OpenedPage;
 pub use world::Call;
 
 use self::chat::PushTarget;
@@ -232,6 +234,11 @@ impl Simulator {
     /// pushed. `None` for an unknown person, and when no code is good.
     pub fn scan_code(&self, person: &str) -> Option<ScannedCode> {
         lock(&self.shared.world).scan(person, self.shared.clock.now())
+    }
+
+    /// What WeChat's client opens for a link of `wxa/generate_urllink`; `None` for one that is none, or over.
+    pub fn opened_page(&self, link: &str) -> Option<OpenedPage> {
+        lock(&self.shared.world).opened_page(link, self.shared.clock.now())
     }
 
     /// Where an account's messages go when the phone reads a code: the address that its operator entered at WeChat.

@@ -13,6 +13,7 @@ use super::mini_program::MiniPrograms;
 use super::person::Person;
 use super::scene::Scenes;
 use super::tokens::{CODE_LIFETIME, Grant, Issued, Refusal, Tokens, random_word};
+use super::url_link::UrlLinks;
 
 /// The most calls that are remembered.
 const MOST_CALLS: usize = 1000;
@@ -49,6 +50,7 @@ pub(super) struct World {
     account: Account,
     pub(super) mini_programs: MiniPrograms,
     pub(super) scenes: Scenes,
+    pub(super) url_links: UrlLinks,
     /// By appid.
     push_targets: HashMap<String, PushTarget>,
     sheets: HashMap<String, (Authorization, SystemTime)>,
@@ -78,6 +80,7 @@ impl World {
             account: Account::default(),
             mini_programs: MiniPrograms::default(),
             scenes: Scenes::default(),
+            url_links: UrlLinks::default(),
             push_targets: HashMap::new(),
             sheets: HashMap::new(),
             last: None,

@@ -199,9 +199,9 @@ fn reaction_to(code: i64) -> Reaction {
         }
         // At risk (40226), not a follower (43004, 50005), unknown (46004), restricted (50002).
         40226 | 43004 | 46004 | 50002 | 50005 => Reaction::Visitor,
-        // Wrong secret (40001, 40125, 40243), app (40013), address list (40164), permission (48001, 48004) or platform
-        // (61003, 61004).
-        40001 | 40013 | 40066 | 40125 | 40164 | 40243 | 48001 | 48004 | 61003 | 61004 => {
+        // Wrong secret (40001, 40125, 40243), app (40013), address list (40164), page of a mini program (40165), permission
+        // (48001, 48004) or platform (61003, 61004).
+        40001 | 40013 | 40066 | 40125 | 40164 | 40165 | 40243 | 48001 | 48004 | 61003 | 61004 => {
             Reaction::Operator
         }
         // A request that is wrong in itself: `base_url` leads to a relay that changes it, or the mistake is ours.

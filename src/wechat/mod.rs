@@ -11,6 +11,7 @@
 //! | [message push](https://developers.weixin.qq.com/doc/oplatform/developers/dev/push), which comes to us | [`PushQuery`], [`PushMessage`] |
 //! | `cgi-bin/qrcode/create` | [`AccessTokens::scene_code`] |
 //! | `cgi-bin/ticket/getticket` | [`AccessTokens::jsapi_ticket`] |
+//! | `wxa/generate_urllink` | [`AccessTokens::url_link`] |
 //! | `sns/jscode2session` | [`Client::code_to_session`] |
 
 use std::fmt;
@@ -31,6 +32,7 @@ mod kept;
 mod mini_program;
 mod push;
 mod qr;
+mod url_link;
 mod web;
 mod website;
 

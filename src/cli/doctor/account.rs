@@ -36,6 +36,10 @@ pub(super) async fn examine(
         if patient.config.login.follows(&app.name) {
             findings.push(follow_code(patient, app).await?);
         }
+        let link = patient.config.login.mini_program_link.as_ref();
+        if let Some(link) = link.filter(|link| link.app == app.name) {
+            findings.push(url_link(patient, app, &link.page).await?);
+        }
         if app.token == TokenMode::Legacy {
             let what = format!("wechat.{} token_mode", app.name.as_str());
             let said = "= \"legacy\": whoever asks for a token makes the one before void";
@@ -130,6 +134,18 @@ async fn follow_code(patient: &Patient<'_>, app: &App) -> anyhow::Result<Finding
     let made = tokens.scene_code(&app, "wxgateDoctor", Duration::from_secs(60));
     Ok(match made.await {
         Ok(_) => Finding::ok(what, "WeChat makes codes that are followed"),
+        Err(error) => explain::of_error(what, &error, true),
+    })
+}
+
+/// A link to the page of `login.mini_program_link`, which nobody opens.
+async fn url_link(patient: &Patient<'_>, app: &App, page: &str) -> anyhow::Result<Finding> {
+    let what = format!("wechat.{} link", app.name.as_str());
+    let (tokens, app) = (tokens(patient)?, undisturbing(app));
+    Ok(match tokens.url_link(&app, page, "url=doctor").await {
+        Ok(_) => Finding::ok(what, "WeChat makes links that open the mini program").fix(
+            "for each host that its page shows: mp.weixin.qq.com: 开发管理 > 开发设置 > 业务域名",
+        ),
         Err(error) => explain::of_error(what, &error, true),
     })
 }

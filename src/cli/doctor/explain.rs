@@ -112,6 +112,10 @@ fn meaning(code: i64) -> Option<Meaning> {
             "another system of yours made the app-wide token void",
             "use token_mode = \"stable\", and let the other system read GET /token/<app>",
         ),
+        40165 => (
+            "the mini program has no such page, or is not published",
+            "compare login.mini_program_link.page with the pages in app.json, and publish the mini program",
+        ),
         40029 | 40163 | 41008 => (
             "a code was wrong, used before, or missing",
             "nothing, when it happens now and then: visitors reload pages and share links",

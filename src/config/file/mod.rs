@@ -120,6 +120,7 @@ mod tests {
         read_defaults::<super::server::CertificateFile>();
         read_defaults::<super::wechat::PushFile>();
         read_defaults::<super::wechat::TokenSourceFile>();
+        read_defaults::<super::visitors::MiniProgramLinkFile>();
         read_defaults::<super::AppFile>();
         read_defaults::<super::UpstreamFile>();
         read_defaults::<super::HealthCheckFile>();

@@ -15,6 +15,8 @@ table! {
         desktop: Vec<Item<String>>;
         /// For phone browsers outside WeChat.
         mobile_browser: MobileBrowser = "open-in-wechat";
+        /// A button on the page of `open-in-wechat`: WeChat opens this page of a mini program, which shows the address in a web-view.
+        mini_program_link: MiniProgramLinkFile;
         /// Before nickname and avatar are asked for: button shows our page first; auto goes straight on and makes WeChat show snapshot pages.
         userinfo_prompt: UserinfoPrompt = "button";
         /// Language of nickname and region: zh_CN, zh_TW or en.
@@ -31,6 +33,16 @@ table! {
         scan_confirm: ScanConfirm = "match-number";
         /// What it means that somebody read the account's own code ("follow"): confirm sends a link to a page that asks; scan logs the browser in at once.
         follow_consent: FollowConsent = "confirm";
+    }
+}
+
+table! {
+    /// A page of a mini program that leads visitors from phone browsers into WeChat.
+    MiniProgramLinkFile {
+        /// A mini program in `[wechat]`.
+        app: String, required;
+        /// The page, without slash before it and without query. It gets the address as its parameter `url`, escaped.
+        page: String, required;
     }
 }
 

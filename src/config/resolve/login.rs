@@ -27,6 +27,7 @@ pub(super) fn settings(
         inside_wechat,
         desktop,
         mobile_browser: login.mobile_browser.value,
+        mini_program_link: tabs::mini_program_link(file, apps, reader),
         scan_ttl: login.scan_ttl.value.0,
         scan_confirm: login.scan_confirm.value,
         follow_consent: login.follow_consent.value,

@@ -1,4 +1,4 @@
-//! `login.desktop` and `login.mobile_browser`: which ways to log in are offered outside WeChat.
+//! `login.desktop`, `login.mobile_browser` and `login.mini_program_link`: which ways to log in are offered outside WeChat.
 
 use super::wechat::Apps;
 use crate::config::code::Code;
@@ -8,7 +8,7 @@ use crate::config::problem::Problem;
 use crate::config::read::Reader;
 use crate::config::suggest::choice;
 use crate::config::values::Item;
-use crate::login::{DesktopTab, FollowConsent, MobileBrowser};
+use crate::login::{DesktopTab, FollowConsent, MiniProgramLink, MobileBrowser};
 use crate::wechat::{AppKind, AppName};
 
 /// The tabs that were chosen; where none were, everything that the apps can do.
@@ -108,6 +108,43 @@ pub(super) fn check_mobile_browser(
     if key.value == MobileBrowser::Scan {
         refuse_without_app("scan", &key.place, inside_wechat, apps, reader);
     }
+}
+
+/// Longer paths are none of a mini program's.
+const LONGEST_PAGE: usize = 256;
+
+pub(super) fn mini_program_link(
+    file: &File,
+    apps: &Apps,
+    reader: &mut Reader<'_>,
+) -> Option<MiniProgramLink> {
+    let link = file.login.value.mini_program_link.value.as_ref()?;
+    let (name, page) = (link.app.value.as_ref()?, link.page.value.as_ref()?);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte);
+    let is_page = (1..=LONGEST_PAGE).contains(&page.len())
+        && !page.starts_with('/')
+        && page.bytes().all(is_plain);
+    if !is_page {
+        let what = "must be a page such as \"pages/web/index\": no slash before it, no query";
+        reader.report(Problem::new(Code::BadText, &link.page.place, what));
+    }
+    let mini_programs = || {
+        let all = apps.apps.iter();
+        all.filter(|app| app.kind == AppKind::MiniProgram)
+            .map(|app| &app.name)
+    };
+    let app = mini_programs().find(|app| app.as_str() == name).cloned();
+    if app.is_none() && !apps.is_partial {
+        let what = format!("names \"{name}\", which is no mini program in `[wechat]`");
+        let hint = choice(name, mini_programs().map(AppName::as_str))
+            .or_else(|| Some("add [wechat.mini] with kind = \"mini-program\"".to_owned()));
+        let problem = Problem::new(Code::UnknownApp, &link.app.place, what);
+        reader.report(problem.maybe_hint(hint));
+    }
+    Some(MiniProgramLink {
+        app: app?,
+        page: page.clone(),
+    })
 }
 
 /// Only a service account can say who scanned.

@@ -130,6 +130,7 @@ impl Login {
         let page = Page::WrongClient {
             needs: NeededClient::Wechat,
             address: self.parts.site.endpoint(&visit.info.host, &id.link()),
+            open_url: None,
         };
         self.page(StatusCode::UNAUTHORIZED, "login-elsewhere", &page, visit)
     }

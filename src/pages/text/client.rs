@@ -4,7 +4,7 @@ use super::{Word, phrase};
 use crate::pages::NeededClient;
 
 /// Around the address and its copy button.
-pub(super) const ADDRESS: [Word; 5] = [
+pub(super) const ADDRESS: [Word; 7] = [
     ("address", phrase("网址", "網址", "Address")),
     ("copy", phrase("复制网址", "複製網址", "Copy the address")),
     ("copied", phrase("已复制", "已複製", "Copied")),
@@ -14,6 +14,15 @@ pub(super) const ADDRESS: [Word; 5] = [
             "没能自动复制，请长按网址手动复制",
             "無法自動複製，請長按網址手動複製",
             "Could not copy. Please select the address and copy it by hand",
+        ),
+    ),
+    ("open", phrase("打开微信", "開啟微信", "Open WeChat")),
+    (
+        "otherwise",
+        phrase(
+            "打不开微信时，可以这样：",
+            "無法開啟微信時，可以這樣：",
+            "If WeChat does not open:",
         ),
     ),
     (
