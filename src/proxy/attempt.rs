@@ -115,10 +115,8 @@ impl<'a> Sending<'a> {
                     self.attempt(&mut next, fields, target, answer, now).await
                 }
                 (Ok(None), Message::Hyper(request)) => {
-                    let keep_copy = course.repeatable && course.left > 0;
                     // PERF: boxed, so that requests without a body do not carry its size around.
-                    let sending =
-                        self.attempt_by_hyper(&mut next, *request, keep_copy, answer, now);
+                    let sending = self.attempt_by_hyper(&mut next, *request, answer, now);
                     Box::pin(sending).await
                 }
                 (Ok(Some(share)), message) => {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Uri, request};
+use http::{HeaderMap, Request, Uri, request};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::message::{BodyError, RequestBody};
@@ -193,36 +193,6 @@ impl Body for Outgoing {
             Some(upload) => upload.lent().body.size_hint(),
             None => SizeHint::with_exact(0),
         }
-    }
-}
-
-/// A request without body, to be sent again.
-///
-/// hyper consumes the head, so there is no cheaper way than a copy: two reference counts per field. It costs far less than
-/// the system calls of a request, and only requests on connections from the pool pay it.
-pub(super) struct Copy {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-}
-
-impl Copy {
-    /// Of a request whose body is empty.
-    pub(super) fn of(request: &Request<Outgoing>) -> Self {
-        Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers: request.headers().clone(),
-        }
-    }
-
-    /// The request again.
-    pub(super) fn into_request(self) -> Request<Outgoing> {
-        let mut request = Request::new(Outgoing::empty());
-        *request.method_mut() = self.method;
-        *request.uri_mut() = self.uri;
-        *request.headers_mut() = self.headers;
-        request
     }
 }
 

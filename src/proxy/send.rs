@@ -13,7 +13,7 @@ use super::deadline::after;
 use super::error::Error;
 use super::fault::Fault;
 use super::headers::Fields;
-use super::outgoing::{Copy, Outgoing};
+use super::outgoing::Outgoing;
 use super::pool::Idle;
 use super::retry::Outcome;
 use super::server::Server;
@@ -72,13 +72,12 @@ impl<'a> Sending<'a> {
         Err(failed(outcome, reused, error))
     }
 
-    /// One attempt through hyper. `keep_copy` asks for a copy of the head where hyper may not give the request back; it is made
-    /// only for a connection from the pool, because only those die by nobody's fault.
+    /// One attempt through hyper. What it sends has a body or asks for a tunnel, so a request is sent again only where hyper gives it
+    /// back unsent.
     pub(super) async fn attempt_by_hyper(
         &self,
         next: &mut Next,
         mut request: Request<Outgoing>,
-        keep_copy: bool,
         answer: &mut response::Parts,
         now: Instant,
     ) -> Result<Source, Failed<'a>> {
@@ -103,7 +102,6 @@ impl<'a> Sending<'a> {
             },
         };
         self.address(request.headers_mut(), server);
-        let copy = (keep_copy && reused).then(|| Copy::of(&request));
         match wire
             .exchange(
                 request,
@@ -120,7 +118,7 @@ impl<'a> Sending<'a> {
                 let wire = Some(wire);
                 Ok(Source::Hyper(Box::new(ByHyper { incoming, wire })))
             }
-            Err(failure) => Err(self.judge(failure, reused, copy, server)),
+            Err(failure) => Err(self.judge(failure, reused, server)),
         }
     }
 
@@ -148,13 +146,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Turns a failure into what `retry::next` reads, and counts it unless it is the client's.
-    fn judge(
-        &self,
-        failure: wire::Failure,
-        reused: bool,
-        copy: Option<Copy>,
-        server: &Server,
-    ) -> Failed<'a> {
+    fn judge(&self, failure: wire::Failure, reused: bool, server: &Server) -> Failed<'a> {
         let upload = self.upload.as_ref();
         let (outcome, error, request) = match failure {
             _ if let Some(error) = upload.and_then(|upload| upload.take_failure()) => {
@@ -165,8 +157,7 @@ impl<'a> Sending<'a> {
             }
             wire::Failure::Died { source, begun } => {
                 let (outcome, error) = self.died(source.into(), begun, server);
-                let copy = copy.map(|copy| Box::new(copy.into_request()));
-                (outcome, error, copy)
+                (outcome, error, None)
             }
             wire::Failure::Late(after) => {
                 let (outcome, error) = self.late(after, server);
