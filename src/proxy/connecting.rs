@@ -123,13 +123,15 @@ impl Sending<'_> {
                     source,
                 })
             }
-            Err(_) => {
-                server.metrics.failed("timeout");
-                Err(Error::ConnectTimeout {
-                    upstream: upstream(),
-                    after,
-                })
-            }
+            Err(_) => Err(self.not_connected_in_time(server)),
+        }
+    }
+
+    pub(super) fn not_connected_in_time(&self, server: &Server) -> Error {
+        server.metrics.failed("timeout");
+        Error::ConnectTimeout {
+            upstream: self.upstream.settings.name.clone(),
+            after: self.upstream.settings.connect_timeout,
         }
     }
 }

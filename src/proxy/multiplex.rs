@@ -5,10 +5,11 @@ use std::sync::Arc;
 use http::uri::PathAndQuery;
 use http::{Request, response};
 use tokio::sync::MutexGuard;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::attempt::{Failed, Message, Next, Sending};
 use super::connect::{self, Offer, Opened};
+use super::deadline::later;
 use super::error::Error;
 use super::fault::Fault;
 use super::http2::{Connection, Exchange, Failure, Share};
@@ -57,8 +58,11 @@ impl<'a> Sending<'a> {
         if !next.new_connection && server.pool.has_idle() {
             return Ok(None);
         }
-        let after = self.upstream.settings.connect_timeout;
-        let waiting = tokio::time::timeout(after, wait_for_room(server, next.new_connection)).await;
+        let deadline = later(self.upstream.settings.connect_timeout);
+        let turn = timeout_at(deadline, wait_for_turn(server)).await;
+        let turn = turn.map_err(|_| self.no_turn(server))?;
+        let waiting = wait_for_room(server, next.new_connection, turn);
+        let waiting = timeout_at(deadline, waiting).await;
         let found = match waiting.map_err(|_| self.full(server))? {
             Ready::Share(share) => return Ok(Some(share)),
             Ready::Idle => return Ok(None),
@@ -72,6 +76,14 @@ impl<'a> Sending<'a> {
                 next.opened = Some(stream);
                 Ok(None)
             }
+        }
+    }
+
+    /// Whoever had the turn did not open a connection in time: the server takes none, or there was no room for one.
+    fn no_turn(&self, server: &Server) -> Error {
+        match server.room.is_full() {
+            true => self.full(server),
+            false => self.not_connected_in_time(server),
         }
     }
 
@@ -202,15 +214,23 @@ impl<'a> Sending<'a> {
     }
 }
 
-/// Waits for the turn to open a connection and for room to do it, or takes a part in one that was opened meanwhile.
-async fn wait_for_room(server: &Server, needs_new: bool) -> Ready<'_> {
+/// Waits for the turn to open a connection; `None` where nobody needs to wait for one.
+async fn wait_for_turn(server: &Server) -> Option<MutexGuard<'_, ()>> {
     // Not while it is unknown, or known to be HTTP/2: one connection serves everybody who waits here.
     let turn = match server.shared.chose_http1() {
         true => None,
         false => Some(server.shared.wait_turn().await),
     };
     // The one who had the turn before may have found out.
-    let mut turn = turn.filter(|_| !server.shared.chose_http1());
+    turn.filter(|_| !server.shared.chose_http1())
+}
+
+/// Waits for room to open a connection, or takes a part in one that was opened meanwhile.
+async fn wait_for_room<'s>(
+    server: &'s Server,
+    needs_new: bool,
+    mut turn: Option<MutexGuard<'s, ()>>,
+) -> Ready<'s> {
     let look = || {
         if let Some(share) = server.shared.take(Instant::now()) {
             return Some(Ready::Share(share));

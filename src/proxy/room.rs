@@ -39,6 +39,11 @@ impl Room {
         entered.is_ok().then(|| Entry(Arc::clone(self)))
     }
 
+    /// Whether there is no room for one more.
+    pub(super) fn is_full(&self) -> bool {
+        self.open.load(Ordering::SeqCst) >= self.most
+    }
+
     /// Tries until something comes of it: now, and whenever a connection has become free or has ended. The caller has a deadline.
     pub(super) async fn wait_for<T>(&self, mut attempt: impl FnMut() -> Option<T>) -> T {
         let _waiting = Waiting::count(&self.waiting);

@@ -576,6 +576,21 @@ async fn a_server_that_speaks_only_http1_is_no_server_over_http2() {
 }
 
 #[tokio::test]
+async fn requests_at_once_to_a_server_that_takes_no_connection_are_all_late() {
+    let dead = DeadServer::start().await;
+    let gateway = in_front_of(dead.address, |settings, _| {
+        settings.connect_timeout = SOON;
+    })
+    .await;
+
+    let replies = join_all((0..3).map(|_| gateway.get("/"))).await;
+
+    // Only one of them connects, and the others wait for it: not for a connection that is in use.
+    let statuses: Vec<_> = replies.iter().map(|reply| reply.status).collect();
+    assert_eq!(statuses, [504; 3]);
+}
+
+#[tokio::test]
 async fn websockets_to_a_server_with_prior_knowledge_are_asked_for_over_http1() {
     let origin = ScriptedOrigin::answering(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",

@@ -1,9 +1,5 @@
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::time::Duration;
-
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use super::support::*;
 
@@ -167,32 +163,6 @@ async fn retries_are_counted() {
     for (retries, status) in [(0, 502), (1, 502), (2, 200)] {
         let gateway = Gateway::start(&servers, |settings, _| settings.retries = retries).await;
         assert_eq!(gateway.get("/").await.status, status, "{retries} retries");
-    }
-}
-
-/// A server that takes no connection and refuses none, like a host that is gone.
-struct DeadServer {
-    address: SocketAddr,
-    /// A full backlog drops what knocks.
-    _backlog: (socket2::Socket, Vec<TcpStream>),
-}
-
-impl DeadServer {
-    async fn start() -> Self {
-        let socket =
-            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        let anywhere: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        socket.bind(&anywhere.into()).unwrap();
-        socket.listen(0).unwrap();
-        let address = socket.local_addr().unwrap().as_socket().unwrap();
-        let mut waiting = Vec::new();
-        while let Ok(Ok(stream)) = timeout(SOON, TcpStream::connect(address)).await {
-            waiting.push(stream);
-        }
-        Self {
-            address,
-            _backlog: (socket, waiting),
-        }
     }
 }
 

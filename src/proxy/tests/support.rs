@@ -471,3 +471,29 @@ pub(super) async fn refusing_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
 }
+
+/// A server that takes no connection and refuses none, like a host that is gone.
+pub(super) struct DeadServer {
+    pub(super) address: SocketAddr,
+    /// A full backlog drops what knocks.
+    _backlog: (socket2::Socket, Vec<TcpStream>),
+}
+
+impl DeadServer {
+    pub(super) async fn start() -> Self {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let anywhere: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        socket.bind(&anywhere.into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(Ok(stream)) = timeout(SOON, TcpStream::connect(address)).await {
+            waiting.push(stream);
+        }
+        Self {
+            address,
+            _backlog: (socket, waiting),
+        }
+    }
+}
