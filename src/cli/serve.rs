@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -57,7 +57,7 @@ pub(super) fn run(args: RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
     refuse_simulator(&config, &args)?;
     let level = observe::start_logging(&config.observe)?;
     let summary = super::check::summary(&config);
-    runtime()?.block_on(async {
+    until_end(async {
         // Before anybody is told that we are there: a signal must never meet the system's own reaction.
         let mut signals = Signals::listen()?;
         let mut app = App::start_on(config, Clock::system(), inherited).await?;
@@ -84,7 +84,7 @@ pub(super) fn run(args: RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
 
 /// Runs the demo until a signal comes.
 pub(super) fn demo(args: DemoArgs, _global: &Global) -> anyhow::Result<ExitCode> {
-    runtime()?.block_on(async {
+    until_end(async {
         // Before anybody is told that we are there: a signal must never meet the system's own reaction.
         let mut ending = Ending::listen()?;
         let demo = Demo::start(crate::demo::Options {
@@ -109,6 +109,18 @@ fn refuse_simulator(config: &Config, args: &RunArgs) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// How long threads may go on with something that nobody waits for any more.
+const LAST_THREADS: Duration = Duration::from_secs(1);
+
+/// Runs a program until its end. Looking up a name takes a thread until the name servers are given up: such a thread must not keep
+/// the process.
+pub(super) fn until_end<T>(program: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(program);
+    runtime.shutdown_timeout(LAST_THREADS);
+    ended
 }
 
 pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
@@ -262,5 +274,29 @@ async fn stop(app: App, ending: &mut Ending) -> ExitCode {
         let (connections, tunnels) = (outcome.connections, outcome.tunnels);
         tracing::warn!(connections, tunnels, "stopped, the rest was cut");
         ExitCode::FAILURE
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_nobody_waits_for_does_not_keep_the_process() {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+
+        let ended = until_end(async {
+            let (started, has_started) = tokio::sync::oneshot::channel();
+            drop(tokio::task::spawn_blocking(move || {
+                let _ = started.send(());
+                held.recv()
+            }));
+            Ok(has_started.await?)
+        });
+
+        // Whoever waits for the thread never gets here.
+        ended.unwrap();
+        drop(release);
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use super::Global;
-use super::serve::{Ending, runtime};
+use super::serve::{Ending, until_end};
 use crate::simulator::{AppKind, Simulator};
 use crate::wechat::AppId;
 
@@ -64,7 +64,7 @@ const KINDS: [Kind; 3] = [
 
 /// Runs the simulator until a signal comes.
 pub(super) fn sim(args: SimArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    runtime()?.block_on(async {
+    until_end(async {
         let simulator = Simulator::start(args.listen)
             .await
             .with_context(|| format!("cannot listen on {}", args.listen))?;

@@ -123,11 +123,14 @@ impl Server {
         };
         let mut is_failing = false;
         loop {
-            tokio::select! {
-                () = name.wait() => {}
+            let waiting = async {
+                name.wait().await;
+                self.look_again(name).await
+            };
+            let looked = tokio::select! {
+                looked = waiting => looked,
                 () = guard.stopping() => return,
-            }
-            let looked = self.look_again(name).await;
+            };
             let server = &self.name;
             match &looked {
                 Ok(Look::Changed(addresses)) => {

@@ -3,9 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http_body_util::BodyExt;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::support::*;
 use crate::drain::Drain;
@@ -165,4 +167,30 @@ async fn shared_connections_follow_a_name_too() {
     assert_eq!(gateway.get("/b").await.body.unwrap(), "/b");
     assert_eq!((old.streams(), new.streams()), (1, 1));
     old.closes().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_server_that_says_nothing_holds_up_no_end() {
+    let mut settings = upstream(&["127.0.0.1:1".parse().unwrap()]);
+    settings.servers[0].address = Address::Tcp {
+        host: "app.inside".to_owned(),
+        port: 8080,
+    };
+    let asked = Arc::new(Notify::new());
+    let resolver = Resolver::of({
+        let asked = Arc::clone(&asked);
+        move |_, _| {
+            asked.notify_one();
+            Box::pin(std::future::pending())
+        }
+    });
+    let drain = Arc::new(Drain::new());
+    let _proxy = resolving(settings, resolver, &drain);
+    timeout(NEVER, asked.notified()).await.unwrap();
+
+    drain.stop();
+
+    // Sooner than a look-up is given up.
+    let ended = timeout(Duration::from_secs(3), drain.stopped()).await;
+    assert!(ended.is_ok());
 }
