@@ -92,24 +92,22 @@ impl Shared {
             .context("cannot set up the client for WeChat")?;
         let site = Arc::clone(&config.gateway.site);
         let identity = Arc::new(Identity::new(config.identity.clone(), self.store.clone()));
-        let login = Login::new(
-            config.login.clone(),
-            login::Parts {
-                tokens: self.access_tokens(&wechat, &keys),
-                wechat,
-                sessions: Arc::clone(&sessions),
-                identity: Arc::clone(&identity),
-                sealer: Arc::clone(&keys.sealer),
-                store: self.store.clone(),
-                pages: Arc::clone(&pages),
-                limits: Arc::clone(&self.limits),
-                metrics: Arc::clone(&self.metrics),
-                site: Arc::clone(&site),
-                clock: self.clock.clone(),
-                mask: noting.mask.clone(),
-                drain: Arc::clone(tunnels),
-            },
-        );
+        let login = login::Parts {
+            tokens: self.access_tokens(&wechat, &keys),
+            wechat,
+            sessions: Arc::clone(&sessions),
+            identity: Arc::clone(&identity),
+            sealer: Arc::clone(&keys.sealer),
+            store: self.store.clone(),
+            pages: Arc::clone(&pages),
+            limits: Arc::clone(&self.limits),
+            metrics: Arc::clone(&self.metrics),
+            site: Arc::clone(&site),
+            clock: self.clock.clone(),
+            mask: noting.mask.clone(),
+            drain: Arc::clone(tunnels),
+        };
+        let login = Login::new(config.login.clone(), login);
         let parts = Parts {
             sessions,
             identity,

@@ -84,30 +84,25 @@ impl Login {
         if earlier.is_some_and(|earlier| earlier != pushed.name.as_bytes()) {
             return Ok(success("push-again"));
         }
-        if let Event::Scanned {
-            openid,
-            scene,
-            ticket,
-        } = &pushed.event
-        {
-            // WeChat asks again when our answer got lost, and must hear it then.
-            let scanned = ScannedScene {
-                app,
+        let answer = match &pushed.event {
+            Event::Scanned {
                 openid,
                 scene,
                 ticket,
-            };
-            let text = self.scene_scanned(scanned, visit).await?;
-            self.remember_push(&names, &pushed.name).await?;
-            return Ok(match text {
-                Some(text) => reply(&pushed, openid, &text, app, keys, visit),
-                None => success("push"),
-            });
-        }
-        if is_again {
-            return Ok(success("push-again"));
-        }
-        match &pushed.event {
+            } => {
+                // WeChat asks again when our answer got lost, and must hear it then.
+                let scanned = ScannedScene {
+                    app,
+                    openid,
+                    scene,
+                    ticket,
+                };
+                let text = self.scene_scanned(scanned, visit).await?;
+                text.map(|text| reply(&pushed, openid, &text, app, keys, visit))
+            }
+            Event::Changed { .. } | Event::Other if is_again => {
+                return Ok(success("push-again"));
+            }
             Event::Changed {
                 change,
                 app: other,
@@ -117,12 +112,13 @@ impl Login {
                 let app = self.changed_app(app, other.as_ref());
                 self.follow_change(*change, app, openid.as_ref(), unionid.as_ref(), visit)
                     .await?;
+                None
             }
-            Event::Scanned { .. } | Event::Other => {}
-        }
+            Event::Other => None,
+        };
         // Only now: what could not be done is done when WeChat sends it again.
         self.remember_push(&names, &pushed.name).await?;
-        Ok(success("push"))
+        Ok(answer.unwrap_or_else(|| success("push")))
     }
 
     async fn remember_push(&self, names: &[String; 2], message: &str) -> Result<(), store::Error> {

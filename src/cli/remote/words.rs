@@ -16,30 +16,7 @@ fn each<'j>(value: &'j Json, key: &str) -> impl Iterator<Item = &'j Json> {
 
 /// The status in a few lines.
 pub(super) fn summary(status: &Json) -> String {
-    let failing: Vec<_> = each(status, "checks")
-        .filter(|check| check["ok"] == false)
-        .map(|check| word(check, "name"))
-        .collect();
-    let ready = match failing.as_slice() {
-        [] => "ready".to_owned(),
-        failing => format!("not ready: {}", failing.join(", ")),
-    };
-    let mut lines = vec![
-        format!(
-            "wxgate {}   up {} s   {ready}",
-            word(status, "version"),
-            word(status, "uptime_s")
-        ),
-        format!(
-            "config     {} (sha256 {}...), since {}",
-            word(status, "file"),
-            word(status, "sha256"),
-            word(status, "loaded")
-        ),
-    ];
-    if status["last_reload_worked"] == false {
-        lines.push("           the last reload failed: see wxgate check".to_owned());
-    }
+    let mut lines = state(status);
     for one in each(status, "certificates") {
         lines.push(format!(
             "tls        {}   {}   ends {}, in {} days",
@@ -66,21 +43,53 @@ pub(super) fn summary(status: &Json) -> String {
             word(route, "denied")
         ));
     }
-    for upstream in each(status, "upstreams") {
-        for server in each(upstream, "servers") {
-            let health = match server["healthy"] == true {
-                true => "ok",
-                false => "fail",
-            };
-            lines.push(format!(
-                "upstream   {}   {}   {health}   {} answers",
-                word(upstream, "name"),
-                word(server, "name"),
-                word(server, "answers")
-            ));
-        }
-    }
+    lines.extend(each(status, "upstreams").flat_map(servers));
     lines.join("\n")
+}
+
+/// Whether it is ready, and with which configuration.
+fn state(status: &Json) -> Vec<String> {
+    let failing: Vec<_> = each(status, "checks")
+        .filter(|check| check["ok"] == false)
+        .map(|check| word(check, "name"))
+        .collect();
+    let ready = match failing.as_slice() {
+        [] => "ready".to_owned(),
+        failing => format!("not ready: {}", failing.join(", ")),
+    };
+    let mut lines = vec![
+        format!(
+            "wxgate {}   up {} s   {ready}",
+            word(status, "version"),
+            word(status, "uptime_s")
+        ),
+        format!(
+            "config     {} (sha256 {}...), since {}",
+            word(status, "file"),
+            word(status, "sha256"),
+            word(status, "loaded")
+        ),
+    ];
+    if status["last_reload_worked"] == false {
+        lines.push("           the last reload failed: see wxgate check".to_owned());
+    }
+    lines
+}
+
+/// One server of an upstream a line.
+fn servers(upstream: &Json) -> impl Iterator<Item = String> {
+    each(upstream, "servers").map(|server| {
+        let health = match server["healthy"] == true {
+            true => "ok",
+            false => "fail",
+        };
+        format!(
+            "upstream   {}   {}   {health}   {} answers",
+            word(upstream, "name"),
+            word(server, "name"),
+            word(server, "answers")
+        )
+    })
 }
 
 /// One session a line.

@@ -6,7 +6,6 @@ use self::application::{IdentityHeadersFile, JwtFile};
 use self::operation::{
     AccessLogFile, AdminFile, LogFile, PagesFile, RateLimitFile, RelayFile, TracingFile,
 };
-use self::server::ServerFile;
 use self::visitors::{IdentityFile, LoginFile, SessionsFile, StoreFile};
 use self::wechat::WechatApiFile;
 use super::table::table;
@@ -23,7 +22,7 @@ mod words;
 pub(super) use application::{HealthCheckFile, UpstreamFile, UpstreamTlsFile};
 pub(super) use operation::RateFile;
 pub(super) use routes::{HeaderEditsFile, ListFile, ListReferences, RouteFile};
-pub(super) use server::{CertificateFile, ListenerFile, TlsFile};
+pub(super) use server::{CertificateFile, ListenerFile, ServerFile, TlsFile};
 pub(super) use wechat::{AppFile, PushFile};
 pub(super) use words::{
     Balance, IdentityWord, LevelWord, MinimumTls, Preset, ProxyProtocol, PushMode, SessionMode,

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::config::code::Code;
 use crate::config::file::{
-    CertificateFile, File, ListenerFile, MinimumTls, ProxyProtocol, TlsFile,
+    CertificateFile, File, ListenerFile, MinimumTls, ProxyProtocol, ServerFile, TlsFile,
 };
 use crate::config::place::Place;
 use crate::config::problem::Problem;
@@ -32,22 +32,7 @@ pub(super) fn listeners(file: &File, reader: &mut Reader<'_>) -> Vec<Item<listen
     }
     let trusted = &server.trusted_proxies.value;
     let trusted: Vec<_> = trusted.iter().map(|item| item.value.0).collect();
-    let settings = |address: SocketAddr| listen::Settings {
-        address,
-        max_header,
-        max_headers: server.max_headers.value.0 as usize,
-        max_connections: server.max_connections.value.0 as usize,
-        tls: None,
-        h2c: false,
-        proxy_protocol: None,
-        trusted_proxies: trusted.clone(),
-        timeouts: listen::Timeouts {
-            tls_handshake: server.timeouts.value.tls_handshake.value.0,
-            request_header: server.timeouts.value.request_header.value.0,
-            keep_alive: server.timeouts.value.keep_alive.value.0,
-            body_progress: server.timeouts.value.body_progress.value.0,
-        },
-    };
+    let settings = |address| plain(server, address, max_header, &trusted);
     let mut listeners: Vec<Item<listen::Settings>> = Vec::new();
     let mut add = |settings: listen::Settings, place: &_, reader: &mut Reader<'_>| {
         let address = settings.address;
@@ -83,6 +68,32 @@ pub(super) fn listeners(file: &File, reader: &mut Reader<'_>) -> Vec<Item<listen
         }
     }
     listeners
+}
+
+/// What all listeners have in common.
+fn plain(
+    server: &ServerFile,
+    address: SocketAddr,
+    max_header: usize,
+    trusted_proxies: &[IpNet],
+) -> listen::Settings {
+    let timeouts = &server.timeouts.value;
+    listen::Settings {
+        address,
+        max_header,
+        max_headers: server.max_headers.value.0 as usize,
+        max_connections: server.max_connections.value.0 as usize,
+        tls: None,
+        h2c: false,
+        proxy_protocol: None,
+        trusted_proxies: trusted_proxies.to_vec(),
+        timeouts: listen::Timeouts {
+            tls_handshake: timeouts.tls_handshake.value.0,
+            request_header: timeouts.request_header.value.0,
+            keep_alive: timeouts.keep_alive.value.0,
+            body_progress: timeouts.body_progress.value.0,
+        },
+    }
 }
 
 fn proxy_protocol(
