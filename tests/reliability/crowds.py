@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .client import Connection, Visitor
 from .crowd import Kind, Result
-from .programs import until
+from .programs import settled, until
 from .scenes import Row, Stage
 
 EACH = 10_000
@@ -19,6 +19,9 @@ CLOSED = {"heads": 25, "bodies": 45}
 
 LEFT = 16
 """Descriptors more than before the first crowd, once connections to the site that nobody needs are old enough to go."""
+
+KEPT = 16
+"""MiB resident more than before the first crowd, once the allocator has given back what nobody needs, in half a minute at most."""
 
 
 class Crowd:
@@ -114,19 +117,22 @@ async def crowds(stage: Stage) -> list[Row]:
     program = stage.gateway.program
     descriptors, resident = program.descriptors(), program.resident_kib()
     each, rows = await idle(stage, visitor, resident)
-    left = [await program.descriptors_after(descriptors, LEFT)]
+    left = [await settled(program.descriptors, descriptors + LEFT // 2) - descriptors]
     host = f"Host: 127.0.0.1:{stage.gateway.port}\r\nCookie: {visitor.cookie}\r\n"
     for name, kinds, wanted in [slow_heads(), slow_bodies(stage, host)]:
         rows += await slow(stage, visitor, name, kinds, wanted)
-        left.append(await program.descriptors_after(descriptors, LEFT))
+        left.append(await settled(program.descriptors, descriptors + LEFT // 2) - descriptors)
     peak = program.peak_kib()
     await idle(stage, visitor, resident)
-    left.append(await program.descriptors_after(descriptors, LEFT))
+    left.append(await settled(program.descriptors, descriptors + LEFT // 2) - descriptors)
     more = (program.peak_kib() - peak) / 1024
+    kept = await settled(program.resident_kib, resident + KEPT * 512)
     return [
         Row(f"memory for each of {EACH:,} idle connections, after one request", f"{each:.1f} KiB", "under 26 KiB", each < 26),
         *rows,
         Row("descriptors left behind by each of the four crowds", ", ".join(map(str, left)), f"at most {LEFT}", max(left) <= LEFT),
+        Row("memory before the first crowd, and soon after the last", f"{resident / 1024:.0f} MiB, {kept / 1024:.0f} MiB",
+            f"at most {KEPT} MiB more", kept <= resident + KEPT * 1024),
         Row("memory that the last crowd needs beyond those before it", f"{more:.1f} MiB", "under 16 MiB", more < 16),
     ]
 

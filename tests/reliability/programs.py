@@ -24,6 +24,15 @@ async def until(what: str, done, patience: float = 20) -> float:
     return time.monotonic() - began
 
 
+async def settled(measure, least: int, patience: float = 30) -> int:
+    """What is measured once it is at most so much, or, where it does not get there, at the end of our patience."""
+    try:
+        await until("it is little enough", lambda: measure() <= least, patience)
+    except TimeoutError:
+        pass
+    return measure()
+
+
 class Program:
     """A process whose output goes to a file."""
 
@@ -61,14 +70,6 @@ class Program:
 
     def descriptors(self) -> int:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
-
-    async def descriptors_after(self, before: int, most: int) -> int:
-        """How many more than `before` are left once they are at most `most`; those that still are after half a minute stay."""
-        try:
-            await until("descriptors are given back", lambda: self.descriptors() <= before + most, 30)
-        except TimeoutError:
-            pass
-        return self.descriptors() - before
 
     def cpu_seconds(self) -> float:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
