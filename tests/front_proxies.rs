@@ -301,6 +301,7 @@ async fn the_site_gets_no_cookie_of_ours_and_the_renewed_one_reaches_the_visitor
         alice.get("/site").await.assert_ok();
         let cookies = alice.cookie_header();
         assert!(cookies.contains("__Host-wxgate=") && cookies.contains("__Host-wxgate-login="));
+        let cookies = format!("{cookies}; __Host-wxgate-scan=abc");
         let orders = [
             format!("a=1; {cookies}; b=2"),
             format!("{cookies}; a=1; b=2"),
@@ -336,6 +337,43 @@ async fn the_site_gets_no_cookie_of_ours_and_the_renewed_one_reaches_the_visitor
         assert_eq!(reply.status, 200);
         assert_eq!(reply.set_cookies("__Host-wxgate").len(), 1, "{kind:?}");
         assert_eq!(reply.set_cookies("site"), ["site=1"], "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_site_gets_no_token_of_ours_and_its_own_credentials() {
+    for kind in KINDS {
+        let front = Front::start(kind, Way::Asks).await;
+        for (sent, expected) in [
+            ("Bearer wxg_abc", ""),
+            ("bearer  WXG_abc", ""),
+            ("Bearer abc", "Bearer abc"),
+            ("Basic d3hnXw==", "Basic d3hnXw=="),
+        ] {
+            let request = format!(
+                "GET /open HTTP/1.1\r\nHost: www.example.test\r\nAuthorization: {sent}\r\n\r\n"
+            );
+            let reply = Wire::new(front.address).ask(request).await;
+            assert_eq!(reply.status, 200, "{kind:?} {sent} {}", reply.text());
+            let seen = front.site().last();
+            assert_eq!(seen.header("authorization"), expected, "{kind:?} {sent}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_logged_in_gets_past_a_front_proxy_is_for_that_browser_only() {
+    for kind in KINDS {
+        let front = Front::start(kind, Way::Asks).await;
+        let mut alice = front.browser("alice");
+        let visit = alice.get("/site").await;
+        visit.assert_ok();
+        assert_eq!(visit.last().header("cache-control"), "private", "{kind:?}");
+        let says = [("x-answer", "cache-control=max-age=60")];
+        let reply = alice.send(http::Method::GET, "/site", &says, "").await;
+        assert_eq!(reply.header("cache-control"), "max-age=60", "{kind:?}");
+        let reply = alice.get_once("/open").await;
+        assert_eq!(reply.header("cache-control"), "", "{kind:?}");
     }
 }
 
