@@ -680,6 +680,20 @@ async fn a_rotated_key_mints_anew_for_sessions_that_had_a_fresh_token() {
     assert_ne!(header(&token(&gateway))["kid"], header(&before)["kid"]);
 }
 
+#[tokio::test]
+async fn a_token_from_before_the_clock_was_set_back_is_not_handed_out_again() {
+    let gateway = TestGateway::start().await;
+    let mut alice = gateway.browser_in_wechat("alice");
+    alice.get("/orders").await.assert_ok();
+
+    gateway.clock().turn_back(Duration::from_secs(3600));
+    alice.get("/orders").await.assert_ok();
+
+    // Applications refuse what begins later than now.
+    let (set, now) = (key_set(&gateway).await, gateway.clock().now());
+    jwt::verify(&token(&gateway), &set.body, Some(ISSUER), Some(HOST), now).unwrap();
+}
+
 /// Gives the order that an operator gives with `wxgate jwt rotate`.
 async fn rotate(gateway: &TestGateway, query: &str) -> (u16, Json) {
     let order = Request::post(format!("/jwt/rotate{query}"))

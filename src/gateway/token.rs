@@ -18,6 +18,8 @@ use crate::proxy::IdentityFields;
 pub(super) struct Token {
     audience: Box<str>,
     identity: Arc<IdentityFields>,
+    /// When it was signed. A clock that was set back since makes it one from the future, which applications refuse.
+    minted: SystemTime,
     until: SystemTime,
     generation: u64,
 }
@@ -36,7 +38,9 @@ impl Visitors {
             .tokens
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let is_fresh = |token: &Token| token.generation == generation && now < token.until;
+        let is_fresh = |token: &Token| {
+            token.generation == generation && (token.minted..token.until).contains(&now)
+        };
         let kept = tokens
             .iter()
             .find(|token| *token.audience == *audience && is_fresh(token));
@@ -51,6 +55,7 @@ impl Visitors {
         tokens.push(Token {
             audience: audience.into(),
             identity: Arc::clone(&identity),
+            minted: now,
             until: now + parts.minter.reuse_for(),
             generation,
         });
