@@ -520,6 +520,29 @@ async fn log_lines_name_the_request_that_the_visitor_saw_fail() {
     }
 }
 
+#[tokio::test]
+async fn a_proxy_that_nobody_named_is_told_once() {
+    let mut gateway = TestGateway::start().await;
+    gateway.stop().await;
+    let words = "not in server.trusted_proxies";
+    for (trusted, expected) in [("[]", 1), ("[\"127.0.0.1/32\"]", 0)] {
+        let setup = Setup {
+            server: format!("trusted_proxies = {trusted}"),
+            ..Setup::default()
+        };
+        let program = Process::configured(&gateway.config_text(&setup)).await;
+        let mut browser = gateway.browser_in_wechat("alice");
+        browser.follow_to(program.address());
+        for _ in 0..3 {
+            let forwarded = [("x-forwarded-for", "203.0.113.7")];
+            browser.send(Method::GET, "/open", &forwarded, "").await;
+        }
+
+        let (_, errors) = program.stop().await;
+        assert_eq!(errors.matches(words).count(), expected, "{errors}");
+    }
+}
+
 /// The only login event of this result, after this visit to the real program.
 async fn login_event(fault: Option<i64>) -> Value {
     let gateway = TestGateway::start().await;

@@ -10,6 +10,7 @@ use super::Error;
 use super::forward_auth::{FrontProxy, Question};
 use super::hosts::Hosts;
 use super::request_id::RequestIds;
+use super::unnamed_proxy::UnnamedProxy;
 use crate::listen::Peer;
 use crate::message::{Head, Host, KnownBrowsers, Load, Present};
 use crate::message::{RequestId, RequestInfo, Site};
@@ -40,6 +41,7 @@ pub(super) struct Inspector {
     request_id_header: HeaderName,
     ids: RequestIds,
     browsers: KnownBrowsers,
+    unnamed_proxy: UnnamedProxy,
 }
 
 impl Inspector {
@@ -56,6 +58,7 @@ impl Inspector {
             request_id_header,
             ids: RequestIds::new(seed),
             browsers: KnownBrowsers::default(),
+            unnamed_proxy: UnnamedProxy::default(),
         }
     }
 
@@ -168,6 +171,7 @@ impl Inspector {
     fn client(&self, headers: &HeaderMap, peer: IpAddr, is_trusted: bool) -> IpAddr {
         let peer = peer.to_canonical();
         if !is_trusted {
+            self.unnamed_proxy.look_at(peer, headers);
             return peer;
         }
         let values: Vec<&str> = headers

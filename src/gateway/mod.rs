@@ -34,6 +34,7 @@ mod respond;
 mod scrub;
 mod spans;
 mod token;
+mod unnamed_proxy;
 mod visitor;
 mod way;
 
