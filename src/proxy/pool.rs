@@ -136,9 +136,12 @@ impl Pool {
         idle.append(&mut newer.idle);
         let surplus = idle.len().saturating_sub(self.most);
         let surplus: Vec<_> = idle.drain(..surplus).collect();
+        let kept = idle.len();
         newer.idle = idle;
         drop(newer);
         drop(surplus);
+        // Whoever came meanwhile found none of them.
+        (0..kept).for_each(|_| self.room.tell());
     }
 
     /// Whether there is one to take.

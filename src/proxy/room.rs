@@ -1,5 +1,6 @@
 //! How many connections one server may have, and who waits for one.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -48,7 +49,9 @@ impl Room {
     pub(super) async fn wait_for<T>(&self, mut attempt: impl FnMut() -> Option<T>) -> T {
         let _waiting = Waiting::count(&self.waiting);
         loop {
-            let freed = self.freed.notified();
+            let mut freed = pin!(self.freed.notified());
+            // In the row before looking: of several who look at once, each must hear of what becomes free meanwhile.
+            freed.as_mut().enable();
             if let Some(found) = attempt() {
                 return found;
             }
@@ -56,7 +59,7 @@ impl Room {
         }
     }
 
-    /// A connection has become free: whoever waits longest may look.
+    /// A connection has become free: whoever waits longest may look. To be called once for each.
     pub(super) fn tell(&self) {
         if self.waiting.load(Ordering::SeqCst) > 0 {
             self.freed.notify_one();
@@ -96,6 +99,9 @@ impl Drop for Waiting<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future as _;
+    use std::task::{Context, Waker};
+
     use super::*;
 
     #[tokio::test]
@@ -130,5 +136,34 @@ mod tests {
 
         let entry = tokio::time::timeout(std::time::Duration::from_secs(5), patient).await;
         assert!(entry.is_ok());
+    }
+
+    #[tokio::test]
+    async fn of_two_who_look_at_once_each_hears_of_what_became_free_meanwhile() {
+        let room = Room::new(1);
+        let mut looks = 0;
+        let mut second = Box::pin(room.wait_for(|| {
+            looks += 1;
+            if looks == 1 {
+                // Two become free while both look, and find nothing yet.
+                room.tell();
+                room.tell();
+            }
+            (looks > 1).then_some(())
+        }));
+        let mut is_looking = true;
+        let first = room.wait_for(|| {
+            if std::mem::take(&mut is_looking) {
+                let _ = second
+                    .as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop()));
+                return None;
+            }
+            Some(())
+        });
+
+        let heard = tokio::time::timeout(std::time::Duration::from_secs(5), first).await;
+
+        assert!(heard.is_ok());
     }
 }

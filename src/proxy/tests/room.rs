@@ -1,10 +1,14 @@
 //! As many connections to a server as it may have.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
 
 use super::support::*;
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// Answers each request when there is a permit for it.
 async fn patient() -> (ScriptedOrigin, Arc<Semaphore>) {
@@ -134,4 +138,25 @@ async fn a_websocket_takes_the_room_of_an_idle_connection_and_gives_it_back() {
         tokio::task::yield_now().await;
     }
     assert_eq!(origin.connections(), 3);
+}
+
+#[tokio::test]
+async fn whoever_waits_hears_of_connections_that_a_sweep_had_in_its_hands() {
+    let origin = ScriptedOrigin::answering(OK).await;
+    let gateway = Gateway::to(&origin).await;
+    gateway.get("/").await;
+    let server = &gateway.proxy.upstreams[0].servers()[0];
+    let mut is_swept = true;
+    // Finds nothing while a sweep looks the connections over.
+    let mut waiting = Box::pin(server.room.wait_for(|| {
+        let is_away = std::mem::take(&mut is_swept);
+        (!is_away)
+            .then(|| server.pool.take(Instant::now()))
+            .flatten()
+    }));
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+
+    server.pool.sweep(Instant::now());
+
+    assert!(timeout(Duration::from_secs(5), waiting).await.is_ok());
 }
