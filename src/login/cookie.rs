@@ -6,9 +6,8 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue};
 
 use super::attempt::Ring;
-use crate::message::Site;
+use crate::message::{Site, cookie_values};
 use crate::seal::{Purpose, Sealer};
-use crate::session::values_named;
 
 /// What a request brought of our cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +92,7 @@ impl AttemptsCookie {
 
 /// The first cookie with this name. HTTP/2 clients may send one header line per cookie.
 pub(super) fn value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    values_named(headers, name).next()
+    cookie_values(headers, name).next()
 }
 
 /// `SameSite=Lax`: the way back from WeChat is a top-level GET, which Lax lets through; old web-views break on `None`.

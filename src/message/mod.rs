@@ -16,6 +16,7 @@ use crate::target::Target;
 
 mod body;
 mod browser;
+mod cookies;
 mod head;
 mod host;
 mod load;
@@ -23,6 +24,7 @@ mod site;
 
 pub use body::{BodyError, RequestBody, TrailerFilter};
 pub use browser::{Browser, KnownBrowsers};
+pub use cookies::{cookie_parts, cookie_values};
 pub use head::{Head, Present};
 pub use host::Host;
 pub use load::Load;

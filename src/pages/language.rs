@@ -1,7 +1,9 @@
 //! Which language a visitor reads.
 
-use http::header::{ACCEPT_LANGUAGE, CONTENT_LANGUAGE, COOKIE, SET_COOKIE, USER_AGENT, VARY};
+use http::header::{ACCEPT_LANGUAGE, CONTENT_LANGUAGE, SET_COOKIE, USER_AGENT, VARY};
 use http::{HeaderMap, HeaderValue};
+
+use crate::message::cookie_values;
 
 /// Remembers a choice made by `?lang=`.
 pub(super) const COOKIE_NAME: &str = "wxgate-lang";
@@ -119,14 +121,7 @@ fn by_query(query: Option<&str>) -> Option<Language> {
 }
 
 fn by_cookie(headers: &HeaderMap) -> Option<Language> {
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, _)| *name == COOKIE_NAME)
-        .find_map(|(_, value)| Language::from_tag(value))
+    cookie_values(headers, COOKIE_NAME).find_map(Language::from_tag)
 }
 
 /// WeChat ends its `User-Agent` with `Language/zh_CN`, `zh_TW`, `zh_HK` or `en`.

@@ -5,10 +5,10 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 use data_encoding::HEXLOWER;
-use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
 use super::settings::AffinityCookie;
+use crate::message::cookie_values;
 
 /// What such cookies begin with, behind `__Host-` where there is https; `session` cuts all that do from what goes upstream.
 const AFFINITY_COOKIE: &str = "wxgate-at-";
@@ -47,13 +47,8 @@ impl Affinity {
 
     /// The server that the visitor was sent to before, if it still exists.
     pub(super) fn read(&self, headers: &HeaderMap) -> Option<usize> {
-        let cookies = headers.get_all(COOKIE).iter();
-        cookies
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|part| part.split_once('='))
-            .filter(|(name, _)| name.trim() == self.cookie.name)
-            .find_map(|(_, value)| self.values.iter().position(|known| known == value.trim()))
+        cookie_values(headers, &self.cookie.name)
+            .find_map(|value| self.values.iter().position(|known| known == value))
     }
 
     /// The `Set-Cookie` that leads back to this server, until the browser is closed.
@@ -82,6 +77,8 @@ fn hash(parts: &[&str]) -> String {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
+    use http::header::COOKIE;
+
     use super::*;
 
     #[test]
@@ -96,8 +93,12 @@ mod tests {
             assert!(!set.contains("app") && !set.contains("10.0"), "{set}");
             let pair = set.split(';').next().unwrap();
             let mut headers = HeaderMap::new();
-            headers.insert(COOKIE, format!("a=1; {pair}; b=2").parse().unwrap());
-            assert_eq!(affinity.read(&headers), Some(server));
+            // Older sites write Chinese names into cookies as they are.
+            for beside in ["a=1", "nick=张三"] {
+                let cookies = format!("{beside}; {pair}; b=2");
+                headers.insert(COOKIE, HeaderValue::try_from(cookies).unwrap());
+                assert_eq!(affinity.read(&headers), Some(server), "{beside}");
+            }
         }
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, format!("{}=nobody", cookie.name).parse().unwrap());

@@ -1,7 +1,6 @@
 //! Our cookies among a request's cookies, and the text of `Set-Cookie`.
 //!
-//! Cookies are split at `;` and nowhere else, quoted or not, as RFC 6265 section 5.2 and browsers do. Other cookies go
-//! through byte for byte, whatever they hold.
+//! Other cookies go through byte for byte, whatever they hold.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +10,8 @@ use cookie::{Cookie, SameSite};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use memchr::memchr;
+
+use crate::message::{cookie_parts, cookie_values};
 
 /// The most cookies of our name that are tried; browsers send one, cookie tossing sends more.
 pub(super) const MOST_CANDIDATES: usize = 3;
@@ -71,7 +72,7 @@ impl CookieNames {
 
     /// The values of cookies with our name, at most [`MOST_CANDIDATES`]. Values that no sealed text can be do not count.
     pub(super) fn candidates<'h>(&self, headers: &'h HeaderMap) -> impl Iterator<Item = &'h str> {
-        values_named(headers, &self.session)
+        cookie_values(headers, &self.session)
             .filter(|value| (1..=LONGEST_COOKIE).contains(&value.len()))
             .take(MOST_CANDIDATES)
     }
@@ -101,11 +102,11 @@ impl CookieNames {
 
     /// What is left of a header without our cookies.
     pub(super) fn others(&self, header: &HeaderValue) -> OtherCookies {
-        if parts(header).all(|part| !self.is_reserved(part)) {
+        if cookie_parts(header).all(|part| !self.is_reserved(part)) {
             return OtherCookies::All;
         }
         let mut rest = Vec::with_capacity(header.len());
-        for part in parts(header).filter(|part| !self.is_reserved(part)) {
+        for part in cookie_parts(header).filter(|part| !self.is_reserved(part)) {
             if !rest.is_empty() {
                 rest.push(b';');
             }
@@ -137,13 +138,6 @@ impl CookieNames {
         bare.starts_with(SERVER_COOKIE.as_bytes())
             || self.reserved.iter().any(|ours| ours.as_bytes() == name)
     }
-}
-
-/// The values of cookies with this name, in order, where they are text. Cookies of the site beside them may hold any bytes: older
-/// scripts write Chinese names as they are.
-pub fn values_named<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h str> {
-    let cookies = headers.get_all(COOKIE).into_iter().flat_map(parts);
-    cookies.filter_map(move |part| value_of(part, name.as_bytes()))
 }
 
 /// A cookie for the whole host that scripts cannot read. `secure` is off only on loopback http.
@@ -204,34 +198,10 @@ impl OtherCookies {
     }
 }
 
-/// The text between semicolons.
-fn parts(header: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(header.as_bytes());
-    std::iter::from_fn(move || {
-        let text = rest?;
-        match memchr(b';', text) {
-            Some(end) => {
-                rest = text.get(end + 1..);
-                text.get(..end)
-            }
-            None => rest.take(),
-        }
-    })
-}
-
 /// The name, without the white space around it. A part without `=` is a name, as some servers see it.
 fn name_of(part: &[u8]) -> &[u8] {
     let end = memchr(b'=', part);
     part[..end.unwrap_or(part.len())].trim_ascii()
-}
-
-/// The value, where the name is `name` and the value is text.
-fn value_of<'p>(part: &'p [u8], name: &[u8]) -> Option<&'p str> {
-    let end = memchr(b'=', part)?;
-    if part[..end].trim_ascii() != name {
-        return None;
-    }
-    std::str::from_utf8(part[end + 1..].trim_ascii()).ok()
 }
 
 #[cfg(test)]

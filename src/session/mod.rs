@@ -32,7 +32,7 @@ mod tests;
 mod time;
 mod valid;
 
-pub use cookie::{ATTEMPTS_COOKIE, OtherCookies, values_named};
+pub use cookie::{ATTEMPTS_COOKIE, OtherCookies};
 pub use settings::{Mode, Settings};
 pub use valid::{Carrier, Method, NewSession, Session};
 

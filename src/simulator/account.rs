@@ -8,6 +8,7 @@ use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
 use super::api::{Moment, number};
+use super::app::AppKind;
 use super::faults::Endpoint;
 use super::query::Query;
 use super::scene;
@@ -140,6 +141,25 @@ pub(super) fn respond(
         | Endpoint::UserInfo
         | Endpoint::CodeToSession => Err(Refusal(40066)),
     }
+}
+
+/// The appid of whoever posts with an app-wide token of an app of this kind.
+pub(super) fn caller(
+    world: &mut World,
+    kind: AppKind,
+    (query, body): (&Query, &Value),
+    moment: &Moment,
+) -> Result<String, Refusal> {
+    let token = query.need("access_token", 41001)?;
+    let appid = world.account().owner(token, moment.now)?.to_owned();
+    let app = world.app(&appid).ok_or(Refusal(40013))?;
+    if app.kind != kind {
+        return Err(Refusal(48001));
+    }
+    if !body.is_object() {
+        return Err(Refusal(47001));
+    }
+    Ok(appid)
 }
 
 fn stable_token(world: &mut World, body: &Value, moment: &Moment) -> Result<Value, Refusal> {

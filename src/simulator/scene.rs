@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::account;
 use super::api::{Moment, number};
 use super::app::AppKind;
 use super::query::Query;
@@ -112,15 +113,7 @@ pub(super) fn create(
     body: &Value,
     moment: &Moment,
 ) -> Result<Value, Refusal> {
-    let token = query.need("access_token", 41001)?;
-    let appid = world.account().owner(token, moment.now)?.to_owned();
-    let app = world.app(&appid).ok_or(Refusal(40013))?;
-    if app.kind != AppKind::ServiceAccount {
-        return Err(Refusal(48001));
-    }
-    if !body.is_object() {
-        return Err(Refusal(47001));
-    }
+    let appid = account::caller(world, AppKind::ServiceAccount, (query, body), moment)?;
     let scene = body["action_info"]["scene"]["scene_str"].as_str();
     let scene = scene.filter(|scene| (1..=LONGEST_SCENE).contains(&scene.chars().count()));
     // Permanent codes are few; nobody should use them up by logging in.

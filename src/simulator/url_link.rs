@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
+use super::account;
 use super::api::Moment;
 use super::app::AppKind;
 use super::query::Query;
@@ -52,15 +53,7 @@ pub(super) fn generate(
     body: &Value,
     moment: &Moment,
 ) -> Result<Value, Refusal> {
-    let token = query.need("access_token", 41001)?;
-    let appid = world.account().owner(token, moment.now)?.to_owned();
-    let app = world.app(&appid).ok_or(Refusal(40013))?;
-    if app.kind != AppKind::MiniProgram {
-        return Err(Refusal(48001));
-    }
-    if !body.is_object() {
-        return Err(Refusal(47001));
-    }
+    let appid = account::caller(world, AppKind::MiniProgram, (query, body), moment)?;
     let page = body["path"].as_str().unwrap_or_default();
     if page.is_empty() || page.starts_with('/') || page.contains('?') {
         return Err(Refusal(40165));
