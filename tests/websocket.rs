@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::support::{
-    Browser, ScriptedSite, Setup, Talk, TestCertificate, TestGateway, TlsClient, echo,
+    Browser, Process, ScriptedSite, Setup, Talk, TestCertificate, TestGateway, TlsClient, echo,
     end_sessions, eventually, exchange, get, log_out, log_out_everywhere, logged_in, open_route,
 };
 
@@ -102,6 +102,33 @@ async fn fragments_and_pings_between_them_pass() {
         .unwrap();
 
     assert_eq!(said(&mut socket).await, Message::text("one two three"));
+}
+
+#[tokio::test]
+async fn nothing_of_what_passed_through_a_websocket_is_kept() {
+    const SOCKETS: u64 = 200;
+    let (site, _) = echo().await;
+    let process = Process::start(&site.url()).await;
+    let mut sockets = Vec::new();
+    for _ in 0..SOCKETS {
+        let stream = TcpStream::connect(process.address()).await.unwrap();
+        let url = "ws://www.example.test/live";
+        let (mut socket, _) = client_async(url, stream).await.unwrap();
+        greet(&mut socket).await;
+        sockets.push(socket);
+    }
+    let before = process.peak_memory();
+
+    // Less than the largest head, so that it could pass for the beginning of one.
+    for socket in &mut sockets {
+        for _ in 0..30 {
+            socket.send(Message::binary(vec![7; 1000])).await.unwrap();
+            said(socket).await;
+        }
+    }
+
+    let grown = process.peak_memory() - before;
+    assert!(grown < SOCKETS * 8 * 1024, "{grown} bytes");
 }
 
 #[tokio::test]

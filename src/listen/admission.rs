@@ -49,7 +49,7 @@ enum State {
     /// So many bytes of a sized body are still to come.
     Sized(u64),
     Chunked(Chunks),
-    /// The framing cannot be followed: hyper refuses the message or closes after it.
+    /// The framing cannot be followed: hyper refuses the message or closes after it, or the connection has become a tunnel.
     Lost,
 }
 
@@ -83,6 +83,12 @@ impl Scanner {
                 State::Lost => &[],
             };
         }
+    }
+
+    /// No head will come any more: what follows is not HTTP.
+    pub(super) fn finish(&mut self) {
+        self.partial = Vec::new();
+        self.state = State::Lost;
     }
 
     /// Whether a head that was not asked about has a flaw.
@@ -135,8 +141,7 @@ impl Scanner {
             }
             None => {
                 if self.partial.len() > limit {
-                    self.partial = Vec::new();
-                    self.state = State::Lost;
+                    self.finish();
                 }
                 &[]
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -171,6 +171,9 @@ async fn answer<H: Handler>(
     let mut response = handler.handle(request, peer).await;
     if watch.interim.is_waiting() {
         watch.interim.sent().await;
+    }
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        watch.tunnel_begins();
     }
     if watch.activity.is_stopping() {
         response

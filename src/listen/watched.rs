@@ -61,6 +61,12 @@ impl Watch {
         }
     }
 
+    /// The connection becomes a tunnel: what passes from now on is nobody's head, and not kept.
+    pub(super) fn tunnel_begins(&self) {
+        let mut scanner = self.scanner.lock().unwrap_or_else(PoisonError::into_inner);
+        scanner.finish();
+    }
+
     /// Whether the client has sent all it has, and waits for an answer.
     fn is_answering(&self) -> bool {
         self.activity.is_busy()
