@@ -226,9 +226,10 @@ fn take_file(app: &App, source: &Source<'_>, level: &LogLevel) -> Result<(), Str
     let config = match super::check::load_or_report(source.path, source.global) {
         Ok(config) => config,
         Err(problems) => {
-            tracing::error!("configuration not reloaded, the old one stays");
             let report = problems.render(false);
+            // Before it is told: whoever reads the log finds it in the metrics.
             app.reload_failed(&report);
+            tracing::error!("configuration not reloaded, the old one stays");
             return Err(report);
         }
     };
