@@ -21,6 +21,7 @@ use crate::listen::{Handler, Inherited, Listener, Peer};
 
 mod admin;
 mod assemble;
+mod doctor;
 mod explain;
 mod facts;
 mod housekeeping;

@@ -10,6 +10,7 @@
 //! | [`cli`] | the command line: one file per command group |
 //! | [`app`] | puts everything together; publishes, reloads, drains |
 //! | [`config`] | `config.toml` to settings; the only module that knows TOML |
+//! | [`doctor`] | live diagnosis of a configuration: WeChat, the way here, applications |
 //! | [`listen`] | sockets to HTTP requests: deadlines, limits, raw admission |
 //! | [`gateway`] | one request to one response: the request path on one screen |
 //! | [`route`] | what is allowed: routes, policy, id lists |
@@ -51,6 +52,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 
 pub mod listen;
 

@@ -13,6 +13,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "app",
             "config",
             "demo",
+            "doctor",
             "listen",
             "route",
             "wechat",
@@ -45,9 +46,15 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "app",
         &[
-            "config", "gateway", "admin", "listen", "drain", "observe", "store", "clock", "login",
-            "route", "session", "identity", "jwt", "proxy", "pages", "limit", "wechat", "seal",
-            "message",
+            "doctor", "config", "gateway", "admin", "listen", "drain", "observe", "store", "clock",
+            "login", "route", "session", "identity", "jwt", "proxy", "pages", "limit", "wechat",
+            "seal", "message",
+        ],
+    ),
+    (
+        "doctor",
+        &[
+            "config", "listen", "wechat", "observe", "clock", "message", "proxy", "seal", "store",
         ],
     ),
     (

@@ -41,13 +41,23 @@ impl Diagnosis {
 
 impl Clinic {
     pub(crate) async fn open(app: &str, sections: &str) -> Self {
+        Self::with(|setup| {
+            setup.app = app.to_owned();
+            setup.sections = sections.to_owned();
+        })
+        .await
+    }
+
+    pub(crate) async fn with(change: impl Fn(&mut Setup)) -> Self {
         let address = free_address();
-        let setup = || Setup {
-            listen: address.to_string(),
-            public_url: format!("http://{address}"),
-            app: app.to_owned(),
-            sections: sections.to_owned(),
-            ..Setup::default()
+        let setup = || {
+            let mut setup = Setup {
+                listen: address.to_string(),
+                public_url: format!("http://{address}"),
+                ..Setup::default()
+            };
+            change(&mut setup);
+            setup
         };
         let gateway = TestGateway::with(|changed| *changed = setup()).await;
         Self {

@@ -19,6 +19,7 @@ mod docker;
 mod docs;
 mod doctor;
 mod doctor_network;
+mod doctor_on_the_status_page;
 mod examples;
 mod floods;
 mod follow;

@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
+use super::doctor::Doctor;
 use super::explain::Explain;
 use super::generation::Generation;
 use super::operator::Operator;
@@ -57,6 +58,8 @@ pub struct Control {
     pub recent: Arc<Recent>,
     /// Judges requests that nobody made.
     pub explain: Explain,
+    /// Looks whether everything fits.
+    pub doctor: Doctor,
 }
 
 impl fmt::Debug for Control {

@@ -11,12 +11,13 @@
 //! | `/status`, `/status.json` | always |
 //! | `/explain?url=` | the address can be judged |
 //! | `/sessions` | sessions are kept in the store |
+//! | POST `/doctor` | no other run goes on; GET shows its button |
 //! | POST `/sessions/revoke`, `/reload`, `/drain`, `/log-level`, `/jwt/rotate` | the order was carried out |
 //!
 //! Probes answer 503 otherwise, orders 4xx or 5xx with `{"error": …}`; everything else is 404.
 //!
 //! A page that an operator has open in a browser must not be able to give orders or to read: an order needs the header
-//! `X-Wxgate-Admin`, which no other site can set, and where there is no token `Host` must be an address or `localhost`, so
+//! `X-Wxgate-Admin`, which no other site can set. The doctor changes nothing, so a form of our own pages may ask for it: `Origin` names them. Where there is no token `Host` must be an address or `localhost`, so
 //! that no foreign name can be made to lead here.
 
 use std::net::{IpAddr, SocketAddr};
@@ -33,6 +34,7 @@ use crate::secret::Secret;
 use crate::wechat::AppName;
 
 mod control;
+mod doctor;
 mod explain;
 mod facts;
 mod generation;
@@ -51,6 +53,7 @@ mod token;
 mod tests;
 
 pub use control::{Control, Order, Orders};
+pub use doctor::{Doctor, Examining};
 pub use explain::{Asked, Explain, Explained};
 pub use generation::{
     AppFacts, CertificateFacts, Generation, RouteFacts, ServerFacts, TokenFacts, UpstreamFacts,

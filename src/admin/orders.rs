@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use data_encoding::BASE64;
-use http::header::{ACCEPT, AUTHORIZATION, HOST, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::json;
@@ -25,6 +25,7 @@ pub(super) enum Place {
     Status,
     StatusJson,
     Explain,
+    Doctor,
     Sessions,
     Revoke,
     Reload,
@@ -43,11 +44,12 @@ pub(super) struct Asked<'r> {
 }
 
 impl Place {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Root,
         Self::Status,
         Self::StatusJson,
         Self::Explain,
+        Self::Doctor,
         Self::Sessions,
         Self::Revoke,
         Self::Reload,
@@ -66,6 +68,7 @@ impl Place {
             Self::Status => "/status",
             Self::StatusJson => "/status.json",
             Self::Explain => "/explain",
+            Self::Doctor => "/doctor",
             Self::Sessions => "/sessions",
             Self::Revoke => "/sessions/revoke",
             Self::Reload => "/reload",
@@ -75,8 +78,11 @@ impl Place {
         }
     }
 
-    fn is_order(self) -> bool {
+    /// Whether it changes something, or makes calls to others.
+    fn is_order(self, method: &Method) -> bool {
         match self {
+            // Asking for its page shows the button.
+            Self::Doctor => !is_reading(method),
             Self::Revoke | Self::Reload | Self::Drain | Self::LogLevel | Self::RotateKey => true,
             Self::Root | Self::Status | Self::StatusJson | Self::Explain | Self::Sessions => false,
         }
@@ -85,7 +91,7 @@ impl Place {
     fn is_page(self) -> bool {
         matches!(
             self,
-            Self::Root | Self::Status | Self::Explain | Self::Sessions
+            Self::Root | Self::Status | Self::Explain | Self::Doctor | Self::Sessions
         )
     }
 }
@@ -115,6 +121,11 @@ impl Admin {
             Place::Status if wants_page(asked.headers) => self.status(control).await.html(),
             Place::Status | Place::StatusJson => self.status(control).await.json(),
             Place::Explain => control.explain(&query, wants_page(asked.headers)),
+            Place::Doctor if *asked.method == Method::POST => {
+                control.doctor(&operator, wants_page(asked.headers)).await
+            }
+            Place::Doctor if wants_page(asked.headers) => control.doctors_door(),
+            Place::Doctor => method_not_allowed("POST"),
             Place::Sessions => {
                 control
                     .list_sessions(&query, wants_page(asked.headers))
@@ -163,14 +174,18 @@ impl Admin {
             let why = "without a token, ask by address or as `localhost`";
             return Err(Box::new(failed(StatusCode::MISDIRECTED_REQUEST, why)));
         }
-        let is_right = match place.is_order() {
+        let is_order = place.is_order(asked.method);
+        let is_right = match is_order {
             true => *asked.method == Method::POST,
-            false => matches!(*asked.method, Method::GET | Method::HEAD),
+            false => is_reading(asked.method),
         };
+        let is_meant = asked.headers.contains_key(ORDER_HEADER)
+            || (place == Place::Doctor && comes_from_our_page(asked.headers));
         match is_right {
-            false if place.is_order() => Err(Box::new(method_not_allowed("POST"))),
+            false if place == Place::Doctor => Err(Box::new(method_not_allowed("GET, HEAD, POST"))),
+            false if is_order => Err(Box::new(method_not_allowed("POST"))),
             false => Err(Box::new(method_not_allowed("GET, HEAD"))),
-            true if place.is_order() && !asked.headers.contains_key(ORDER_HEADER) => {
+            true if is_order && !is_meant => {
                 let why = "an order needs the header `X-Wxgate-Admin: 1`";
                 Err(Box::new(failed(StatusCode::FORBIDDEN, why)))
             }
@@ -215,6 +230,20 @@ fn names_this_machine(headers: &HeaderMap) -> bool {
         let host = authority.host().trim_matches(['[', ']']);
         host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok()
     })
+}
+
+fn is_reading(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// Whether a form was sent by a page of this listener: browsers name the page's origin, and no page can name another.
+fn comes_from_our_page(headers: &HeaderMap) -> bool {
+    let value = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let origin = value(ORIGIN).and_then(|origin| {
+        let rest = origin.strip_prefix("http://");
+        rest.or_else(|| origin.strip_prefix("https://"))
+    });
+    origin.is_some_and(|origin| value(HOST).is_some_and(|host| origin.eq_ignore_ascii_case(host)))
 }
 
 fn wants_page(headers: &HeaderMap) -> bool {

@@ -11,6 +11,8 @@ use crate::message::{self, Answer};
 const STYLE: &str = include_str!("status.css");
 /// What all pages have in common.
 const BASE: &str = include_str!("base.html");
+/// The doctor's button, on two pages.
+const DOCTOR_FORM: &str = include_str!("doctor_form.html");
 /// The question what a URL would get, on two pages.
 const EXPLAIN_FORM: &str = include_str!("explain_form.html");
 
@@ -29,7 +31,8 @@ pub(super) fn html(template: &str, values: Value) -> Answer {
         headers.insert(CONTENT_SECURITY_POLICY, policy);
     }
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // With `no-referrer` browsers would not say that a form of ours is ours: `Origin: null`.
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     answer
 }
 
@@ -37,6 +40,7 @@ fn rendered(template: &str, values: Value) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     environment.add_template("base.html", BASE)?;
+    environment.add_template("doctor_form.html", DOCTOR_FORM)?;
     environment.add_template("explain_form.html", EXPLAIN_FORM)?;
     environment.render_str(template, context! { style => STYLE, ..values })
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
 
+use super::doctor;
 use super::explain;
 use super::facts;
 use super::lasting::{Keys, Noting};
@@ -39,6 +41,8 @@ pub(super) struct Shared {
     pub(super) recent: Arc<Recent>,
     limits: Arc<Limits>,
     orders: Orders,
+    /// Held while the doctor looks at something.
+    examining: Arc<Mutex<()>>,
     began: SystemTime,
 }
 
@@ -61,6 +65,7 @@ impl Shared {
             readiness: Arc::new(readiness),
             recent: Arc::default(),
             orders,
+            examining: Arc::default(),
             began: now,
             limits: Arc::new(Limits::new(config.limits.clone())),
             keys: ArcSwap::from_pointee(keys),
@@ -217,6 +222,7 @@ impl Shared {
             began: self.began,
             recent: Arc::clone(&self.recent),
             explain: explain::of(config, self.clock.clone()),
+            doctor: doctor::of(config, listeners, &self.examining),
         });
         let app = |name: &AppName| {
             let mut apps = config.wechat.apps.iter();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::Global;
+use crate::listen::reachable;
 
 /// Arguments of `healthcheck`.
 #[derive(Debug, clap::Args)]
@@ -43,16 +44,6 @@ pub(super) fn healthcheck(args: HealthcheckArgs, global: &Global) -> anyhow::Res
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// Every address of this machine is reached through loopback.
-pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        ip if !ip.is_unspecified() => ip,
-        std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-        std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-    };
-    SocketAddr::new(ip, address.port())
 }
 
 /// One request, two seconds for each step; the status of the answer.

@@ -23,6 +23,7 @@ use crate::drain::Guard;
 use crate::observe::ListenerMetrics;
 
 mod activity;
+mod address;
 mod admission;
 mod certificate;
 mod certificates;
@@ -43,6 +44,7 @@ mod transport;
 mod tuning;
 mod watched;
 
+pub use address::reachable;
 pub use admission::Flaw;
 pub use certificate::{Certificate, CertificateError, CertificateFiles};
 pub use inherited::Inherited;

@@ -51,7 +51,7 @@ function start(args, ...patterns) {
 
 const site = createServer((_, answer) => answer.end("the site"));
 await new Promise((tell) => site.listen(0, "127.0.0.1", tell));
-const [simulator] = await start(["sim", "--listen", "127.0.0.1:0", "--app", `${app.id}:${app.secret}`], /(http:\/\/127\S+)/);
+const [simulator] = await start(["sim", "--listen", "127.0.0.1:0", "--app", `${app.id}:${app.secret}`], /base_url = "([^"]+)"/);
 const config = (more) => `version = 1
 state_dir = "${folder}/state"
 [server]
@@ -186,6 +186,47 @@ const scenes = {
     assert.match(page.url(), /\/sessions\?app=main&openid=/);
     assert.match(await text(page), /None\./);
     await noViolations(page);
+    await context.close();
+  },
+
+  async "its button runs the doctor, who says what fits and what to mend, wide and narrow"() {
+    for (const viewport of [{ width: 1280, height: 800 }, { width: 320, height: 640 }]) {
+      const { context, page, complaints, asked } = await operator({ viewport });
+      await page.goto(`${admin}/status`);
+      await page.getByRole("button", { name: "Run the doctor" }).click();
+      await page.getByRole("heading", { name: "Does everything fit?" }).waitFor();
+      const row = (what) => page.getByRole("row").filter({ hasText: what }).innerText();
+      assert.match(await row("wechat.main login"), /ok.*WeChat knows the app and takes the AppSecret/s);
+      // Nobody listens at the public address of this set-up.
+      assert.match(await row("server.public_url way"), /fail.*does not answer.*Try: start wxgate/s);
+      const shown = await text(page);
+      assert.match(shown, /failed, \d+ warned, \d+ in all/);
+      assert.ok(!shown.includes(app.id) && !shown.includes(app.secret) && !shown.includes(token));
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(overflow <= 0, `${overflow} px too wide at ${viewport.width}`);
+      await noViolations(page);
+
+      // Once more from the answer; and its address shows the button, without running anything.
+      await page.getByRole("button", { name: "Run the doctor" }).click();
+      await page.getByText("in all.").waitFor();
+      await page.goto(`${admin}/doctor`);
+      await page.getByRole("button", { name: "Run the doctor" }).waitFor();
+      assert.equal(await page.getByRole("table").count(), 0);
+      await noViolations(page);
+      assert.deepEqual(asked.filter((url) => !url.startsWith(admin)), []);
+      assert.deepEqual(complaints, []);
+      await context.close();
+    }
+  },
+
+  async "another site cannot make the doctor run"() {
+    const { context, page } = await operator();
+    await page.goto(`${admin}/status`);
+    await page.goto(`http://127.0.0.1:${site.address().port}/`);
+    await page.setContent(`<form action="${admin}/doctor" method="post"><button>Win</button></form>`);
+    const answer = page.waitForResponse((response) => response.url().endsWith("/doctor"));
+    await page.getByRole("button", { name: "Win" }).click();
+    assert.equal((await answer).status(), 403);
     await context.close();
   },
 

@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 use tokio::net::TcpStream;
 
 use super::super::Global;
+use crate::listen::reachable;
 use crate::secret::Secret;
 
 /// Longer than a reload may take at the other end.
@@ -39,7 +40,7 @@ pub(super) fn order(global: &Global, method: Method, target: &str) -> anyhow::Re
     };
     let token = access.token.as_ref();
     super::super::serve::runtime()?.block_on(async {
-        let asked = ask(super::super::healthcheck::reachable(address), method, target, token);
+        let asked = ask(reachable(address), method, target, token);
         let asked = tokio::time::timeout(PATIENCE, asked).await;
         asked.context("no answer in time")?.with_context(|| {
             format!("no gateway answers on {address}\ntry: wxgate run, or name its configuration with --config")

@@ -9,8 +9,7 @@ use reqwest::header::{DATE, HOST, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 
 use super::PATIENCE;
-use crate::cli::healthcheck::reachable;
-use crate::listen;
+use crate::listen::{self, reachable};
 use crate::message::{Host, Site};
 use crate::proxy::{Tls, TlsSettings};
 

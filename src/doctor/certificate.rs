@@ -8,8 +8,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::finding::Finding;
 use super::{PATIENCE, Patient};
-use crate::cli::healthcheck::reachable;
 use crate::clock::from_unix_seconds;
+use crate::listen::reachable;
 use crate::message::Scheme;
 use crate::proxy::{Address, Protocol, Server, Tls, TlsSettings, UpstreamSettings};
 

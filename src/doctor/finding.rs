@@ -5,7 +5,7 @@ use std::fmt;
 /// How a thing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum State {
+pub enum State {
     /// As it should be.
     Ok,
     /// It works, and somebody should look.
@@ -18,18 +18,19 @@ pub(super) enum State {
 
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub(super) struct Finding {
+pub struct Finding {
     /// What was looked at: `wechat.main login`.
-    pub(super) what: String,
-    pub(super) state: State,
+    pub what: String,
+    /// How it is.
+    pub state: State,
     /// How it is, and why.
-    pub(super) said: String,
+    pub said: String,
     /// The next step.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) fix: Option<String>,
+    pub fix: Option<String>,
     /// WeChat's number, where it gave one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) code: Option<i64>,
+    pub code: Option<i64>,
 }
 
 impl Finding {
