@@ -405,6 +405,24 @@ async fn where_no_login_fits_the_browser_a_page_says_so() {
     assert!(gateway.upstream().seen().is_empty());
 }
 
+/// A proxy that appends leaves what a client sent in front of its own word, whatever bytes that has.
+#[tokio::test]
+async fn bytes_in_front_of_a_proxys_word_make_nobody_a_neighbour() {
+    let gateway = TestGateway::with(|setup| {
+        setup.server = r#"trusted_proxies = ["127.0.0.1/32"]"#.to_owned();
+        one_route(setup, "auth = \"public\"\nallow_ips = [\"127.0.0.1/32\"]");
+    })
+    .await;
+    for sent in ["", "garbage, ", "127.0.0.1, ", "一, ", "\u{7f}\u{e9}, "] {
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: www.example.test\r\nX-Forwarded-For: {sent}203.0.113.7\r\n\r\n"
+        );
+        let reply = Wire::new(gateway.address()).ask(&request).await;
+        assert!(reply.status.is_client_error(), "{sent}: {}", reply.status);
+    }
+    assert!(gateway.upstream().seen().is_empty());
+}
+
 #[tokio::test]
 async fn a_route_may_be_for_some_addresses_only() {
     let route = "auth = \"public\"\nallow_ips = [\"203.0.113.0/24\", \"2001:db8::/32\"]";

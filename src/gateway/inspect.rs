@@ -1,6 +1,6 @@
 //! Who asks for what: request id, client address, host, canonical target.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, Method, Request, Uri, Version};
@@ -174,15 +174,16 @@ impl Inspector {
             self.unnamed_proxy.look_at(peer, headers);
             return peer;
         }
-        let values: Vec<&str> = headers
+        // SECURITY: by bytes. A proxy that appends puts its own word behind whatever the client sent, and a field that was left
+        // out for that would make the client the proxy.
+        let values: Vec<&[u8]> = headers
             .get_all("x-forwarded-for")
             .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
             .collect();
         let mut client = peer;
         for value in values.into_iter().rev() {
-            let Ok(address) = value.trim().parse::<IpAddr>() else {
+            let Some(address) = address_in(value) else {
                 break;
             };
             client = address.to_canonical();
@@ -209,6 +210,13 @@ impl Inspector {
         }
         self.hosts.named(text)
     }
+}
+
+/// An address, with a port behind it where a proxy writes one.
+fn address_in(value: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(value.trim_ascii()).ok()?;
+    let with_port = || text.parse::<SocketAddr>().map(|address| address.ip());
+    text.parse().or_else(|_| with_port()).ok()
 }
 
 fn target<B>(request: &Request<B>) -> Result<Target, Error> {
@@ -282,13 +290,20 @@ mod tests {
         };
         let trusted = vec!["10.0.0.0/8".parse().unwrap()];
         let inspector = Inspector::new(&site, trusted, HeaderName::from_static("x-request-id"), 1);
-        let client = |peer: &str, forwarded: &'static str| {
+        let client_of = |peer: &str, forwarded: &[u8]| {
             let mut headers = HeaderMap::new();
-            headers.insert("x-forwarded-for", HeaderValue::from_static(forwarded));
+            let forwarded = HeaderValue::from_bytes(forwarded).unwrap();
+            headers.insert("x-forwarded-for", forwarded);
             let peer: IpAddr = peer.parse().unwrap();
             let found = inspector.client(&headers, peer, inspector.trusts(peer));
             found.to_string()
         };
+        let client = |peer: &str, forwarded: &str| client_of(peer, forwarded.as_bytes());
+        // What a client sent before a proxy appended its own word.
+        assert_eq!(client_of("10.0.0.1", b"\xff, 1.2.3.4"), "1.2.3.4");
+        assert_eq!(client("10.0.0.1", "一, 1.2.3.4"), "1.2.3.4");
+        assert_eq!(client("10.0.0.1", "6.6.6.6, 1.2.3.4:5678"), "1.2.3.4");
+        assert_eq!(client("10.0.0.1", "[2001:db8::1]:443"), "2001:db8::1");
         assert_eq!(
             client("192.0.2.1", "1.2.3.4"),
             "192.0.2.1",
