@@ -23,7 +23,7 @@ mod load;
 mod site;
 
 pub use body::{BodyError, RequestBody, TrailerFilter};
-pub use browser::{Browser, KnownBrowsers};
+pub use browser::{Browser, KnownBrowsers, agent_text};
 pub use cookies::{cookie_parts, cookie_values};
 pub use head::{Head, Present};
 pub use host::Host;

@@ -3,7 +3,7 @@
 use http::header::{ACCEPT_LANGUAGE, CONTENT_LANGUAGE, SET_COOKIE, USER_AGENT, VARY};
 use http::{HeaderMap, HeaderValue};
 
-use crate::message::cookie_values;
+use crate::message::{agent_text, cookie_values};
 
 /// Remembers a choice made by `?lang=`.
 pub(super) const COOKIE_NAME: &str = "wxgate-lang";
@@ -126,7 +126,7 @@ fn by_cookie(headers: &HeaderMap) -> Option<Language> {
 
 /// WeChat ends its `User-Agent` with `Language/zh_CN`, `zh_TW`, `zh_HK` or `en`.
 fn by_wechat(headers: &HeaderMap) -> Option<Language> {
-    let agent = headers.get(USER_AGENT)?.to_str().ok()?;
+    let agent = agent_text(headers.get(USER_AGENT));
     let (_, rest) = agent.split_once("Language/")?;
     Language::from_tag(rest.split_ascii_whitespace().next()?)
 }

@@ -16,7 +16,7 @@ use crate::login::method::Method as Way;
 use crate::login::query::LoginQuery;
 use crate::login::scan::ScanConfirm;
 use crate::login::{DesktopTab, Error, Login, Visit};
-use crate::message::{self, Answer, Browser, Load};
+use crate::message::{self, Answer, Browser, Load, agent_text};
 use crate::pages::{LogIn, LogInMethod, LogInPane, LogInTab, Page, ScanState};
 use crate::session::{NewSession, SetCookie};
 use crate::wechat::Scope;
@@ -147,13 +147,12 @@ impl Login {
             return Ok(answer);
         }
         let secret = secret.unwrap_or_else(BrowserSecret::random);
-        let agent = visit.headers.get(USER_AGENT);
-        let agent = agent.and_then(|agent| agent.to_str().ok());
+        let agent = agent_text(visit.headers.get(USER_AGENT));
         let wish = Wish {
             host: visit.info.host.as_str().to_owned(),
             target: query.login.to.clone(),
             wants_profile: query.login.scope == Scope::Userinfo,
-            device: Device::of(agent.unwrap_or_default(), visit.info.client),
+            device: Device::of(&agent, visit.info.client),
             language: self.language(visit).tag().to_owned(),
         };
         let ticket = self.tickets.draw(wish, &secret, visit.now).await?;
