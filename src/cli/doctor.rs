@@ -11,7 +11,7 @@ use crate::doctor::{self, Diagnosis};
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
 pub(super) struct DoctorArgs {
-    /// Look at this app only, by its name in [wechat]
+    /// Look at this app only, by its name in the configuration
     #[arg(long, value_name = "NAME")]
     app: Option<String>,
     /// Show what is signed for the JS-SDK of the page with this address
