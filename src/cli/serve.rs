@@ -190,11 +190,17 @@ async fn serve(
             _ = signals.ending.next() => return,
             never = heartbeat.beat() => match never {},
             // Its outcome was reported; nobody else waits for it.
-            _ = signals.reload.recv() => drop(reload_now(app, source, level)),
+            _ = signals.reload.recv() => {
+                watch.acknowledge();
+                drop(reload_now(app, source, level));
+            }
             () = watch.changed() => drop(reload_now(app, source, level)),
             Some(order) = next(&mut orders) => match order {
                 // Whoever asked may be gone.
-                Order::Reload(reply) => drop(reply.send(reload_now(app, source, level))),
+                Order::Reload(reply) => {
+                    watch.acknowledge();
+                    drop(reply.send(reload_now(app, source, level)));
+                }
                 Order::LogLevel(wanted) => level.change(wanted),
             },
             _ = signals.reopen.recv() => {

@@ -37,6 +37,15 @@ impl Watch {
         }
     }
 
+    /// Takes the file as it is now as known. Call it before the file is loaded for another reason, so that it is not loaded twice.
+    /// Blocking file access.
+    pub fn acknowledge(&mut self) {
+        if let Ok(content) = std::fs::read(&self.path) {
+            self.content = Some(content);
+            self.candidate = None;
+        }
+    }
+
     /// Waits until the file has changed and has stayed the same for two seconds. Cancelling loses nothing. Needs a Tokio runtime.
     pub async fn changed(&mut self) {
         if !self.is_wanted {
@@ -82,6 +91,25 @@ mod tests {
 
         let again = tokio::time::timeout(EVERY * 10, watch.changed()).await;
         assert!(again.is_err(), "told twice");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_loaded_for_another_reason_is_not_told_and_the_next_change_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, "a").unwrap();
+        let mut watch = Watch::new(&path, true);
+
+        std::fs::write(&path, "b").unwrap();
+        // Seen once already: a change is told when it is seen twice.
+        let seen = tokio::time::timeout(EVERY / 2, watch.changed()).await;
+        assert!(seen.is_err());
+        watch.acknowledge();
+        let told = tokio::time::timeout(EVERY * 10, watch.changed()).await;
+        assert!(told.is_err(), "told although it was loaded");
+
+        std::fs::write(&path, "c").unwrap();
+        watch.changed().await;
     }
 
     #[tokio::test(start_paused = true)]
