@@ -134,10 +134,18 @@ impl Activity {
         let deadline = |(since, patience): (u64, Duration)| {
             self.began + Duration::from_millis(since) + patience
         };
-        let earliest = by_phase
-            .map(deadline)
+        // Browsers open connections ahead of need: one that never asked for anything is as idle as one between two requests.
+        let last_chance = match self.phase() {
+            Phase::First if self.is_stopping() => Some((
+                self.stopping_since.load(Ordering::Relaxed),
+                IDLE_WHILE_STOPPING,
+            )),
+            Phase::First | Phase::Head | Phase::Busy | Phase::Idle => None,
+        };
+        let earliest = [by_phase, last_chance, blocked]
             .into_iter()
-            .chain(blocked.map(deadline))
+            .flatten()
+            .map(deadline)
             .min();
         match earliest {
             Some(deadline) if deadline <= now => Verdict::Close,
@@ -226,6 +234,18 @@ mod tests {
 
         activity.write_progressed();
         assert_eq!(closes_after(&activity), Duration::MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_never_asked_holds_up_the_end_no_longer_than_an_idle_one() {
+        for (age, left) in [(2, IDLE_WHILE_STOPPING), (12, Duration::from_secs(3))] {
+            let activity = Activity::new(Instant::now());
+            tokio::time::advance(Duration::from_secs(age)).await;
+
+            activity.stop(Instant::now());
+
+            assert_eq!(closes_after(&activity), left, "{age} s old");
+        }
     }
 
     #[tokio::test(start_paused = true)]
