@@ -114,7 +114,7 @@ impl Certificates {
         let before = self.table.load_full();
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
         let mut certificates = before.certificates.clone();
-        let mut has_changed = false;
+        let mut renewed = Vec::new();
         for ((files, current), suspect) in self
             .files
             .iter()
@@ -124,10 +124,9 @@ impl Certificates {
             match self.look(files, current) {
                 Ok(None) => *suspect = None,
                 Ok(Some(new)) => {
-                    tracing::info!(certificate = new.subject(), "certificate loaded again");
                     metrics.certificate_reloaded("ok");
                     (*current, *suspect) = (Arc::new(new), None);
-                    has_changed = true;
+                    renewed.push(Arc::clone(current));
                 }
                 Err(refused) => {
                     let content = refused.content;
@@ -144,7 +143,7 @@ impl Certificates {
                 }
             }
         }
-        if has_changed {
+        if !renewed.is_empty() {
             let new = Table::new(certificates);
             let now = new.certificates.iter();
             metrics.certificates(
@@ -152,6 +151,13 @@ impl Certificates {
                 now.map(|one| (one.subject(), one.ends())),
             );
             self.table.store(Arc::new(new));
+        }
+        // When it is true for whoever reads it.
+        for certificate in renewed {
+            tracing::info!(
+                certificate = certificate.subject(),
+                "certificate loaded again"
+            );
         }
     }
 
