@@ -11,4 +11,3 @@ ldd "$program" | grep -o '/[^ ]*' | sort -u | while read -r library; do
   install -D -m 0755 "$(readlink -f "$library")" "$root$library"
 done
 install -d -m 0755 "$root/etc/wxgate"
-install -d -m 0700 "$root/var/lib/wxgate"
