@@ -73,10 +73,17 @@ fn reload_lists(gateway: &Gateway, reads_all: bool) {
             if !reads_all && !list.looks_changed() {
                 continue;
             }
-            match list.reload() {
+            let reloaded = list.reload();
+            let is_news = list.note_outcome(reloaded.is_err());
+            match reloaded {
                 Ok(true) => tracing::info!(route = route.name, "list reloaded"),
-                Ok(false) => {}
-                Err(error) => tracing::warn!(route = route.name, %error, "list not reloaded"),
+                Ok(false) if is_news => {
+                    tracing::info!(route = route.name, "list can be read again");
+                }
+                Err(error) if is_news => {
+                    tracing::warn!(route = route.name, %error, "list not reloaded");
+                }
+                Ok(false) | Err(_) => {}
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -97,6 +98,8 @@ struct Shared {
     members: ArcSwap<Members>,
     /// Of the files, from before they were read.
     marks: Mutex<Vec<Mark>>,
+    /// As it was noted last.
+    has_failed: AtomicBool,
 }
 
 /// Length and time of change; `None` for a file that cannot be looked at.
@@ -118,6 +121,7 @@ impl Ids {
                 sources,
                 members,
                 marks,
+                has_failed: AtomicBool::new(false),
             }),
         })
     }
@@ -144,6 +148,11 @@ impl Ids {
         }
         self.shared.members.store(Arc::new(members));
         Ok(true)
+    }
+
+    /// Notes whether a [`reload`](Self::reload) failed, and says whether that is news: lists are read again and again.
+    pub fn note_outcome(&self, has_failed: bool) -> bool {
+        self.shared.has_failed.swap(has_failed, Ordering::Relaxed) != has_failed
     }
 
     /// Whether a file looks changed since it was read last: quick, and blind for a change that keeps length and time.
@@ -292,6 +301,22 @@ mod tests {
         assert!(matches!(&error, Error::NotAnId { file: named, line: 3 } if *named == file));
         assert!(error.to_string().contains("staff.txt`, line 3"));
         assert!(!format!("{error} {error:?}").contains("o6_secretid"));
+    }
+
+    #[test]
+    fn of_failures_in_a_row_only_the_first_is_news() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("staff.txt");
+        fs::write(&file, "openid:alice\n").unwrap();
+        let ids = open(&file).unwrap();
+        let is_news = || ids.note_outcome(ids.reload().is_err());
+        assert!(!is_news());
+
+        fs::write(&file, "nonsense\n").unwrap();
+        assert_eq!([is_news(), is_news(), is_news()], [true, false, false]);
+
+        fs::write(&file, "openid:alice\n").unwrap();
+        assert_eq!([is_news(), is_news()], [true, false]);
     }
 
     #[test]
