@@ -64,6 +64,54 @@ async fn get(address: SocketAddr, host: &str, path: &str) -> StatusCode {
 // --- Usage -----------------------------------------------------------------------------------
 
 #[tokio::test]
+async fn what_keeps_it_from_starting_is_told_with_the_next_step() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let table: [(&str, &str, &str, &str); 4] = [
+        (&taken, "state", "stdout", "ss -ltnp"),
+        ("192.0.2.1:0", "state", "stdout", "ip address"),
+        (
+            "127.0.0.1:0",
+            "config.toml",
+            "stdout",
+            "`state_dir` must be a folder",
+        ),
+        (
+            "127.0.0.1:0",
+            "state",
+            "no/folder/access.log",
+            "make the folder",
+        ),
+    ];
+    for (listen, state, log, step) in table {
+        let folder = folder("");
+        let place = folder.path().display();
+        let log = match log {
+            "stdout" => log.to_owned(),
+            path => format!("{place}/{path}"),
+        };
+        let config = format!(
+            "version = 1\nstate_dir = \"{place}/{state}\"\n[access_log]\noutput = \"{log}\"\n{}",
+            ROUTES
+                .replace("version = 1\n", "")
+                .replace(
+                    "[wechat.main]",
+                    &format!("listen = \"{listen}\"\n[wechat.main]")
+                )
+                .replace("[admin]", "[admin]\nlisten = \"127.0.0.1:0\"")
+        );
+        fs::write(folder.path().join("config.toml"), config).unwrap();
+
+        let ran = run(&folder, &["run", "--config", "config.toml"]).await;
+
+        assert_eq!(ran.code, 1, "{}", ran.err);
+        let (error, next) = ran.err.split_once("\ntry: ").unwrap_or((&ran.err, ""));
+        assert!(error.contains("error: cannot "), "{error}");
+        assert!(next.contains(step), "{}", ran.err);
+    }
+}
+
+#[tokio::test]
 async fn version_and_help_are_results() {
     let folder = TempDir::new().unwrap();
     let version = env!("CARGO_PKG_VERSION");

@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::config::Config;
 use crate::jwt::Minter;
-use crate::observe::{self, AccessLog, IdentityMask, Metrics, Tracer};
+use crate::observe::{self, AccessLog, IdentityMask, Metrics, Output, Tracer};
 use crate::seal::Sealer;
 
 /// Keys outlive configurations that say the same about them.
@@ -110,7 +110,12 @@ fn open_access_log(
     metrics: &Metrics,
 ) -> anyhow::Result<Arc<AccessLog>> {
     let access_log = AccessLog::start(settings.access_log.clone(), settings.format, metrics);
-    Ok(Arc::new(access_log.context("cannot open the access log")?))
+    let output = settings.access_log.as_ref().map(|one| &one.output);
+    let access_log = access_log.with_context(|| match output {
+        Some(Output::File(path)) => format!("cannot open the access log {}", path.display()),
+        Some(Output::Stdout) | None => "cannot start the access log".to_owned(),
+    });
+    Ok(Arc::new(access_log?))
 }
 
 fn open_mask(settings: &observe::Settings) -> anyhow::Result<IdentityMask> {

@@ -29,6 +29,7 @@ mod init;
 mod jwt;
 mod keys;
 mod lists;
+mod next_step;
 mod remote;
 mod routes;
 mod serve;

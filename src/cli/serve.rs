@@ -6,11 +6,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::Global;
+use super::next_step;
 use super::service::{self, Heartbeat};
 use crate::admin::Order;
 use crate::app::App;
@@ -60,7 +61,8 @@ pub(super) fn run(args: RunArgs, global: &Global) -> anyhow::Result<ExitCode> {
     until_end(async {
         // Before anybody is told that we are there: a signal must never meet the system's own reaction.
         let mut signals = Signals::listen()?;
-        let mut app = App::start_on(config, Clock::system(), inherited).await?;
+        let app = App::start_on(config, Clock::system(), inherited).await;
+        let mut app = app.map_err(|error| anyhow!(next_step::told(&error)))?;
         eprintln!("wxgate {} · {}", env!("CARGO_PKG_VERSION"), path.display());
         eprint!("{summary}");
         for address in app.addresses() {
@@ -254,7 +256,7 @@ fn take_file(app: &App, source: &Source<'_>, level: &LogLevel) -> Result<(), Str
             Ok(())
         }
         Err(error) => {
-            let error = format!("{error:#}");
+            let error = next_step::told(&error);
             tracing::error!(error, "configuration not reloaded, the old one stays");
             Err(error)
         }
