@@ -83,6 +83,10 @@ impl Inspector {
     ) -> Inspected {
         let headers = request.headers();
         let head = Head::of(headers);
+        if !is_trusted {
+            let address = peer.address.ip().to_canonical();
+            self.unnamed_proxy.look_at(address, head.present);
+        }
         let (wish, refused) = match front {
             None => self.wish(&head, request, peer),
             Some(front) => self.wish_of_visitor(front, &head, request, (peer, is_trusted)),
@@ -171,7 +175,6 @@ impl Inspector {
     fn client(&self, headers: &HeaderMap, peer: IpAddr, is_trusted: bool) -> IpAddr {
         let peer = peer.to_canonical();
         if !is_trusted {
-            self.unnamed_proxy.look_at(peer, headers);
             return peer;
         }
         // SECURITY: by bytes. A proxy that appends puts its own word behind whatever the client sent, and a field that was left

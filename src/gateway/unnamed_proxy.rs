@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::HeaderMap;
+use crate::message::Present;
 
 /// Finds it by what it says of its visitors, and tells the operator once.
 #[derive(Debug, Default)]
@@ -13,14 +13,10 @@ pub(super) struct UnnamedProxy {
 
 impl UnnamedProxy {
     /// Looks at a request of a peer that is not trusted. Only a near one counts: anybody else may write the header himself.
-    pub(super) fn look_at(&self, peer: IpAddr, headers: &HeaderMap) {
-        if self.was_told.load(Ordering::Relaxed)
-            || !is_near(peer)
-            || !headers.contains_key("x-forwarded-for")
-        {
-            return;
-        }
-        if !self.was_told.swap(true, Ordering::Relaxed) {
+    pub(super) fn look_at(&self, peer: IpAddr, present: Present) {
+        let is_news = present.forwarded && is_near(peer) && !self.was_told.load(Ordering::Relaxed);
+        // Of many at once, one tells.
+        if is_news && !self.was_told.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 peer = %peer,
                 "a proxy says who its visitors are and is not in server.trusted_proxies: all of them count as one, and share one rate limit"
@@ -42,8 +38,6 @@ fn is_near(peer: IpAddr) -> bool {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -57,14 +51,13 @@ mod tests {
             ("2001:db8::1", true, false),
             ("127.0.0.1", false, false),
         ] {
-            let mut headers = HeaderMap::new();
-            if says {
-                let visitor = HeaderValue::from_static("203.0.113.7");
-                headers.insert("x-forwarded-for", visitor);
-            }
             let proxy = UnnamedProxy::default();
+            let present = Present {
+                forwarded: says,
+                ..Present::default()
+            };
 
-            proxy.look_at(peer.parse().unwrap(), &headers);
+            proxy.look_at(peer.parse().unwrap(), present);
 
             let was_told = proxy.was_told.load(Ordering::Relaxed);
             assert_eq!(was_told, expected, "{peer} {says}");

@@ -42,6 +42,8 @@ pub struct Present {
     pub upgrade: bool,
     /// `Trailer`
     pub trailer: bool,
+    /// `X-Forwarded-For`
+    pub forwarded: bool,
 }
 
 impl<'h> Head<'h> {
@@ -93,6 +95,10 @@ impl<'h> Head<'h> {
             }
             (14, "sec-fetch-mode") => &mut self.fetch_mode,
             (14, "sec-fetch-dest") => &mut self.fetch_destination,
+            (15, "x-forwarded-for") => {
+                present.forwarded = true;
+                return;
+            }
             (16, "x-requested-with") => &mut self.requested_with,
             (17, "transfer-encoding") => &mut self.transfer_encoding,
             _ => return,
@@ -184,7 +190,7 @@ mod tests {
         assert_eq!(found.map(Option::unwrap), names);
         assert!(!head.has_two_hosts && !head.has_two_credentials);
         assert_eq!(head.present, Present::default());
-        for name in ["connection", "upgrade", "trailer"] {
+        for name in ["connection", "upgrade", "trailer", "x-forwarded-for"] {
             let name = HeaderName::from_static(name);
             let headers = HeaderMap::from_iter([(name, HeaderValue::from_static("x"))]);
             assert_ne!(Head::of(&headers).present, Present::default());
