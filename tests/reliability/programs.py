@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -161,6 +162,13 @@ class FastSite:
         command = ["nginx", "-p", str(folder), "-c", str(config)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
+    def listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except ConnectionRefusedError:
+            return False
+        return True
+
     def end(self) -> None:
         self.process.terminate()
         self.process.wait(10)
@@ -168,8 +176,6 @@ class FastSite:
 
 def free_port() -> int:
     """A port that nobody has now; the program that gets it binds it at once."""
-    import socket
-
     with socket.socket() as made:
         made.bind(("127.0.0.1", 0))
         return made.getsockname()[1]
