@@ -113,6 +113,22 @@ impl AccessTokens {
         self.call_with(app, &renewed, call).await
     }
 
+    /// [`call`](Self::call) for what is made anew each time. What only the operator can mend, and a quota that is used up, is not asked
+    /// for again within ten seconds.
+    pub(super) async fn call_unless_refused<T: DeserializeOwned>(
+        &self,
+        app: &App,
+        call: &AppCall<'_>,
+    ) -> Result<T, Error> {
+        let name = format!("{}:{}", app.id.as_str(), call.endpoint);
+        self.shared.keeper.recall_refusal(&name)?;
+        let answer = self.call(app, call).await;
+        if let Err(error) = &answer {
+            self.shared.keeper.note_refusal(&name, error);
+        }
+        answer
+    }
+
     async fn call_with<T: DeserializeOwned>(
         &self,
         app: &App,

@@ -39,8 +39,6 @@ impl AccessTokens {
         scene: &str,
         lifetime: Duration,
     ) -> Result<SceneCode, Error> {
-        let name = format!("{}:qrcode", app.id.as_str());
-        self.keeper().recall_refusal(&name)?;
         let call = AppCall {
             endpoint: "qrcode_create",
             path: "/cgi-bin/qrcode/create",
@@ -51,11 +49,8 @@ impl AccessTokens {
                 "action_info": { "scene": { "scene_str": scene } },
             })),
         };
-        let answer: Result<CodeAnswer, Error> = self.call(app, &call).await;
-        if let Err(error) = &answer {
-            self.keeper().note_refusal(&name, error);
-        }
-        answer?.into_code()
+        let answer: CodeAnswer = self.call_unless_refused(app, &call).await?;
+        answer.into_code()
     }
 }
 

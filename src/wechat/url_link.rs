@@ -20,8 +20,6 @@ impl AccessTokens {
     ///
     /// What only the operator can mend, and a quota that is used up, is not asked for again within ten seconds.
     pub async fn url_link(&self, app: &App, page: &str, query: &str) -> Result<String, Error> {
-        let name = format!("{}:url-link", app.id.as_str());
-        self.keeper().recall_refusal(&name)?;
         let call = AppCall {
             endpoint: "generate_urllink",
             path: "/wxa/generate_urllink",
@@ -34,11 +32,8 @@ impl AccessTokens {
                 "expire_interval": DAYS,
             })),
         };
-        let answer: Result<LinkAnswer, Error> = self.call(app, &call).await;
-        if let Err(error) = &answer {
-            self.keeper().note_refusal(&name, error);
-        }
-        answer?.into_link()
+        let answer: LinkAnswer = self.call_unless_refused(app, &call).await?;
+        answer.into_link()
     }
 }
 
