@@ -190,13 +190,13 @@ pub(super) fn without_ticket<'p>(path: &'p str, path_prefix: &str) -> Cow<'p, st
 
 /// A referrer up to a ticket.
 fn up_to_ticket<'r>(referer: &'r [u8], path_prefix: &str) -> &'r [u8] {
-    let end = TICKETS.into_iter().find_map(|start| {
+    let ends = TICKETS.into_iter().filter_map(|start| {
         let before = format!("{path_prefix}{start}");
         let mut places = referer.windows(before.len());
         let place = places.position(|place| place == before.as_bytes())?;
         Some(place + before.len())
     });
-    end.map_or(referer, |end| &referer[..end])
+    ends.min().map_or(referer, |end| &referer[..end])
 }
 
 impl Entry {
@@ -242,5 +242,29 @@ impl Entry {
                 .map(|referer| up_to_ticket(referer.as_bytes(), &self.parts.site.path_prefix)),
             user_agent: user_agent.map(HeaderValue::as_bytes),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_referrer_ends_before_its_first_ticket() {
+        for (referer, shown) in [
+            ("https://a.example/orders", "https://a.example/orders"),
+            ("https://a.example/p/x/secret", "https://a.example/p/x/"),
+            (
+                "https://a.example/p/ticket/secret?p=1",
+                "https://a.example/p/ticket/",
+            ),
+            (
+                "https://a.example/p/x/secret?from=/p/ticket/secret",
+                "https://a.example/p/x/",
+            ),
+        ] {
+            let cut = up_to_ticket(referer.as_bytes(), "/p");
+            assert_eq!(cut, shown.as_bytes(), "{referer}");
+        }
     }
 }
