@@ -17,8 +17,8 @@
 //! Probes answer 503 otherwise, orders 4xx or 5xx with `{"error": …}`; everything else is 404.
 //!
 //! A page that an operator has open in a browser must not be able to give orders or to read: an order needs the header
-//! `X-Wxgate-Admin`, which no other site can set. The doctor changes nothing, so a form of our own pages may ask for it: `Origin` names them. Where there is no token `Host` must be an address or `localhost`, so
-//! that no foreign name can be made to lead here.
+//! `X-Wxgate-Admin`, which no other site can set. The doctor changes nothing, so a form of our own pages may ask for it: `Origin`
+//! names them. Where there is no token `Host` must be an address or `localhost`, so that no foreign name can be made to lead here.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
