@@ -145,6 +145,8 @@ codes! {
     CertificateEndsSoon = "W307";
     /// An AppSecret with blanks or quotation marks around it.
     QuotedSecret = "W308";
+    /// Visitors can log in in desktop browsers and not in WeChat.
+    NobodyInWechat = "W309";
     /// Nobody checks whether an upstream's server is the right one.
     UncheckedServer = "W310";
 }

@@ -84,12 +84,8 @@ fn inside_wechat(file: &File, apps: &Apps, reader: &mut Reader<'_>) -> Option<Ap
     match accounts.as_slice() {
         [only] => Some((*only).clone()),
         [] => {
-            // Desktop browsers can log in with a website app alone, and clients with tokens need no browser.
-            if !apps.is_partial
-                && tabs::websites(apps).next().is_none()
-                && !apps.apps.iter().any(is_by_token)
-            {
-                refuse_routes_with_login(file, reader);
+            if !apps.is_partial && !apps.apps.iter().any(is_by_token) {
+                check_without_account(file, apps, reader);
             }
             None
         }
@@ -130,8 +126,9 @@ fn chosen_app(file: &File, name: &str, apps: &Apps, reader: &mut Reader<'_>) -> 
     Some(app.name.clone())
 }
 
-/// Nobody can log in, so a route that needs a login would shut everybody out.
-fn refuse_routes_with_login(file: &File, reader: &mut Reader<'_>) {
+/// Without a service account nobody can log in inside WeChat. Desktop browsers can with a website app, and clients with tokens need
+/// no browser; where there is none of these, a route that needs a login would shut everybody out.
+fn check_without_account(file: &File, apps: &Apps, reader: &mut Reader<'_>) {
     let needs_login = |auth: Auth| matches!(auth, Auth::Base | Auth::Userinfo);
     let mut routes = file.routes.value.iter().flatten();
     let Some(route) = routes.find(|item| {
@@ -140,7 +137,20 @@ fn refuse_routes_with_login(file: &File, reader: &mut Reader<'_>) {
     }) else {
         return;
     };
-    let what = "needs a login, and no app in `[wechat]` can do one";
-    let hint = "add [wechat.main] with kind = \"service-account\", or auth = \"public\"";
-    reader.report(Problem::new(Code::NoLoginApp, &route.place, what).hint(hint));
+    let problem = match tabs::websites(apps).next() {
+        Some(website) => {
+            let what = format!(
+                "needs a login, and inside WeChat nobody can do one: the app \"{}\" is for other browsers",
+                website.as_str()
+            );
+            let hint = "add an app with kind = \"service-account\" for visitors inside WeChat";
+            Problem::new(Code::NobodyInWechat, &route.place, what).hint(hint)
+        }
+        None => {
+            let what = "needs a login, and no app in `[wechat]` can do one";
+            let hint = "add [wechat.main] with kind = \"service-account\", or auth = \"public\"";
+            Problem::new(Code::NoLoginApp, &route.place, what).hint(hint)
+        }
+    };
+    reader.report(problem);
 }
