@@ -79,10 +79,13 @@ struct Current(Arc<ArcSwap<Gateway>>);
 impl Handler for Current {
     type Body = AnswerBody;
 
-    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<AnswerBody> {
-        let gateway = self.0.load_full();
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<AnswerBody>> + Send {
         // PERF: the future is some kilobytes large. In a box hyper moves a pointer instead of all of it, several times.
-        Box::pin(gateway.handle(request, peer)).await
+        Box::pin(self.0.load_full().handle(request, peer))
     }
 }
 

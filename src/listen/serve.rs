@@ -1,6 +1,7 @@
 //! One connection: how it opens, then HTTP/1.1 with its deadlines and its drain.
 
-use std::future::{Future as _, poll_fn};
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -153,12 +154,13 @@ fn builder(settings: &Settings) -> http1::Builder {
     builder
 }
 
-async fn answer<H: Handler>(
+/// PERF: the request goes into the handler's future before this one is made, which would carry it around otherwise.
+fn answer<H: Handler>(
     request: Request<Incoming>,
     peer: &Peer,
     handler: &H,
     watch: &Arc<Watch>,
-) -> Result<Response<WatchedBody<H::Body>>, std::convert::Infallible> {
+) -> impl Future<Output = Result<Response<WatchedBody<H::Body>>, Infallible>> + Send {
     watch.activity.request_began();
     // Made before the answer: a handler that is dropped halfway ends the request as well.
     let ending = Ending(Arc::clone(watch));
@@ -168,19 +170,23 @@ async fn answer<H: Handler>(
         interim: (request.version() == Version::HTTP_11).then(|| Arc::clone(&watch.interim)),
         ..*peer
     };
-    let mut response = handler.handle(request, peer).await;
-    if watch.interim.is_waiting() {
-        watch.interim.sent().await;
+    let handling = handler.handle(request, peer);
+    async move {
+        let mut response = handling.await;
+        let watch = &ending.0;
+        if watch.interim.is_waiting() {
+            watch.interim.sent().await;
+        }
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            watch.tunnel_begins();
+        }
+        if watch.activity.is_stopping() {
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response.map(|body| WatchedBody { body, ending }))
     }
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        watch.tunnel_begins();
-    }
-    if watch.activity.is_stopping() {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    Ok(response.map(|body| WatchedBody { body, ending }))
 }
 
 /// Notes the end of a request when dropped.

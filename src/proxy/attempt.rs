@@ -66,7 +66,9 @@ pub(super) struct Next {
     /// The server has said that it wants HTTP/1.1 for this request.
     pub(super) http1_only: bool,
     /// On this one, which was opened to find out what the server speaks.
-    pub(super) opened: Option<Transport>,
+    ///
+    /// PERF: boxed, so that requests to servers that are known do not carry its size around.
+    pub(super) opened: Option<Box<Transport>>,
 }
 
 /// A failed attempt: what happened, and the request if there is still one to send.
@@ -110,19 +112,21 @@ impl<'a> Sending<'a> {
                 }
                 false => Ok(None),
             };
-            let attempted = match (share, message) {
-                (Ok(None), Message::Bare(fields, target)) => {
-                    self.attempt(&mut next, fields, target, answer, now).await
-                }
-                (Ok(None), Message::Hyper(request)) => {
-                    // PERF: boxed, so that requests without a body do not carry its size around.
-                    let sending = self.attempt_by_hyper(&mut next, *request, answer, now);
-                    Box::pin(sending).await
-                }
-                (Ok(Some(share)), message) => {
+            let attempted = match share {
+                Ok(None) => match message {
+                    Message::Bare(fields, target) => {
+                        self.attempt(&mut next, fields, target, answer, now).await
+                    }
+                    Message::Hyper(request) => {
+                        // PERF: boxed, so that requests without a body do not carry its size around.
+                        let sending = self.attempt_by_hyper(&mut next, *request, answer, now);
+                        Box::pin(sending).await
+                    }
+                },
+                Ok(Some(share)) => {
                     Box::pin(self.attempt_over_http2(share, message, answer, &mut next)).await
                 }
-                (Err(error), message) => Err(Failed {
+                Err(error) => Err(Failed {
                     outcome: Outcome::without_connection(&error),
                     reused: false,
                     message: Some(message),

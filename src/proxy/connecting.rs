@@ -51,7 +51,7 @@ impl Sending<'_> {
         server: &Server,
     ) -> Result<(Transport, bool), Error> {
         if let Some(opened) = next.opened.take() {
-            return Ok((opened, false));
+            return Ok((*opened, false));
         }
         let free = match server.room.enter() {
             Some(entry) => Free::Room(entry),

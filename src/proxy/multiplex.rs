@@ -73,7 +73,7 @@ impl<'a> Sending<'a> {
         match found {
             Found::Share(share) => Ok(Some(share)),
             Found::Http1(stream) => {
-                next.opened = Some(stream);
+                next.opened = Some(Box::new(stream));
                 Ok(None)
             }
         }
