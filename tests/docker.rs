@@ -181,9 +181,21 @@ fn dockerfiles_copy_only_what_is_there_and_everything_the_build_reads() {
                 "{path} is ignored"
             );
         }
-        for needed in ["Cargo.toml", "Cargo.lock", "src"] {
+        for needed in [
+            "Cargo.toml",
+            "Cargo.lock",
+            "src",
+            "benches",
+            "docker/optimize.sh",
+        ] {
             assert!(copied.contains(&needed), "{name} does not copy {needed}");
         }
+        // What the scripts leave and what the image takes is the same file.
+        assert!(
+            text.contains("&& docker/optimize.sh") || text.contains("musl-gcc docker/optimize.sh"),
+            "{name}"
+        );
+        assert!(text.contains("target/optimized/wxgate "), "{name}");
         let version = text
             .split("FROM rust:")
             .nth(1)
@@ -200,10 +212,40 @@ fn dockerfiles_copy_only_what_is_there_and_everything_the_build_reads() {
         let state = format!("COPY --from=build --chown={USER}:{USER} /state /var/lib/wxgate\n");
         assert!(text.contains(&state), "{name}");
     }
-    assert_eq!(
-        fs::metadata(project("docker/rootfs.sh")).unwrap().mode() & 0o111,
-        0o111
-    );
+}
+
+#[tokio::test]
+async fn scripts_of_the_build_can_be_run() {
+    for name in ["docker/rootfs.sh", "docker/optimize.sh"] {
+        assert_eq!(
+            fs::metadata(project(name)).unwrap().mode() & 0o111,
+            0o111,
+            "{name}"
+        );
+        let mut shell = Command::new("sh");
+        shell.arg("-n").arg(project(name));
+        assert_eq!(run_tool(shell, "").await, "", "{name}");
+    }
+    let optimize = read("docker/optimize.sh");
+    // Another profile or program in one of its two builds would change names, and counts would find no owner.
+    assert_eq!(optimize.matches("cargo build --locked ").count(), 1);
+    assert!(optimize.contains("--release --bin wxgate"));
+    assert!(optimize.contains("--example training"));
+}
+
+#[tokio::test]
+async fn optimizing_without_its_tools_says_what_to_do() {
+    let folder = TempDir::new().unwrap();
+    // Neither rustc nor rustup can be found, only what the script itself calls.
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .arg(project("docker/optimize.sh"))
+        .env("PATH", folder.path());
+    let output = shell.output().await.unwrap();
+
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("https://rustup.rs"), "{said}");
 }
 
 #[test]
