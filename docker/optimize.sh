@@ -55,6 +55,7 @@ train() {
 mkdir -p "$folder"
 remove_builds
 trap remove_builds EXIT
+trap 'exit 1' HUP INT TERM
 step "build that counts what it does" build -Cprofile-generate
 step "training" train
 step "profile" "$profdata" merge -o "$profile" "$folder/counts/wxgate.profraw"
