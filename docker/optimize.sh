@@ -4,7 +4,7 @@
 #   docker/optimize.sh [TARGET]
 #
 # TARGET is a target whose programs run on this machine, such as x86_64-unknown-linux-musl; without one it is rustc's own.
-# RUSTFLAGS of the caller are kept, LLVM_PROFDATA names another llvm-profdata than the toolchain's. Takes about ten minutes on
+# RUSTFLAGS of the caller are kept, LLVM_PROFDATA names another llvm-profdata than the toolchain's. Takes about a quarter of an hour on
 # two cores and 2 GB below target/, which are given back at the end. `cargo build --release` needs nothing of this.
 set -eu
 cd "$(dirname "$0")/.."

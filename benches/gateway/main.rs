@@ -14,7 +14,7 @@
 //!   What it takes more is the price of the bytes, not of the program.
 //! - wxgate: as `cargo build --release` makes it, but for Tokio's features for tests, which cargo adds to all it builds here.
 //! - wxgate as published: built by `docker/optimize.sh`, guided by a profile of its own work. That is done first and takes about
-//!   ten minutes; `WXGATE_PUBLISHED=path` names one that is there.
+//!   a quarter of an hour; `WXGATE_PUBLISHED=path` names one that is there.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
@@ -104,7 +104,9 @@ fn published() -> anyhow::Result<PathBuf> {
         );
         return Ok(path);
     }
-    println!("docker/optimize.sh builds the program as it is published: about ten minutes");
+    println!(
+        "docker/optimize.sh builds the program as it is published: about a quarter of an hour"
+    );
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let status = Command::new(project.join("docker/optimize.sh"))
         .status()
