@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -19,9 +18,6 @@ use crate::observe::Metrics;
 use crate::seal::Sealer;
 use crate::secret::Secret;
 use crate::store::Store;
-
-/// WeChat's codes for an app-wide token that works no more: not the latest, malformed or void, expired.
-const STALE_TOKEN: [i64; 3] = [40001, 40014, 42001];
 
 /// A token in the hands of somebody who may call WeChat as the account.
 #[derive(Clone, Debug)]
@@ -45,15 +41,6 @@ struct Shared {
     client: Client,
     keeper: Keeper,
     metrics: Arc<Metrics>,
-}
-
-/// A call as the account. The token is put in front of the query.
-pub(super) struct AppCall<'a> {
-    pub(super) endpoint: &'static str,
-    pub(super) path: &'static str,
-    pub(super) query: &'a [(&'static str, &'a str)],
-    /// `None` is a GET.
-    pub(super) body: Option<Value>,
 }
 
 impl AccessTokens {
@@ -85,74 +72,16 @@ impl AccessTokens {
         })
     }
 
-    async fn kept(&self, app: &App) -> Result<Kept, Error> {
+    /// The app's token as it is kept; fetched when there is none.
+    pub(super) async fn kept(&self, app: &App) -> Result<Kept, Error> {
         match self.shared.keeper.get(&name(app), None).await? {
             Some(kept) => Ok(kept),
             None => self.renew(app, None).await,
         }
     }
 
-    /// Calls WeChat as the account. A token that WeChat takes no more is replaced once, by whoever comes first.
-    pub(super) async fn call<T: DeserializeOwned>(
-        &self,
-        app: &App,
-        call: &AppCall<'_>,
-    ) -> Result<T, Error> {
-        let token = self.kept(app).await?;
-        let error = match self.call_with(app, &token, call).await {
-            Err(error) if error.code().is_some_and(|code| STALE_TOKEN.contains(&code)) => error,
-            answered => return answered,
-        };
-        if token.is_too_young_to_replace(self.shared.keeper.now()) {
-            return Err(error);
-        }
-        let renewed = self.renew(app, Some(token.clone())).await?;
-        if renewed.value == token.value {
-            return Err(error);
-        }
-        self.call_with(app, &renewed, call).await
-    }
-
-    /// [`call`](Self::call) for what is made anew each time. What only the operator can mend, and a quota that is used up, is not asked
-    /// for again within ten seconds.
-    pub(super) async fn call_unless_refused<T: DeserializeOwned>(
-        &self,
-        app: &App,
-        call: &AppCall<'_>,
-    ) -> Result<T, Error> {
-        let name = format!("{}:{}", app.id.as_str(), call.endpoint);
-        self.shared.keeper.recall_refusal(&name)?;
-        let answer = self.call(app, call).await;
-        if let Err(error) = &answer {
-            self.shared.keeper.note_refusal(&name, error);
-        }
-        answer
-    }
-
-    async fn call_with<T: DeserializeOwned>(
-        &self,
-        app: &App,
-        token: &Kept,
-        call: &AppCall<'_>,
-    ) -> Result<T, Error> {
-        let mut query = vec![("access_token", token.value.reveal().as_str())];
-        query.extend_from_slice(call.query);
-        let caller = &self.shared.client.shared.caller;
-        let sent = Call {
-            app,
-            endpoint: call.endpoint,
-            path: call.path,
-            query: &query,
-            deadline: Instant::now() + caller.timeout(),
-            trace: None,
-        };
-        match &call.body {
-            None => caller.send(sent).await,
-            Some(body) => caller.send_json(sent, body).await,
-        }
-    }
-
-    async fn renew(&self, app: &App, unfit: Option<Kept>) -> Result<Kept, Error> {
+    /// A new token in the place of `unfit`.
+    pub(super) async fn renew(&self, app: &App, unfit: Option<Kept>) -> Result<Kept, Error> {
         let (tokens, app) = (self.clone(), app.clone());
         let renewing = async move { tokens.fetch_in_turn(&app, unfit.as_ref()).await };
         self.in_a_task(renewing).await
@@ -207,6 +136,10 @@ impl AccessTokens {
             // It can only have panicked, or the program is ending.
             Err(_) => Err(Error::Timeout(self.shared.client.timeout())),
         }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.shared.client
     }
 
     pub(super) fn keeper(&self) -> &Keeper {

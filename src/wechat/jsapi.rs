@@ -9,7 +9,8 @@ use data_encoding::HEXLOWER;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::access_token::{AccessTokens, AppCall, value_and_lifetime};
+use super::access_token::{AccessTokens, value_and_lifetime};
+use super::app_call::AppCall;
 use super::kept::{Kept, Turn};
 use super::{App, Error};
 use crate::clock::unix_seconds;

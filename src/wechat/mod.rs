@@ -23,6 +23,7 @@ use crate::observe::{Metrics, Trace};
 mod access_token;
 mod answer;
 mod app;
+mod app_call;
 mod call;
 mod error;
 mod fields;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::access_token::{AccessTokens, AppCall};
+use super::access_token::AccessTokens;
+use super::app_call::AppCall;
 use super::{App, Error};
 
 /// How long a temporary code may live: 30 days.

@@ -6,7 +6,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::access_token::{AccessTokens, AppCall};
+use super::access_token::AccessTokens;
+use super::app_call::AppCall;
 use super::{App, Error};
 
 /// Days that a link lives; WeChat allows 30.
