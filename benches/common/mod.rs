@@ -59,14 +59,7 @@ pub(crate) fn start_wxgate(
         .spawn()
         .with_context(|| format!("{} cannot be started", command.get_program().display()))?;
     let mut running = Running(child);
-    let until = Instant::now() + Duration::from_secs(10);
-    while TcpStream::connect(address).is_err() {
-        if let Some(status) = running.0.try_wait()? {
-            bail!("wxgate does not start: {status}");
-        }
-        ensure!(Instant::now() < until, "wxgate does not listen");
-        std::thread::yield_now();
-    }
+    running.listens(address)?;
     Ok(running)
 }
 
@@ -74,6 +67,19 @@ pub(crate) fn start_wxgate(
 pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
+    /// Waits until it listens there.
+    pub(crate) fn listens(&mut self, address: SocketAddr) -> anyhow::Result<()> {
+        let until = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = self.0.try_wait()? {
+                bail!("the program for {address} does not start: {status}");
+            }
+            ensure!(Instant::now() < until, "nobody listens at {address}");
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
     /// Asks it to end, as an operator does, and waits for that.
     pub(crate) fn end(&mut self) -> anyhow::Result<ExitStatus> {
         // SIGTERM lets nginx end its worker and wxgate finish its work; a killed process would do neither.

@@ -1,9 +1,8 @@
 //! nginx as origin and as the proxy beside which wxgate is measured.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
@@ -126,11 +125,7 @@ fn start(
         .stderr(Stdio::null())
         .spawn()
         .context("nginx or taskset is missing")?;
-    let running = Running(child);
-    let until = Instant::now() + Duration::from_secs(10);
-    while TcpStream::connect(address).is_err() {
-        ensure!(Instant::now() < until, "nginx does not listen");
-        std::thread::yield_now();
-    }
+    let mut running = Running(child);
+    running.listens(address)?;
     Ok(running)
 }

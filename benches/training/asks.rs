@@ -166,18 +166,14 @@ pub(crate) fn strangers() -> Vec<Ask> {
         agent: DESKTOP,
         ..Draft::new("site=1", PAGE)
     };
-    let other = Draft {
-        host: "other.example.test",
-        ..Draft::new("", PAGE)
-    };
-    let second = Draft {
-        host: "m.example.test",
+    let at = |host| Draft {
+        host,
         ..Draft::new("", PAGE)
     };
     let forged = Draft::new("__Host-wxgate=forged", PAGE).with(&[("X-Wechat-Openid", "forged")]);
     vec![
         page.ask("GET", "/orders", 302),
-        second.ask("GET", "/orders", 302),
+        at("m.example.test").ask("GET", "/orders", 302),
         forged.ask("GET", "/orders", 302),
         desktop.ask("GET", "/orders", 302),
         desktop.ask("GET", "/_wxgate/scan?to=%2Forders", 200),
@@ -187,6 +183,6 @@ pub(crate) fn strangers() -> Vec<Ask> {
         page.ask("GET", "/closed/door", 403),
         page.ask("GET", "/_wxgate/unknown", 404),
         script.ask("GET", "/_wxgate/jwks", 200),
-        other.ask("GET", "/", 421),
+        at("other.example.test").ask("GET", "/", 421),
     ]
 }

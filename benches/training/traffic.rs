@@ -117,11 +117,9 @@ impl Gateway {
 
     /// One connection for all.
     async fn kept(&self, asks: &[Ask]) -> anyhow::Result<()> {
-        let mut wire = Wire::new(TcpStream::connect(self.plain).await?);
-        for ask in asks {
-            wire.ask(ask).await?;
-        }
-        Ok(())
+        Wire::new(TcpStream::connect(self.plain).await?)
+            .ask_all(asks)
+            .await
     }
 
     /// One connection for each.
@@ -136,19 +134,15 @@ impl Gateway {
     async fn through_proxy(&self, asks: &[Ask]) -> anyhow::Result<()> {
         let socket = TcpSocket::new_v4()?;
         socket.bind((PROXY, 0).into())?;
-        let mut wire = Wire::new(socket.connect(self.plain).await?);
-        for ask in asks {
-            wire.ask(ask).await?;
-        }
-        Ok(())
+        Wire::new(socket.connect(self.plain).await?)
+            .ask_all(asks)
+            .await
     }
 
     async fn over_tls(&self, asks: &[Ask]) -> anyhow::Result<()> {
-        let mut wire = Wire::new(self.http1.connect(self.tls).await?);
-        for ask in asks {
-            wire.ask(ask).await?;
-        }
-        Ok(())
+        Wire::new(self.http1.connect(self.tls).await?)
+            .ask_all(asks)
+            .await
     }
 
     /// All at the same time on one connection.

@@ -20,8 +20,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
+    /// Asks one after the other.
+    pub(crate) async fn ask_all(&mut self, asks: &[Ask]) -> anyhow::Result<()> {
+        for ask in asks {
+            self.ask(ask).await?;
+        }
+        Ok(())
+    }
+
     /// Asks, reads the whole answer, and compares its status.
-    pub(crate) async fn ask(&mut self, ask: &Ask) -> anyhow::Result<()> {
+    async fn ask(&mut self, ask: &Ask) -> anyhow::Result<()> {
         self.stream.get_mut().write_all(&ask.bytes).await?;
         let answer = self.answer(ask.is_head).await;
         let status = answer.with_context(|| ask.name.clone())?;
